@@ -1,0 +1,260 @@
+//! The traits that a log implements: publishing to it and reading from it.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::FeedError;
+use crate::record::{Message, Offset, Position, Record, Topic, TopicPartition};
+
+/// Appends messages to topics.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// Appends `messages` to `topic` and returns an outcome for each, in their order.
+    ///
+    /// - `Ok` means durable by the log's own standard: it survives what the log survives.
+    /// - Messages of one call that go to one partition are appended in the order given; those
+    ///   after a failed one may still succeed.
+    /// - At least once: after [`Retry::OutcomeUnknown`](crate::Retry::OutcomeUnknown) the
+    ///   message may be in the log, and publishing it again may append it twice.
+    async fn publish(
+        &self,
+        topic: &Topic,
+        messages: Vec<Message>,
+    ) -> Vec<Result<Position, FeedError>>;
+
+    /// How many partitions the topic has now. They are numbered from 0 without gaps.
+    ///
+    /// # Errors
+    /// [`FeedError::UnknownTopic`] where topics are not created on demand.
+    async fn partitions(&self, topic: &Topic) -> Result<u32, FeedError>;
+}
+
+/// Lets groups of readers follow topics.
+#[async_trait]
+pub trait Feed: Send + Sync {
+    /// Joins `group` as a new member that reads `topics`.
+    ///
+    /// Each partition is read by at most one member of a group at a time, as far as the log can
+    /// tell; a member that stalls may overlap with its successor, so effects must be
+    /// conditional. Partitions arrive with the first polls.
+    ///
+    /// # Errors
+    /// [`FeedError::UnknownTopic`]; [`FeedError::Unavailable`].
+    async fn subscribe(
+        &self,
+        group: &Group,
+        topics: &[Topic],
+        options: SubscribeOptions,
+    ) -> Result<Box<dyn Subscription>, FeedError>;
+
+    /// How far `group` is behind, for every partition of `topics`, whether read or not.
+    ///
+    /// # Errors
+    /// [`FeedError::UnknownTopic`]; [`FeedError::Unavailable`].
+    async fn lag(&self, group: &Group, topics: &[Topic]) -> Result<Vec<PartitionLag>, FeedError>;
+}
+
+/// One member of a group. Dropping it without [`close`](Subscription::close) is like a crash:
+/// others take over once the log notices.
+#[async_trait]
+pub trait Subscription: Send {
+    /// Waits for records and returns what there is, in order within each partition.
+    ///
+    /// - Returns as soon as one record is there, and after [`PollLimits::wait`] with none.
+    /// - Never more than [`PollLimits::records`] or, past the first record,
+    ///   [`PollLimits::bytes`]. With a limit of 0 records it fetches nothing.
+    /// - Leaves out the partitions in [`PollLimits::paused`]; they stay assigned.
+    /// - Polling is the heartbeat: a member that does not poll within the log's session timeout
+    ///   loses its partitions.
+    /// - Cancel-safe: a poll that is dropped loses no record and no report.
+    /// - Records before a partition is reported in [`Polled::lost`] are delivered again to its
+    ///   next owner unless committed.
+    ///
+    /// # Errors
+    /// [`FeedError::OffsetLost`] under [`OnLostOffset::Fail`]; [`FeedError::Unavailable`], after
+    /// which polling again is right.
+    async fn poll(&mut self, limits: &PollLimits) -> Result<Polled, FeedError>;
+
+    /// Records that everything up to and including each position is finished, and returns an
+    /// outcome for each.
+    ///
+    /// Durable when `Ok`. A position behind the committed one changes nothing and is `Ok`.
+    /// [`FeedError::NotAssigned`] when the partition has another owner by now: nothing is
+    /// recorded.
+    async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>>;
+
+    /// Leaves the group, so that others take over at once. Commits nothing.
+    ///
+    /// # Errors
+    /// [`FeedError::Unavailable`]: the others then take over after the session timeout.
+    async fn close(self: Box<Self>) -> Result<(), FeedError>;
+}
+
+/// The name of a group of readers that share their progress: 1 to 249 of the characters
+/// `a-z A-Z 0-9 . _ -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group(Topic);
+
+impl Group {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`FeedError::Invalid`], as for a topic.
+    pub fn new(name: impl AsRef<str>) -> Result<Self, FeedError> {
+        Topic::new(name).map(Self).map_err(|error| match error {
+            FeedError::Invalid { value, reason, .. } => {
+                FeedError::Invalid { field: "group", value, reason }
+            }
+            other => other,
+        })
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How a group reads.
+///
+/// Exhaustive: a log that ignores an option must not compile.
+#[derive(Clone, Debug, Default)]
+pub struct SubscribeOptions {
+    /// Where a group starts that has committed nothing.
+    pub start: Start,
+    /// What happens when the committed offset is no longer what it was.
+    pub on_lost_offset: OnLostOffset,
+}
+
+/// Where a group starts that has committed nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// At the oldest record that the log still has.
+    #[default]
+    Earliest,
+    /// After the newest one.
+    Latest,
+}
+
+/// What happens when a committed offset is no longer in the log, or the topic was created anew
+/// so that the record there has another timestamp.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLostOffset {
+    /// Polling fails with [`FeedError::OffsetLost`]: somebody has to decide.
+    #[default]
+    Fail,
+    /// Go on at the oldest record, and report it in [`Polled::resets`].
+    Earliest,
+    /// Go on after the newest record, and report it in [`Polled::resets`].
+    Latest,
+}
+
+/// The bounds of one poll.
+///
+/// Exhaustive: a log that ignores a bound must not compile.
+#[derive(Clone, Debug)]
+pub struct PollLimits {
+    /// Most records.
+    pub records: usize,
+    /// Most bytes of keys, values and headers; the first record is returned whatever its size.
+    pub bytes: usize,
+    /// Longest wait for a first record.
+    pub wait: Duration,
+    /// Partitions to leave out.
+    pub paused: Vec<TopicPartition>,
+}
+
+impl Default for PollLimits {
+    /// 500 records, 4 MiB, 500 ms, nothing paused.
+    fn default() -> Self {
+        Self {
+            records: 500,
+            bytes: 4 << 20,
+            wait: Duration::from_millis(500),
+            paused: Vec::new(),
+        }
+    }
+}
+
+/// What a poll returns.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Polled {
+    /// The records, in order within each partition.
+    pub records: Vec<Record>,
+    /// Partitions that this member reads from now on.
+    pub gained: Vec<TopicPartition>,
+    /// Partitions that others read from now on; what is unfinished there is theirs.
+    pub lost: Vec<TopicPartition>,
+    /// Partitions where reading did not go on at the committed offset.
+    pub resets: Vec<OffsetReset>,
+}
+
+impl Polled {
+    /// Only records.
+    #[must_use]
+    pub fn records(records: Vec<Record>) -> Self {
+        Self { records, ..Self::default() }
+    }
+
+    /// With changes of the assignment.
+    #[must_use]
+    pub fn with_assignment(
+        mut self,
+        gained: Vec<TopicPartition>,
+        lost: Vec<TopicPartition>,
+    ) -> Self {
+        self.gained = gained;
+        self.lost = lost;
+        self
+    }
+
+    /// With resets.
+    #[must_use]
+    pub fn with_resets(mut self, resets: Vec<OffsetReset>) -> Self {
+        self.resets = resets;
+        self
+    }
+}
+
+/// Reading went on elsewhere than where the group had stopped: records may have been missed
+/// (or, after [`OnLostOffset::Earliest`], come again).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetReset {
+    /// Where.
+    pub partition: TopicPartition,
+    /// What was committed.
+    pub committed: Offset,
+    /// The first offset that is read now.
+    pub resumed_at: Offset,
+}
+
+/// How far a group is behind in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartitionLag {
+    /// Which partition.
+    pub partition: TopicPartition,
+    /// Unfinished records, where the log can count them.
+    pub records: Option<u64>,
+    /// Age of the first unfinished record: zero when there is none, `None` when the log can't
+    /// tell.
+    pub age: Option<Duration>,
+}
+
+impl PartitionLag {
+    /// The lag of one partition.
+    #[must_use]
+    pub fn new(partition: TopicPartition, records: Option<u64>, age: Option<Duration>) -> Self {
+        Self { partition, records, age }
+    }
+}

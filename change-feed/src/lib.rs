@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+pub mod consumer;
+pub mod debezium;
+mod error;
+mod feed;
+pub mod memory;
+mod record;
+mod time;
+
+pub use consumer::{Disposition, Handler};
+pub use error::{Cause, FeedError, Retry, shorten};
+pub use feed::{
+    Feed, Group, OffsetReset, OnLostOffset, PartitionLag, PollLimits, Polled, Publisher, Start,
+    SubscribeOptions, Subscription,
+};
+pub use record::{Headers, Message, Offset, Position, Record, Route, Topic, TopicPartition};
+pub use time::{Clock, ManualClock, SystemClock, Timestamp};

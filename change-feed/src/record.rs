@@ -1,0 +1,278 @@
+//! The vocabulary of an ordered log: topics, partitions, offsets, records and messages.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::error::FeedError;
+use crate::time::Timestamp;
+
+/// The name of a topic: 1 to 249 of the characters `a-z A-Z 0-9 . _ -`, which every log takes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Topic(Arc<str>);
+
+impl Topic {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`FeedError::Invalid`] when it is empty, too long or has another character.
+    pub fn new(name: impl AsRef<str>) -> Result<Self, FeedError> {
+        let name = name.as_ref();
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.is_empty() || name.len() > 249 || !name.chars().all(allowed) {
+            let reason = "a topic is 1 to 249 of the characters a-z A-Z 0-9 . _ -";
+            return Err(FeedError::invalid("topic", name, reason));
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Topic {
+    type Error = FeedError;
+
+    fn try_from(name: String) -> Result<Self, FeedError> {
+        Self::new(name)
+    }
+}
+
+impl From<Topic> for String {
+    fn from(topic: Topic) -> Self {
+        topic.0.as_ref().to_owned()
+    }
+}
+
+/// One partition of a topic, counted from 0.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: Topic,
+    /// The partition's number.
+    pub partition: u32,
+}
+
+impl TopicPartition {
+    /// That partition of that topic.
+    #[must_use]
+    pub fn new(topic: Topic, partition: u32) -> Self {
+        Self { topic, partition }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+/// A place in a partition. It rises, may have gaps, and is never subtracted.
+///
+/// 128 bits hold a Kafka offset, a JetStream sequence, a Redis Streams id (milliseconds and
+/// sequence) and a Postgres commit LSN with the position inside its transaction.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Offset(pub u128);
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Named values beside a record, in the order they were given. A name may repeat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(String, Bytes)>);
+
+impl Headers {
+    /// No headers.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// These, and one more.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.0.push((name.into(), value.into()));
+        self
+    }
+
+    /// The last value of that name, which is the one that counts.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        self.0.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value)
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Names and values together, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+}
+
+impl FromIterator<(String, Bytes)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (String, Bytes)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+/// What is published.
+///
+/// Exhaustive: a publisher that ignores a field must not compile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Where it goes within the topic.
+    pub route: Route,
+    /// What the record is about; readers see it whatever the route was.
+    pub key: Option<Bytes>,
+    /// The content; none is a tombstone for the key.
+    pub value: Option<Bytes>,
+    /// Named values beside it.
+    pub headers: Headers,
+}
+
+/// Which partition a message goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The key decides: equal keys share a partition and keep their order.
+    Key,
+    /// This partition, whatever the key.
+    Partition(u32),
+}
+
+impl Message {
+    /// A message whose key decides the partition.
+    #[must_use]
+    pub fn keyed(key: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
+        Self {
+            route: Route::Key,
+            key: Some(key.into()),
+            value: Some(value.into()),
+            headers: Headers::new(),
+        }
+    }
+
+    /// A message without key for one partition.
+    #[must_use]
+    pub fn to_partition(partition: u32, value: impl Into<Bytes>) -> Self {
+        Self {
+            route: Route::Partition(partition),
+            key: None,
+            value: Some(value.into()),
+            headers: Headers::new(),
+        }
+    }
+
+    /// With these headers in place of the present ones.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Key, value and headers together, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        bytes(self.key.as_ref(), self.value.as_ref(), &self.headers)
+    }
+}
+
+/// What is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// Where it stands, and when it was appended.
+    pub position: Position,
+    /// What it is about.
+    pub key: Option<Bytes>,
+    /// The content; none is a tombstone for the key.
+    pub value: Option<Bytes>,
+    /// Named values beside it.
+    pub headers: Headers,
+}
+
+impl Record {
+    /// A record with neither key, value nor headers.
+    #[must_use]
+    pub fn new(position: Position) -> Self {
+        Self { position, key: None, value: None, headers: Headers::new() }
+    }
+
+    /// With this key.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<Bytes>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// With this value.
+    #[must_use]
+    pub fn with_value(mut self, value: Option<Bytes>) -> Self {
+        self.value = value;
+        self
+    }
+
+    /// With these headers.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Key, value and headers together, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        bytes(self.key.as_ref(), self.value.as_ref(), &self.headers)
+    }
+}
+
+fn bytes(key: Option<&Bytes>, value: Option<&Bytes>, headers: &Headers) -> usize {
+    key.map_or(0, Bytes::len) + value.map_or(0, Bytes::len) + headers.bytes()
+}
+
+/// Where a record stands, and when it was appended.
+///
+/// Offset and time are kept together: a topic that was deleted and created anew has the same
+/// offsets at other times, and only the pair tells the two apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// Topic and partition.
+    pub partition: TopicPartition,
+    /// Place in the partition.
+    pub offset: Offset,
+    /// When the log took it.
+    pub timestamp: Timestamp,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.partition, self.offset)
+    }
+}
