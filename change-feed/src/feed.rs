@@ -104,9 +104,11 @@ impl Group {
     /// [`FeedError::Invalid`], as for a topic.
     pub fn new(name: impl AsRef<str>) -> Result<Self, FeedError> {
         Topic::new(name).map(Self).map_err(|error| match error {
-            FeedError::Invalid { value, reason, .. } => {
-                FeedError::Invalid { field: "group", value, reason }
-            }
+            FeedError::Invalid { value, reason, .. } => FeedError::Invalid {
+                field: "group",
+                value,
+                reason,
+            },
             other => other,
         })
     }
@@ -203,7 +205,10 @@ impl Polled {
     /// Only records.
     #[must_use]
     pub fn records(records: Vec<Record>) -> Self {
-        Self { records, ..Self::default() }
+        Self {
+            records,
+            ..Self::default()
+        }
     }
 
     /// With changes of the assignment.
@@ -255,6 +260,10 @@ impl PartitionLag {
     /// The lag of one partition.
     #[must_use]
     pub fn new(partition: TopicPartition, records: Option<u64>, age: Option<Duration>) -> Self {
-        Self { partition, records, age }
+        Self {
+            partition,
+            records,
+            age,
+        }
     }
 }

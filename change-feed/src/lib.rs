@@ -6,6 +6,7 @@ mod error;
 mod feed;
 pub mod memory;
 mod record;
+mod text;
 mod time;
 
 pub use consumer::{Disposition, Handler};

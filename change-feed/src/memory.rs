@@ -54,7 +54,10 @@ impl Publisher for MemoryFeed {
         topic: &Topic,
         messages: Vec<Message>,
     ) -> Vec<Result<Position, FeedError>> {
-        messages.into_iter().map(|message| self.append(topic, message)).collect()
+        messages
+            .into_iter()
+            .map(|message| self.append(topic, message))
+            .collect()
     }
 
     async fn partitions(&self, _topic: &Topic) -> Result<u32, FeedError> {

@@ -1,0 +1,179 @@
+//! What inventory publishes to the topic `inventory_updates`.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use stockade_change_feed::{FeedError, Headers, Message, Record, Timestamp, Topic};
+
+use crate::ids::Sku;
+use crate::stock::{SkuStock, Version};
+
+/// The header that marks a heartbeat and carries its format's version.
+const HEARTBEAT_HEADER: &str = "stockade-heartbeat";
+const FORMAT: &str = "stock event";
+/// The version of both formats. Readers refuse a newer one, and ignore fields that they don't
+/// know.
+const FORMAT_VERSION: u32 = 1;
+
+/// The topic that stock events go to, unless it is named otherwise.
+///
+/// # Panics
+/// Never: the constant is a valid name.
+#[must_use]
+pub fn inventory_updates() -> Topic {
+    Topic::new("inventory_updates").expect("the constant follows the rule")
+}
+
+/// A SKU's availability over all its locations has changed. The key of the record is the SKU.
+///
+/// ```json
+/// {"v":1,"sku":"tee-m","new_stock_count":49,"version":{"epoch":0,"number":7},"changed_at":1764000000000000}
+/// ```
+///
+/// Events come at least once and perhaps out of order: keep the highest version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StockChanged {
+    /// The SKU.
+    pub sku: Sku,
+    /// Units that nobody was promised, at all locations.
+    pub new_stock_count: u64,
+    /// The SKU's version.
+    pub version: Version,
+    /// When it changed, on the store's clock, in microseconds since 1970.
+    pub changed_at: Timestamp,
+}
+
+impl StockChanged {
+    /// A SKU's availability at a version.
+    #[must_use]
+    pub fn new(sku: Sku, new_stock_count: u64, version: Version, changed_at: Timestamp) -> Self {
+        Self {
+            sku,
+            new_stock_count,
+            version,
+            changed_at,
+        }
+    }
+
+    /// As it is published.
+    ///
+    /// # Panics
+    /// Never: the fields are numbers and strings.
+    #[must_use]
+    pub fn to_message(&self) -> Message {
+        let body = Versioned {
+            v: FORMAT_VERSION,
+            body: self,
+        };
+        Message::keyed(self.sku.as_str().to_owned(), to_json(&body))
+    }
+}
+
+impl From<&SkuStock> for StockChanged {
+    fn from(stock: &SkuStock) -> Self {
+        let sku = stock.sku().clone();
+        Self::new(sku, stock.available(), stock.version(), stock.changed_at())
+    }
+}
+
+/// Everything that was committed before a time has been published to this partition.
+///
+/// A reader that has seen one in each partition knows how fresh it is; one in a single partition
+/// says nothing of the others, so each names how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Heartbeat {
+    /// The time, on the store's clock, in microseconds since 1970.
+    pub complete_as_of: Timestamp,
+    /// The partitions of the topic.
+    pub partitions: u32,
+}
+
+impl Heartbeat {
+    /// A heartbeat for each of so many partitions.
+    #[must_use]
+    pub fn new(complete_as_of: Timestamp, partitions: u32) -> Self {
+        Self {
+            complete_as_of,
+            partitions,
+        }
+    }
+
+    /// One message for each partition.
+    ///
+    /// # Panics
+    /// Never: the fields are numbers.
+    #[must_use]
+    pub fn to_messages(&self) -> Vec<Message> {
+        let body = Bytes::from(to_json(&Versioned {
+            v: FORMAT_VERSION,
+            body: self,
+        }));
+        let headers = Headers::new().with(HEARTBEAT_HEADER, FORMAT_VERSION.to_string());
+        (0..self.partitions)
+            .map(|partition| {
+                Message::to_partition(partition, body.clone()).with_headers(headers.clone())
+            })
+            .collect()
+    }
+}
+
+/// What a record of `inventory_updates` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StockEvent {
+    /// A SKU's availability changed.
+    Changed(StockChanged),
+    /// The partition is complete up to a time.
+    Heartbeat(Heartbeat),
+}
+
+impl StockEvent {
+    /// Reads a record. `None` for a tombstone, which says nothing.
+    ///
+    /// # Errors
+    /// [`FeedError::Malformed`] for anything else that is no such event, and for a newer format.
+    pub fn from_record(record: &Record) -> Result<Option<Self>, FeedError> {
+        let Some(value) = &record.value else {
+            return Ok(None);
+        };
+        if record.headers.get(HEARTBEAT_HEADER).is_some() {
+            from_json(value).map(|heartbeat| Some(Self::Heartbeat(heartbeat)))
+        } else {
+            from_json(value).map(|changed| Some(Self::Changed(changed)))
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    v: u32,
+    #[serde(flatten)]
+    body: T,
+}
+
+#[derive(Deserialize)]
+struct OnlyVersion {
+    v: u32,
+}
+
+fn to_json(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("numbers and strings always serialize")
+}
+
+fn from_json<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<T, FeedError> {
+    let malformed = |field: &str, reason: String| FeedError::Malformed {
+        format: FORMAT,
+        field: field.to_owned(),
+        reason,
+    };
+    let OnlyVersion { v } =
+        serde_json::from_slice(bytes).map_err(|error| malformed("v", error.to_string()))?;
+    if v > FORMAT_VERSION {
+        let reason = format!("format {v} is newer than {FORMAT_VERSION}; upgrade this reader");
+        return Err(malformed("v", reason));
+    }
+    let versioned: Versioned<T> =
+        serde_json::from_slice(bytes).map_err(|error| malformed("value", error.to_string()))?;
+    Ok(versioned.body)
+}

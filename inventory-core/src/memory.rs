@@ -1,0 +1,1 @@
+//! A store of stock and reservation timers, in memory.

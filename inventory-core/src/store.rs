@@ -1,0 +1,243 @@
+//! The traits that a store of stock implements.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use stockade_change_feed::Timestamp;
+
+use crate::error::InventoryError;
+use crate::events::StockChanged;
+use crate::ids::{ReservationId, Sku};
+use crate::reservation::{
+    Adjusted, Adjustment, Expiry, ExtendRequest, Reservation, ReserveRequest, Reserved,
+    TransitionRequest, Transitioned,
+};
+use crate::stock::{Movement, SkuStock, Version};
+
+/// Tells stock to whoever asks: in process or over a network.
+#[async_trait]
+pub trait StockSource: Send + Sync {
+    /// The stock of each of `skus`, in their order; `None` for what is not known. The levels of
+    /// one SKU are of one snapshot; different SKUs may be of different moments.
+    ///
+    /// # Errors
+    /// [`InventoryError::Unavailable`] and the like, for all of them together.
+    async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError>;
+
+    /// At most `limit` SKUs (at least 1) in the order of their names, after `after`. An empty
+    /// answer is the end. A SKU that is there during the whole scan is in it once.
+    ///
+    /// # Errors
+    /// As for [`stock`](StockSource::stock).
+    async fn scan(
+        &self,
+        after: Option<&Sku>,
+        limit: usize,
+    ) -> Result<Vec<SkuStock>, InventoryError>;
+}
+
+/// Keeps stock and reservations.
+///
+/// The decisions are in [`Book`](crate::book::Book), which a store can use: it loads the rows
+/// that a call names, decides on them, and writes what changed. What the store adds is that
+/// nobody else changes those rows in between, and that all of it is written or nothing.
+///
+/// For every method: what was answered with `Ok` is durable; an effect takes place once, however
+/// often the call is repeated with the same ids; concurrent calls have the same outcomes as some
+/// order of them one by one; a call whose future is dropped takes effect whole or not at all.
+#[async_trait]
+pub trait InventoryStore: StockSource {
+    /// Decides each request as if they came one by one, in this order, and returns their outcomes
+    /// in the same order.
+    ///
+    /// - All lines of a request are granted or none: `available` never falls below 0.
+    /// - The id of a granted reservation finds it again: [`Effect::Repeated`], whatever state it
+    ///   is in by now, and also where stock is short. The content is the owner and the lines;
+    ///   other content is [`ReservationConflict`]. A refusal leaves nothing behind, so a later
+    ///   attempt with the same id is decided afresh.
+    /// - Deadlines are counted on the store's clock, read after locks are taken.
+    /// - The requests may be granted in one transaction; then a failure of it is everybody's.
+    ///
+    /// Outcomes: [`Insufficient`] with every short line, [`UnknownSku`] with every unknown one,
+    /// [`ReservationConflict`].
+    ///
+    /// [`Effect::Repeated`]: crate::Effect::Repeated
+    /// [`ReservationConflict`]: InventoryError::ReservationConflict
+    /// [`Insufficient`]: InventoryError::Insufficient
+    /// [`UnknownSku`]: InventoryError::UnknownSku
+    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>>;
+
+    /// Takes a reservation one step further. Asking for the state that it is in succeeds and
+    /// changes nothing; so does confirming what is fulfilled.
+    ///
+    /// Confirming after the deadline expires the reservation instead: the units come back, and
+    /// the error says that it is expired. A racing expiry and confirmation have one winner.
+    ///
+    /// # Errors
+    /// [`InventoryError::WrongState`] with the actual state, [`InventoryError::NotOwner`],
+    /// [`InventoryError::UnknownReservation`].
+    async fn transition(&self, request: &TransitionRequest)
+    -> Result<Transitioned, InventoryError>;
+
+    /// Moves the deadline of a held reservation, never back. At most 30 days from now.
+    ///
+    /// After the deadline it expires the reservation instead, as confirming does.
+    ///
+    /// # Errors
+    /// As for [`transition`](InventoryStore::transition), and [`InventoryError::Invalid`].
+    async fn extend(&self, request: &ExtendRequest) -> Result<Transitioned, InventoryError>;
+
+    /// Expires each of `ids` that is held and overdue on the store's clock, and returns what
+    /// became of each, in their order. Units come back once, however many workers try.
+    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>>;
+
+    /// Expires at most `limit` overdue reservations, the longest overdue first, found by an
+    /// index on state and deadline, and returns them. Concurrent sweeps share the work.
+    ///
+    /// # Errors
+    /// [`InventoryError::Unavailable`] and the like.
+    async fn expire_overdue(&self, limit: usize) -> Result<Vec<Reservation>, InventoryError>;
+
+    /// Changes physical stock, each adjustment for itself, and returns an outcome for each. The
+    /// first adjustment of a SKU at a location begins its level.
+    ///
+    /// The operation id finds what it did before: [`Effect::Repeated`](crate::Effect::Repeated).
+    ///
+    /// Outcomes: [`BelowPromised`](InventoryError::BelowPromised);
+    /// [`OperationConflict`](InventoryError::OperationConflict) for an id with other content;
+    /// [`Invalid`](InventoryError::Invalid) where the count would leave 0 to 2^53 - 1.
+    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>>;
+
+    /// One reservation, in the state that it is in. One that is overdue and not yet expired is
+    /// still held.
+    ///
+    /// # Errors
+    /// [`InventoryError::UnknownReservation`].
+    async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError>;
+
+    /// At most `limit` movements (at least 1) of a SKU, after `after`: those of one location in
+    /// the order in which they took effect. Those of an unknown SKU are none.
+    ///
+    /// # Errors
+    /// [`InventoryError::Invalid`] for a cursor that this store did not give.
+    async fn movements(
+        &self,
+        sku: &Sku,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<MovementPage, InventoryError>;
+}
+
+/// A place in a listing: made by a store, and understood by it only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(pub String);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Some movements of a SKU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MovementPage {
+    /// The movements.
+    pub movements: Vec<Movement>,
+    /// Where the next page begins; none on the last.
+    pub next: Option<Cursor>,
+}
+
+impl MovementPage {
+    /// A page.
+    #[must_use]
+    pub fn new(movements: Vec<Movement>, next: Option<Cursor>) -> Self {
+        Self { movements, next }
+    }
+}
+
+/// What changed and is not yet published, as the newest state of each SKU: bounded by the number
+/// of SKUs, whatever the number of changes.
+#[async_trait]
+pub trait StockOutbox: Send + Sync {
+    /// At most `limit` (at least 1) of the SKUs whose newest version is not marked as published,
+    /// in the order of their names, after `after`.
+    ///
+    /// A change that was committed before the page's `complete_as_of` and is not in this page,
+    /// nor before it in order, nor after it, is published. So a caller that publishes all pages
+    /// from the first to the last knows that everything is published that was committed before
+    /// the first page's time, also while changes go on.
+    ///
+    /// # Errors
+    /// [`InventoryError::Unavailable`] and the like.
+    async fn unpublished(
+        &self,
+        after: Option<&Sku>,
+        limit: usize,
+    ) -> Result<OutboxPage, InventoryError>;
+
+    /// Marks each SKU as published up to a version. A SKU that has changed since stays
+    /// unpublished. Marking twice, or an older version, changes nothing.
+    ///
+    /// # Errors
+    /// [`InventoryError::Unavailable`] and the like; then the SKUs are published again, which is
+    /// harmless.
+    async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError>;
+}
+
+/// Some of what is to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutboxPage {
+    /// The newest state of each SKU.
+    pub changes: Vec<StockChanged>,
+    /// A time on the store's clock, read before the snapshot was taken: what was committed before
+    /// it is in the snapshot.
+    pub complete_as_of: Timestamp,
+    /// After which SKU the next page begins; none on the last.
+    pub next: Option<Sku>,
+}
+
+impl OutboxPage {
+    /// A page.
+    #[must_use]
+    pub fn new(changes: Vec<StockChanged>, complete_as_of: Timestamp, next: Option<Sku>) -> Self {
+        Self {
+            changes,
+            complete_as_of,
+            next,
+        }
+    }
+}
+
+/// Wakes the expiry worker when a reservation's time is up.
+///
+/// A timer is a hint: it may come late, twice or never, and survives a crash only where the
+/// implementation says so. The store decides what is overdue.
+#[async_trait]
+pub trait ReservationTimer: Send + Sync {
+    /// Sets a timer for each reservation, that long from now, in place of the one it had.
+    ///
+    /// # Errors
+    /// [`InventoryError::Unavailable`] and the like; a sweep then finds what is overdue.
+    async fn arm(&self, timers: &[(ReservationId, Duration)]) -> Result<(), InventoryError>;
+
+    /// Removes the timers of these reservations, where there are any.
+    ///
+    /// # Errors
+    /// As for [`arm`](ReservationTimer::arm); the timers then come, and find nothing to do.
+    async fn disarm(&self, ids: &[ReservationId]) -> Result<(), InventoryError>;
+
+    /// Waits until at least one timer is due, and returns at most `limit` (at least 1) of those
+    /// that are; returns none after `wait`. A timer that was returned is gone: who takes it acts
+    /// on it or arms it again. Cancel-safe: a dropped call takes none. Several callers share the
+    /// due ones.
+    ///
+    /// # Errors
+    /// [`InventoryError::Unavailable`] and the like.
+    async fn due(&self, limit: usize, wait: Duration)
+    -> Result<Vec<ReservationId>, InventoryError>;
+}
