@@ -161,7 +161,11 @@ pub enum FeedError {
 impl FeedError {
     /// An [`FeedError::Invalid`], with the value shortened to what fits a line.
     pub fn invalid(field: &'static str, value: &str, reason: impl Into<String>) -> Self {
-        Self::Invalid { field, value: shorten(value), reason: reason.into() }
+        Self::Invalid {
+            field,
+            value: shorten(value),
+            reason: reason.into(),
+        }
     }
 
     /// What the caller may do.
@@ -189,6 +193,9 @@ pub fn shorten(value: &str) -> String {
     if value.len() <= MOST {
         return value.to_owned();
     }
-    let end = (0..=MOST).rev().find(|&at| value.is_char_boundary(at)).unwrap_or(0);
+    let end = (0..=MOST)
+        .rev()
+        .find(|&at| value.is_char_boundary(at))
+        .unwrap_or(0);
     format!("{}… ({} bytes)", &value[..end], value.len())
 }

@@ -62,7 +62,8 @@ pub trait Feed: Send + Sync {
 pub trait Subscription: Send {
     /// Waits for records and returns what there is, in order within each partition.
     ///
-    /// - Returns as soon as one record is there, and after [`PollLimits::wait`] with none.
+    /// - Returns as soon as one record or a change of the assignment is there, and after
+    ///   [`PollLimits::wait`] with none.
     /// - Never more than [`PollLimits::records`] or, past the first record,
     ///   [`PollLimits::bytes`]. With a limit of 0 records it fetches nothing.
     /// - Leaves out the partitions in [`PollLimits::paused`]; they stay assigned.
@@ -104,9 +105,11 @@ impl Group {
     /// [`FeedError::Invalid`], as for a topic.
     pub fn new(name: impl AsRef<str>) -> Result<Self, FeedError> {
         Topic::new(name).map(Self).map_err(|error| match error {
-            FeedError::Invalid { value, reason, .. } => {
-                FeedError::Invalid { field: "group", value, reason }
-            }
+            FeedError::Invalid { value, reason, .. } => FeedError::Invalid {
+                field: "group",
+                value,
+                reason,
+            },
             other => other,
         })
     }
@@ -186,6 +189,9 @@ impl Default for PollLimits {
 }
 
 /// What a poll returns.
+///
+/// To be read from `lost` to `gained` to `records`: a partition that is both lost and gained was
+/// somebody else's in between, and its records here are read from where the group stands now.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Polled {
@@ -203,7 +209,10 @@ impl Polled {
     /// Only records.
     #[must_use]
     pub fn records(records: Vec<Record>) -> Self {
-        Self { records, ..Self::default() }
+        Self {
+            records,
+            ..Self::default()
+        }
     }
 
     /// With changes of the assignment.
@@ -255,6 +264,10 @@ impl PartitionLag {
     /// The lag of one partition.
     #[must_use]
     pub fn new(partition: TopicPartition, records: Option<u64>, age: Option<Duration>) -> Self {
-        Self { partition, records, age }
+        Self {
+            partition,
+            records,
+            age,
+        }
     }
 }

@@ -122,7 +122,11 @@ impl Headers {
     /// The last value of that name, which is the one that counts.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Bytes> {
-        self.0.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value)
+        self.0
+            .iter()
+            .rev()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value)
     }
 
     /// All of them, in order.
@@ -133,7 +137,10 @@ impl Headers {
     /// Names and values together, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+        self.0
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum()
     }
 }
 
@@ -222,7 +229,12 @@ impl Record {
     /// A record with neither key, value nor headers.
     #[must_use]
     pub fn new(position: Position) -> Self {
-        Self { position, key: None, value: None, headers: Headers::new() }
+        Self {
+            position,
+            key: None,
+            value: None,
+            headers: Headers::new(),
+        }
     }
 
     /// With this key.

@@ -110,7 +110,9 @@ impl SystemClock {
     /// The machine's clock.
     #[must_use]
     pub fn new() -> Self {
-        Self { started: tokio::time::Instant::now() }
+        Self {
+            started: tokio::time::Instant::now(),
+        }
     }
 }
 
@@ -151,7 +153,12 @@ impl ManualClock {
     /// A clock that stands at `now`.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        Self { hands: watch::Sender::new(Hands { now, monotonic: Duration::ZERO }) }
+        Self {
+            hands: watch::Sender::new(Hands {
+                now,
+                monotonic: Duration::ZERO,
+            }),
+        }
     }
 
     /// Lets `duration` pass, and wakes whoever slept that long.
