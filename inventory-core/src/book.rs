@@ -4,17 +4,20 @@
 //! on them one request after the other and collects what changed, for the store to write. It
 //! does no I/O and reads no clock.
 
-use std::collections::BTreeMap;
+mod adjust;
+mod reserve;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use stockade_change_feed::Timestamp;
 
 use crate::error::InventoryError;
 use crate::ids::{LocationId, OperationId, ReservationId, Sku};
-use crate::reservation::{
-    Adjusted, Adjustment, Expiry, ExtendRequest, Reservation, ReserveRequest, Reserved,
-    TransitionRequest, Transitioned,
-};
-use crate::stock::{Movement, StockLevel};
+use crate::reservation::Reservation;
+use crate::stock::{Counts, Delta, Movement, MovementCause, StockLevel, Version};
 
 /// The order in which locations are tried where a line names none: those listed, in their order,
 /// then all others by name.
@@ -27,6 +30,12 @@ impl LocationPriority {
     pub fn new(locations: Vec<LocationId>) -> Self {
         Self(locations)
     }
+
+    /// Where a location stands in the order.
+    fn rank<'a>(&self, location: &'a LocationId) -> (usize, &'a LocationId) {
+        let listed = self.0.iter().position(|first| first == location);
+        (listed.unwrap_or(usize::MAX), location)
+    }
 }
 
 /// Loaded rows, and the decisions on them.
@@ -38,10 +47,12 @@ pub struct Book {
     now: Timestamp,
     epoch: u32,
     priority: LocationPriority,
-    levels: BTreeMap<(Sku, LocationId), StockLevel>,
+    levels: BTreeMap<Sku, BTreeMap<LocationId, StockLevel>>,
     reservations: BTreeMap<ReservationId, Reservation>,
     operations: BTreeMap<OperationId, Movement>,
-    changes: Changes,
+    changed_levels: BTreeSet<(Sku, LocationId)>,
+    changed_reservations: BTreeSet<ReservationId>,
+    movements: Vec<Movement>,
 }
 
 /// What a store has to write, all of it or nothing: also where the outcome was an error, because
@@ -72,17 +83,18 @@ impl Book {
             levels: BTreeMap::new(),
             reservations: BTreeMap::new(),
             operations: BTreeMap::new(),
-            changes: Changes::default(),
+            changed_levels: BTreeSet::new(),
+            changed_reservations: BTreeSet::new(),
+            movements: Vec::new(),
         }
     }
-}
 
-/// The decisions, one request after the other.
-impl Book {
     /// Loads a level.
     pub fn load_level(&mut self, level: StockLevel) {
         self.levels
-            .insert((level.sku.clone(), level.location.clone()), level);
+            .entry(level.sku.clone())
+            .or_default()
+            .insert(level.location.clone(), level);
     }
 
     /// Loads a reservation.
@@ -96,57 +108,83 @@ impl Book {
         self.operations.insert(operation, movement);
     }
 
-    /// Grants a request whole, finds its earlier grant, or refuses it.
-    ///
-    /// # Errors
-    /// As for [`InventoryStore::reserve`](crate::InventoryStore::reserve).
-    pub fn reserve(&mut self, request: &ReserveRequest) -> Result<Reserved, InventoryError> {
-        let _ = (request, self.now, self.epoch, &self.priority);
-        todo!()
-    }
-
-    /// Takes a reservation a step further.
-    ///
-    /// # Errors
-    /// As for [`InventoryStore::transition`](crate::InventoryStore::transition).
-    pub fn transition(
-        &mut self,
-        request: &TransitionRequest,
-    ) -> Result<Transitioned, InventoryError> {
-        let _ = request;
-        todo!()
-    }
-
-    /// Moves a deadline, never back.
-    ///
-    /// # Errors
-    /// As for [`InventoryStore::extend`](crate::InventoryStore::extend).
-    pub fn extend(&mut self, request: &ExtendRequest) -> Result<Transitioned, InventoryError> {
-        let _ = request;
-        todo!()
-    }
-
-    /// Expires a reservation if it is held and overdue.
-    ///
-    /// # Errors
-    /// [`InventoryError::Damaged`] where a level of its lines is missing or too small.
-    pub fn expire(&mut self, id: &ReservationId) -> Result<Expiry, InventoryError> {
-        let _ = id;
-        todo!()
-    }
-
-    /// Changes physical stock, or finds what the operation did before.
-    ///
-    /// # Errors
-    /// As for [`InventoryStore::adjust`](crate::InventoryStore::adjust).
-    pub fn adjust(&mut self, adjustment: &Adjustment) -> Result<Adjusted, InventoryError> {
-        let _ = adjustment;
-        todo!()
-    }
-
     /// What is to be written.
     #[must_use]
-    pub fn into_changes(self) -> Changes {
-        self.changes
+    pub fn into_changes(mut self) -> Changes {
+        let changed = std::mem::take(&mut self.changed_levels);
+        Changes {
+            levels: changed
+                .iter()
+                .filter_map(|(sku, location)| self.level(sku, location).cloned())
+                .collect(),
+            reservations: self
+                .changed_reservations
+                .iter()
+                .filter_map(|id| self.reservations.get(id).cloned())
+                .collect(),
+            movements: self.movements,
+        }
     }
+
+    fn level(&self, sku: &Sku, location: &LocationId) -> Option<&StockLevel> {
+        self.levels.get(sku)?.get(location)
+    }
+
+    /// Moves units at one or more levels: at all of them, or where one can not, at none.
+    ///
+    /// A level that does not exist has no units yet, and begins to exist.
+    fn move_units(
+        &mut self,
+        deltas: BTreeMap<(Sku, LocationId), Delta>,
+        cause: &MovementCause,
+    ) -> Result<Vec<Movement>, InventoryError> {
+        let moved = deltas
+            .into_iter()
+            .map(|((sku, location), delta)| self.moved(sku, location, delta, cause))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut movements = Vec::with_capacity(moved.len());
+        for (level, movement) in moved {
+            let place = (level.sku.clone(), level.location.clone());
+            self.changed_levels.insert(place);
+            self.load_level(level);
+            self.movements.push(movement.clone());
+            movements.push(movement);
+        }
+        Ok(movements)
+    }
+
+    /// A level after a movement, and the movement.
+    fn moved(
+        &self,
+        sku: Sku,
+        location: LocationId,
+        delta: Delta,
+        cause: &MovementCause,
+    ) -> Result<(StockLevel, Movement), InventoryError> {
+        let (counts, version) = match self.level(&sku, &location) {
+            Some(level) => (level.counts, level.version),
+            None => (Counts::default(), Version::default()),
+        };
+        let (Some(counts), Some(number)) = (counts.after(delta), version.number.checked_add(1))
+        else {
+            let what =
+                format!("{sku} at {location} has {counts:?} at {version}, to move {delta:?}");
+            return Err(InventoryError::Damaged { what });
+        };
+        let version = Version::new(version.epoch.max(self.epoch), number);
+        let (at, cause) = (self.now, cause.clone());
+        let level = StockLevel::new(sku.clone(), location.clone(), counts, version, at);
+        let movement = Movement::new(sku, location, version, at, delta, cause);
+        Ok((level, movement))
+    }
+
+    fn put_reservation(&mut self, reservation: Reservation) {
+        self.changed_reservations.insert(reservation.id.clone());
+        self.load_reservation(reservation);
+    }
+}
+
+/// A count of units as a change upwards; [`Counts`] and quantities stay below 2^53.
+fn units(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
