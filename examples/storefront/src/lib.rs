@@ -2,8 +2,15 @@
 
 mod http;
 mod import;
+mod network;
 mod shop;
 
-pub use http::router;
+pub use http::{Faults, router};
 pub use import::{Failure, Report, import};
-pub use shop::{Health, Shop, Workers};
+pub use network::Cut;
+pub use shop::{Health, Options, Shop, Workers};
+
+/// The examples of the project's README, which are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Parser;
+use storefront::{Faults, Options, Shop};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -12,12 +13,22 @@ use tracing_subscriber::EnvFilter;
 #[derive(Parser)]
 #[command(version, about)]
 struct Args {
-    /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    /// Address to listen on, or only a port of this machine's own.
+    #[arg(long, default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
     /// Catalogue to import first: newline-delimited JSON, one product a line.
     #[arg(long, value_name = "FILE")]
     import: Vec<PathBuf>,
+    /// Let `PUT /faults` cut the way from pages to inventory, to see what pages do then.
+    #[arg(long)]
+    allow_faults: bool,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    match text.trim_start_matches(':').parse::<u16>() {
+        Ok(port) => Ok(([127, 0, 0, 1], port).into()),
+        Err(_) => text.parse().map_err(|_| "it has to be ADDRESS:PORT or PORT".to_owned()),
+    }
 }
 
 #[tokio::main]
@@ -28,7 +39,7 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("can't listen on {}; choose another with --listen", args.listen))?;
-    let (shop, workers) = storefront::Shop::start(|inventory| inventory).await?;
+    let (shop, workers) = Shop::start(Options::default()).await?;
     for path in &args.import {
         let file = tokio::fs::File::open(path)
             .await
@@ -49,7 +60,8 @@ async fn main() -> anyhow::Result<()> {
         );
     }
     eprintln!("the shop is at http://{}", listener.local_addr()?);
-    axum::serve(listener, storefront::router(shop))
+    let faults = if args.allow_faults { Faults::Allowed } else { Faults::Refused };
+    axum::serve(listener, storefront::router(shop, faults))
         .with_graceful_shutdown(stop_signal())
         .await?;
     workers.stop().await;

@@ -9,21 +9,32 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context as _;
 use stockade_catalog_core::memory::{MemoryAvailabilityCache, MemoryCatalog};
 use stockade_catalog_core::rows::catalog_changes;
-use stockade_catalog_core::{Availability, AvailabilityRefill, AvailabilityWorker, Catalog};
+use stockade_catalog_core::{Availability, AvailabilityRefill, AvailabilityWorker, Catalog, CircuitConfig};
 use stockade_change_feed::memory::MemoryFeed;
 use stockade_change_feed::{
     Clock, Consumer, DeadLetters, Feed, Group, Handler, SystemClock, Timestamp, Topic,
 };
 use stockade_inventory_core::memory::{MemoryInventory, MemoryTimer};
 use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay};
-use stockade_inventory_core::{Inventory, StockSource, inventory_updates};
+use stockade_inventory_core::{Inventory, inventory_updates};
 use stockade_search_sync::memory::MemoryIndex;
 use stockade_search_sync::{Generation, IndexWriter, Ingest, Projection, SearchIndex};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::network::{Cut, Network};
+
 /// Records of a topic that are kept in each partition for readers that fall behind.
 const RETENTION: usize = 100_000;
+
+/// What differs from shop to shop.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// When pages stop trusting the cache of stock.
+    pub circuit: CircuitConfig,
+    /// Cuts the way from pages to inventory.
+    pub cut: Cut,
+}
 
 /// A running shop: what its requests are served from.
 pub struct Shop {
@@ -38,6 +49,7 @@ pub struct Shop {
     clock: Arc<dyn Clock>,
     feed: MemoryFeed,
     readers: Vec<(Group, Vec<Topic>)>,
+    cut: Cut,
     failed_worker: OnceLock<String>,
 }
 
@@ -58,14 +70,11 @@ pub struct Workers {
 }
 
 impl Shop {
-    /// Starts an empty shop. `network` stands between its pages and its inventory: what it is
-    /// given is the inventory in this process.
+    /// Starts an empty shop.
     ///
     /// # Errors
     /// Where a piece refuses its settings.
-    pub async fn start(
-        network: impl FnOnce(Arc<dyn StockSource>) -> Arc<dyn StockSource>,
-    ) -> anyhow::Result<(Arc<Self>, Workers)> {
+    pub async fn start(options: Options) -> anyhow::Result<(Arc<Self>, Workers)> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let feed = MemoryFeed::new(clock.clone());
         feed.retain(&inventory_updates(), RETENTION);
@@ -79,8 +88,11 @@ impl Shop {
         let catalog = Catalog::new(Arc::new(products));
 
         let cache = Arc::new(MemoryAvailabilityCache::new());
-        let source = network(store.clone());
-        let availability = Arc::new(Availability::new(cache.clone(), source.clone()));
+        // Reached only by what runs elsewhere in production.
+        let network = Arc::new(Network::new(store.as_ref().clone(), options.cut.clone()));
+        let availability =
+            Availability::new(cache.clone(), network.clone()).with_circuit(options.circuit);
+        let availability = Arc::new(availability);
 
         let index = Arc::new(MemoryIndex::new());
         let generation = Generation::new("products-1")?;
@@ -105,8 +117,8 @@ impl Shop {
             Arc::new(AvailabilityWorker::new(cache.clone())),
         )?;
         let search_consumer = consumer(&search_readers, &search_topics, Arc::new(ingest))?;
-        let relay = OutboxRelay::new(store.clone(), store.clone(), Arc::new(feed.clone()));
-        let refill = AvailabilityRefill::new(cache, source);
+        let relay = OutboxRelay::new(network.clone(), network.clone(), Arc::new(feed.clone()));
+        let refill = AvailabilityRefill::new(cache, network);
 
         let shop = Arc::new(Self {
             catalog,
@@ -119,6 +131,7 @@ impl Shop {
                 (stock_readers.clone(), vec![inventory_updates()]),
                 (search_readers, search_topics),
             ],
+            cut: options.cut,
             failed_worker: OnceLock::new(),
         });
 
@@ -155,6 +168,12 @@ impl Shop {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Cuts the way from pages to inventory.
+    #[must_use]
+    pub fn cut(&self) -> &Cut {
+        &self.cut
     }
 
     /// How the shop is doing.

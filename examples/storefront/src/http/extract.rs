@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::problem::Problem;
 
@@ -37,14 +38,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         // An absent body stands for one without members.
         let json = if bytes.is_empty() { &b"{}"[..] } else { &bytes[..] };
         let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let body = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let path = error.path().to_string();
-            let field = if path == "." { "body".to_owned() } else { path };
-            Problem::invalid(field, error.inner().to_string())
-        })?;
+        let body = serde_path_to_error::deserialize(&mut deserializer).map_err(malformed)?;
         deserializer.end().map_err(|error| Problem::invalid("body", error.to_string()))?;
         Ok(Self(body))
     }
+}
+
+/// Reads a body that is JSON already.
+pub(super) fn from_object<T: DeserializeOwned>(body: Map<String, Value>) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(Value::Object(body)).map_err(malformed)
+}
+
+/// Names the field that could not be read. One that is missing or unknown is named by the error
+/// only, after the path of the object that it should be in or is in.
+fn malformed(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let reason = error.inner().to_string();
+    let of_object = ["missing field `", "unknown field `"];
+    let name = of_object.iter().find_map(|start| reason.strip_prefix(start)?.split('`').next());
+    let path = error.path().to_string();
+    let field = match (path.as_str(), name) {
+        (".", Some(name)) => name.to_owned(),
+        (".", None) => "body".to_owned(),
+        (path, Some(name)) if !path.ends_with(name) => format!("{path}.{name}"),
+        (path, _) => path.to_owned(),
+    };
+    Problem::invalid(stockade_change_feed::shorten(&field), reason)
 }
 
 /// The one variable segment of a path, such as the SKU of `/stock/{sku}/movements`.

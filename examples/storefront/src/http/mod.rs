@@ -18,7 +18,9 @@ use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
+use extract::Body;
 use problem::Problem;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use stockade_change_feed::Timestamp;
 use tokio::sync::Semaphore;
@@ -32,10 +34,23 @@ const REQUESTS: usize = 4096;
 /// The longest that a request takes.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// Whether faults can be made over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Faults {
+    /// `PUT /faults` makes them, for whoever wants to see what happens.
+    Allowed,
+    /// They can't.
+    Refused,
+}
+
 /// The shop's routes.
-pub fn router(shop: Arc<Shop>) -> Router {
+pub fn router(shop: Arc<Shop>, faults: Faults) -> Router {
     let gate = Arc::new(Semaphore::new(REQUESTS));
-    Router::new()
+    let routes = match faults {
+        Faults::Allowed => Router::new().route("/faults", put(make_faults)),
+        Faults::Refused => Router::new(),
+    };
+    routes
         .route("/healthz", get(health))
         .route("/search", get(search::search))
         .route("/suggest", get(search::suggest))
@@ -102,6 +117,27 @@ async fn health(State(shop): State<Arc<Shop>>) -> (StatusCode, Json<Value>) {
             "consumer_lag": lag,
         })),
     )
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultsBody {
+    inventory: Reach,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reach {
+    Reachable,
+    Unreachable,
+}
+
+async fn make_faults(State(shop): State<Arc<Shop>>, Body(body): Body<FaultsBody>) -> StatusCode {
+    match body.inventory {
+        Reach::Reachable => shop.cut().mend(),
+        Reach::Unreachable => shop.cut().cut(),
+    }
+    StatusCode::NO_CONTENT
 }
 
 /// A time as RFC 3339 has it.

@@ -11,7 +11,7 @@ use stockade_catalog_core::{
     ProductType, ProductTypeName, ProductWrite, SkuAvailability, Slug, Stock, WriteEffect,
 };
 
-use super::extract::{Body, Params, Segment, limit};
+use super::extract::{Body, Params, Segment, from_object, limit};
 use super::problem::Problem;
 use crate::shop::Shop;
 
@@ -130,12 +130,7 @@ fn read(
         return Err(Problem::invalid("id", "it has to be the one in the path"));
     }
     body.entry("slug").or_insert_with(|| json!(id));
-    let content = serde_path_to_error::deserialize(Value::Object(body)).map_err(|error| {
-        let path = error.path().to_string();
-        let field = if path == "." { "body".to_owned() } else { path };
-        Problem::invalid(field, error.inner().to_string())
-    })?;
-    Ok((content, expected))
+    Ok((from_object(body)?, expected))
 }
 
 pub(super) async fn delete(
@@ -165,10 +160,7 @@ pub(super) async fn put_type(
     if *named != json!(name) {
         return Err(Problem::invalid("name", "it has to be the one in the path"));
     }
-    let product_type: ProductType =
-        serde_path_to_error::deserialize(Value::Object(body)).map_err(|error| {
-            Problem::invalid(error.path().to_string(), error.inner().to_string())
-        })?;
+    let product_type: ProductType = from_object(body)?;
     let change = shop.catalog.put_type(&product_type).await?;
     let status = match change.effect {
         WriteEffect::Created => StatusCode::CREATED,
