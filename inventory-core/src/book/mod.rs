@@ -5,6 +5,10 @@
 //! does no I/O and reads no clock.
 
 mod adjust;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod properties;
 mod reserve;
 mod settle;
 #[cfg(test)]
