@@ -5,14 +5,17 @@ mod cache;
 mod catalog;
 mod circuit;
 mod contains;
+mod deadline;
 mod error;
 mod limits;
 pub mod memory;
 mod product;
 pub mod rows;
+mod schema;
 mod store;
 
 pub use cache::{AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, PartitionMark};
+pub use catalog::{Catalog, TypeChange};
 pub use error::{CatalogError, Violation};
 pub use product::{
     Attributes, Currency, Media, Money, Product, ProductContent, ProductId, ProductStatus,

@@ -46,6 +46,9 @@ impl MemoryCatalog {
     /// Publishes each change of a row to `topic` of `feed`, in the envelopes that Debezium writes
     /// under `REPLICA IDENTITY FULL`. A change and its records appear together, so that the
     /// catalogue and its log can not differ.
+    ///
+    /// A row that is too large for the feed fails the write with [`CatalogError::Feed`]; what
+    /// [`Catalog`](crate::Catalog) lets through fits the feed's usual limit.
     #[must_use]
     pub fn publishing_to(mut self, feed: MemoryFeed, topic: Topic) -> Self {
         self.outlet = Some((feed, topic));
@@ -78,26 +81,31 @@ impl MemoryCatalog {
         };
         let after = Stored::next(before, content, state.version + 1);
         let product = after.product.clone();
-        self.commit(state, &content.id, Some(after));
+        state.version = product.version;
+        self.commit(state, &content.id, Some(after))?;
         Ok(Written::new(product, effect))
     }
 
-    /// Replaces a product's state and publishes what that changes.
-    fn commit(&self, state: &mut State, id: &ProductId, after: Option<Stored>) {
-        let before = state.products.remove(id);
+    /// Publishes what changes, and replaces the product's state.
+    fn commit(
+        &self,
+        state: &mut State,
+        id: &ProductId,
+        after: Option<Stored>,
+    ) -> Result<(), CatalogError> {
         if let Some((feed, topic)) = &self.outlet {
-            let changes = row_changes(before.as_ref(), after.as_ref());
+            let changes = row_changes(state.products.get(id), after.as_ref());
             for envelope in state.envelopes(changes, self.clock.as_ref()) {
-                feed.append(topic, Message::keyed(rows::key(id), envelope))
-                    .expect("a log in memory has a partition for every key");
+                feed.append(topic, Message::keyed(rows::key(id), envelope))?;
             }
         }
-        if let Some(before) = before {
+        if let Some(before) = state.products.remove(id) {
             state.slugs.remove(&before.product.content.slug);
         }
         if let Some(after) = after {
             state.insert(after);
         }
+        Ok(())
     }
 }
 
@@ -117,7 +125,7 @@ impl CatalogStore for MemoryCatalog {
             return Ok(Deleted::Absent);
         };
         check_expected(id, Some(before), expected)?;
-        self.commit(&mut state, id, None);
+        self.commit(&mut state, id, None)?;
         Ok(Deleted::Removed)
     }
 
@@ -207,8 +215,7 @@ impl State {
     }
 
     fn insert(&mut self, stored: Stored) {
-        let Product { content, version } = &stored.product;
-        self.version = *version;
+        let content = &stored.product.content;
         self.slugs.insert(content.slug.clone(), content.id.clone());
         for variant in &content.variants {
             self.sku_owners

@@ -1,6 +1,5 @@
 use serde_json::json;
-use stockade_change_feed::debezium::{Change, Columns};
-use stockade_inventory_core::Sku;
+use stockade_change_feed::{Feed, Group, ManualClock, PollLimits, SubscribeOptions, Timestamp};
 
 use super::*;
 use crate::product::Variant;
@@ -249,4 +248,74 @@ fn only_rows_that_differ_are_written() {
         names(&row_changes(Some(&third), None)),
         ["-b@3", "-c@3", "-tee@3"]
     );
+}
+
+/// Everything that was published, decoded, in order.
+async fn published(feed: &MemoryFeed) -> Vec<RowChange> {
+    let group = Group::new("reader").unwrap();
+    let topics = [rows::catalog_changes()];
+    let options = SubscribeOptions::default();
+    let mut reader = feed.subscribe(&group, &topics, options).await.unwrap();
+    let mut changes = Vec::new();
+    loop {
+        let limits = PollLimits {
+            wait: std::time::Duration::ZERO,
+            ..PollLimits::default()
+        };
+        let polled = reader.poll(&limits).await.unwrap();
+        if polled.records.is_empty() && polled.gained.is_empty() {
+            return changes;
+        }
+        for record in polled.records {
+            assert_eq!(record.key, Some(rows::key(&id("tee"))));
+            changes.push(debezium::decode(record.value.as_ref()).unwrap().unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_what_was_committed_and_nothing_else() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000)));
+    let feed = MemoryFeed::new(clock.clone()).with_partitions(1);
+    let catalog = MemoryCatalog::new()
+        .publishing_to(feed.clone(), rows::catalog_changes())
+        .with_clock(clock);
+    catalog.put_type(&shirts()).await.unwrap();
+    let tee = product("tee", &["a"]);
+    put(&catalog, &tee, Expected::Any).await.unwrap();
+    put(&catalog, &tee, Expected::Any).await.unwrap();
+    put(&catalog, &product("mug", &["a"]), Expected::Any)
+        .await
+        .unwrap_err();
+    catalog.delete(&tee.id, Expected::Any).await.unwrap();
+    catalog.delete(&tee.id, Expected::Any).await.unwrap();
+
+    let changes = published(&feed).await;
+    let seen: Vec<_> = changes
+        .iter()
+        .map(|row| (row.table.as_str(), row.change.clone()))
+        .collect();
+    let stored = Stored::next(None, &tee, 1);
+    let mut expected = row_changes(None, Some(&stored));
+    expected.extend(row_changes(Some(&stored), None));
+    assert_eq!(seen, expected);
+    for pair in changes.windows(2) {
+        assert!(pair[0].sequence < pair[1].sequence);
+        assert_eq!(pair[0].schema, rows::SCHEMA);
+        assert_eq!(pair[0].timestamp, Timestamp::from_millis(1_000));
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_published_is_not_stored() {
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let feed = MemoryFeed::new(clock).with_max_message_bytes(2_000);
+    let catalog = MemoryCatalog::new().publishing_to(feed, rows::catalog_changes());
+    catalog.put_type(&shirts()).await.unwrap();
+    let mut tee = product("tee", &["a"]);
+    tee.description = "x".repeat(2_000);
+    let error = put(&catalog, &tee, Expected::Any).await.unwrap_err();
+    assert!(matches!(error, CatalogError::Feed(_)), "{error}");
+    let found = catalog.get(&[ProductKey::Id(tee.id)]).await.unwrap();
+    assert_eq!(found, [None]);
 }
