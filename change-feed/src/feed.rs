@@ -62,7 +62,8 @@ pub trait Feed: Send + Sync {
 pub trait Subscription: Send {
     /// Waits for records and returns what there is, in order within each partition.
     ///
-    /// - Returns as soon as one record is there, and after [`PollLimits::wait`] with none.
+    /// - Returns as soon as one record or a change of the assignment is there, and after
+    ///   [`PollLimits::wait`] with none.
     /// - Never more than [`PollLimits::records`] or, past the first record,
     ///   [`PollLimits::bytes`]. With a limit of 0 records it fetches nothing.
     /// - Leaves out the partitions in [`PollLimits::paused`]; they stay assigned.
@@ -188,6 +189,9 @@ impl Default for PollLimits {
 }
 
 /// What a poll returns.
+///
+/// To be read from `lost` to `gained` to `records`: a partition that is both lost and gained was
+/// somebody else's in between, and its records here are read from where the group stands now.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Polled {

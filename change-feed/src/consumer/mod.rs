@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::error::FeedError;
 use crate::record::Record;
 
 /// What a worker does with records.

@@ -1,0 +1,206 @@
+//! Topics and their partitions.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::error::FeedError;
+use crate::record::{Message, Offset, Position, Record, Route, Topic, TopicPartition};
+use crate::time::Timestamp;
+
+/// All topics.
+#[derive(Debug)]
+pub(super) struct Log {
+    topics: BTreeMap<Topic, Vec<Partition>>,
+    /// How many partitions a new topic gets.
+    pub(super) partitions: u32,
+    /// The most bytes that a message may have.
+    pub(super) max_message_bytes: usize,
+    /// Rises whenever a topic comes or goes, so that groups know when to assign anew.
+    version: u64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            topics: BTreeMap::new(),
+            partitions: 4,
+            max_message_bytes: 1 << 20,
+            version: 1,
+        }
+    }
+}
+
+impl Log {
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The partitions of a topic, which is created if need be.
+    pub(super) fn topic(&mut self, topic: &Topic) -> &mut Vec<Partition> {
+        let Self {
+            topics,
+            partitions,
+            version,
+            ..
+        } = self;
+        topics.entry(topic.clone()).or_insert_with(|| {
+            *version += 1;
+            (0..*partitions).map(|_| Partition::default()).collect()
+        })
+    }
+
+    pub(super) fn partitions_of(&mut self, topic: &Topic) -> u32 {
+        u32::try_from(self.topic(topic).len()).unwrap_or(u32::MAX)
+    }
+
+    /// A partition; none where the topic has not so many or was deleted.
+    pub(super) fn partition(&self, at: &TopicPartition) -> Option<&Partition> {
+        self.topics.get(&at.topic)?.get(at.partition as usize)
+    }
+
+    pub(super) fn delete(&mut self, topic: &Topic) {
+        if self.topics.remove(topic).is_some() {
+            self.version += 1;
+        }
+    }
+
+    pub(super) fn trim(&mut self, at: &TopicPartition, before: Offset) {
+        if let Some(partition) = self.topic(&at.topic).get_mut(at.partition as usize) {
+            partition.trim(before);
+        }
+    }
+
+    pub(super) fn append(
+        &mut self,
+        topic: &Topic,
+        message: Message,
+        now: Timestamp,
+    ) -> Result<Position, FeedError> {
+        let bytes = message.bytes();
+        let limit = self.max_message_bytes;
+        if bytes > limit {
+            return Err(FeedError::TooLarge {
+                topic: topic.clone(),
+                bytes,
+                limit,
+            });
+        }
+        let partitions = self.partitions_of(topic);
+        let number = match message.route {
+            Route::Key => partition_of(message.key.as_deref().unwrap_or_default(), partitions),
+            Route::Partition(number) => number,
+        };
+        let Some(partition) = self.topic(topic).get_mut(number as usize) else {
+            let topic = topic.clone();
+            return Err(FeedError::UnknownPartition {
+                topic,
+                partition: number,
+                partitions,
+            });
+        };
+        let position = Position {
+            partition: TopicPartition::new(topic.clone(), number),
+            offset: Offset(u128::from(partition.end())),
+            timestamp: now,
+        };
+        partition.records.push_back(
+            Record::new(position.clone())
+                .with_key(message.key)
+                .with_value(message.value)
+                .with_headers(message.headers),
+        );
+        Ok(position)
+    }
+}
+
+/// One partition. Its offsets start at 0 and have no gaps.
+#[derive(Debug, Default)]
+pub(super) struct Partition {
+    /// The offset of the first record that is still there.
+    first: u64,
+    records: VecDeque<Record>,
+}
+
+impl Partition {
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The offset that the next record will have.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.records.len() as u64
+    }
+
+    pub(super) fn get(&self, offset: u64) -> Option<&Record> {
+        let index = offset.checked_sub(self.first)?;
+        self.records.get(usize::try_from(index).ok()?)
+    }
+
+    fn trim(&mut self, before: Offset) {
+        while u128::from(self.first) < before.0 && self.records.pop_front().is_some() {
+            self.first += 1;
+        }
+    }
+
+    /// Whether reading on at `cursor` misses nothing: neither were the next records trimmed, nor
+    /// is this another topic of the same name.
+    pub(super) fn holds(&self, cursor: Cursor) -> bool {
+        let within = (self.first..=self.end()).contains(&cursor.next);
+        let before = cursor
+            .next
+            .checked_sub(1)
+            .and_then(|offset| self.get(offset));
+        let same = match (before, cursor.after) {
+            (Some(record), Some(timestamp)) => record.position.timestamp == timestamp,
+            _ => true,
+        };
+        within && same
+    }
+}
+
+/// Where a reader goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// The first offset that is not finished.
+    pub(super) next: u64,
+    /// When the record before it was appended, if one was read: a topic that was created anew
+    /// has another time there.
+    pub(super) after: Option<Timestamp>,
+}
+
+impl Cursor {
+    pub(super) fn at(next: u64) -> Self {
+        Self { next, after: None }
+    }
+}
+
+/// FNV-1a, which is the same in every process, folded because its low bits alone are weak.
+fn partition_of(key: &[u8], partitions: u32) -> u32 {
+    let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let folded = (hash ^ (hash >> 32)) & u64::from(u32::MAX);
+    u32::try_from(folded).unwrap_or_default() % partitions.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_spread_over_partitions() {
+        let mut counts = [0_u32; 4];
+        for n in 0..4_000 {
+            counts[partition_of(format!("SKU-{n}").as_bytes(), 4) as usize] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (800..1_200).contains(count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn a_key_has_its_partition_for_ever() {
+        let partitions = ["", "a", "SKU-1", "SKU-2"].map(|key| partition_of(key.as_bytes(), 16));
+        assert_eq!(partitions, [1, 0, 0, 9]);
+    }
+}

@@ -1,0 +1,197 @@
+//! A log in memory, with all that the traits promise but durability.
+
+mod group;
+mod log;
+mod subscription;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use self::group::GroupState;
+use self::log::{Cursor, Log};
+use self::subscription::MemorySubscription;
+use crate::error::FeedError;
+use crate::feed::{Feed, Group, PartitionLag, Publisher, SubscribeOptions, Subscription};
+use crate::record::{Message, Offset, Position, Topic, TopicPartition};
+use crate::time::Clock;
+
+/// A log in memory. Clones share it. Topics are created when first named.
+///
+/// - Offsets start at 0 and have no gaps. All records are kept, until [`trim`](Self::trim) or
+///   [`delete_topic`](Self::delete_topic).
+/// - The partition of a key is the same in every process.
+/// - A partition changes hands when its reader polls and so lets go of it; when the reader
+///   closes; or when another member polls after the reader was silent for the session timeout.
+/// - Where a group starts with [`Start::Latest`](crate::Start::Latest) is decided once for each
+///   partition, so that a change of hands before the first commit skips nothing.
+#[derive(Clone, Debug)]
+pub struct MemoryFeed {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    /// Rises with everything that a waiting poll should look at.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    log: Log,
+    groups: BTreeMap<Group, GroupState>,
+    session_timeout: Duration,
+}
+
+impl MemoryFeed {
+    /// An empty log with 4 partitions a topic.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let state = State {
+            log: Log::default(),
+            groups: BTreeMap::new(),
+            session_timeout: Duration::from_secs(30),
+        };
+        let changes = watch::Sender::new(0);
+        Self {
+            shared: Arc::new(Shared {
+                clock,
+                state: Mutex::new(state),
+                changes,
+            }),
+        }
+    }
+
+    /// With another number of partitions for topics created from now on, at least 1.
+    #[must_use]
+    pub fn with_partitions(self, partitions: u32) -> Self {
+        self.lock().log.partitions = partitions.max(1);
+        self
+    }
+
+    /// With another time after which a member that does not poll loses its partitions (30 s).
+    #[must_use]
+    pub fn with_session_timeout(self, timeout: Duration) -> Self {
+        self.lock().session_timeout = timeout;
+        self
+    }
+
+    /// With another limit for key, value and headers of a message together (1 MiB).
+    #[must_use]
+    pub fn with_max_message_bytes(self, bytes: usize) -> Self {
+        self.lock().log.max_message_bytes = bytes;
+        self
+    }
+
+    /// Appends one message at once: what a store in memory does under its own lock, so that its
+    /// state and its log can not differ.
+    ///
+    /// # Errors
+    /// [`FeedError::UnknownPartition`]; [`FeedError::TooLarge`].
+    pub fn append(&self, topic: &Topic, message: Message) -> Result<Position, FeedError> {
+        let mut state = self.lock();
+        // Read under the lock, so that times rise with offsets as far as the clock does.
+        let position = state.log.append(topic, message, self.shared.clock.now())?;
+        drop(state);
+        self.wake();
+        Ok(position)
+    }
+
+    /// Forgets the records of a partition before `before`, as retention does.
+    pub fn trim(&self, partition: &TopicPartition, before: Offset) {
+        self.lock().log.trim(partition, before);
+        self.wake();
+    }
+
+    /// Deletes a topic. It is created anew, with offsets from 0, when next named; what groups
+    /// committed stays, as in other logs, and is then found to be lost.
+    pub fn delete_topic(&self, topic: &Topic) {
+        self.lock().log.delete(topic);
+        self.wake();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under the lock leaves the state half-changed, so a panic elsewhere is no reason
+        // to fail here.
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        self.shared
+            .changes
+            .send_modify(|changes| *changes = changes.wrapping_add(1));
+    }
+}
+
+#[async_trait]
+impl Publisher for MemoryFeed {
+    async fn publish(
+        &self,
+        topic: &Topic,
+        messages: Vec<Message>,
+    ) -> Vec<Result<Position, FeedError>> {
+        messages
+            .into_iter()
+            .map(|message| self.append(topic, message))
+            .collect()
+    }
+
+    async fn partitions(&self, topic: &Topic) -> Result<u32, FeedError> {
+        Ok(self.lock().log.partitions_of(topic))
+    }
+}
+
+#[async_trait]
+impl Feed for MemoryFeed {
+    async fn subscribe(
+        &self,
+        group: &Group,
+        topics: &[Topic],
+        options: SubscribeOptions,
+    ) -> Result<Box<dyn Subscription>, FeedError> {
+        let subscription = MemorySubscription::join(self.clone(), group, topics, options);
+        self.wake();
+        Ok(Box::new(subscription))
+    }
+
+    async fn lag(&self, group: &Group, topics: &[Topic]) -> Result<Vec<PartitionLag>, FeedError> {
+        let now = self.shared.clock.now();
+        let mut state = self.lock();
+        let State { log, groups, .. } = &mut *state;
+        let progress = groups.get(group).map(|group| &group.progress);
+        let mut lags = Vec::new();
+        for topic in topics {
+            for number in 0..log.partitions_of(topic) {
+                let at = TopicPartition::new(topic.clone(), number);
+                let Some(partition) = log.partition(&at) else {
+                    continue;
+                };
+                let start = Cursor::at(partition.first());
+                let cursor = progress.and_then(|progress| progress.get(&at)).copied();
+                let cursor = cursor
+                    .filter(|cursor| partition.holds(*cursor))
+                    .unwrap_or(start);
+                let age = match partition.get(cursor.next) {
+                    Some(record) => now.since(record.position.timestamp),
+                    None => Some(Duration::ZERO),
+                };
+                lags.push(PartitionLag::new(
+                    at,
+                    Some(partition.end() - cursor.next),
+                    age,
+                ));
+            }
+        }
+        Ok(lags)
+    }
+}
