@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+mod suite;
 mod harness;
+pub mod inventory;
 
 pub use harness::{
     Absent, Case, CaseFuture, DEADLINE, Harness, Outcome, Reopen, attempt, run, together,
