@@ -302,3 +302,8 @@ fn failed<E: Into<redb::Error>>(operation: &'static str) -> impl Fn(E) -> Invent
         source: Cause::new(error.into()),
     }
 }
+
+/// The examples of the guide, which are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/writing-an-adapter.md")]
+struct Guide;

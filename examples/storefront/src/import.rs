@@ -228,7 +228,7 @@ async fn write(shop: &Shop, batch: Vec<Parsed>, report: &mut Report) {
         .iter()
         .map(|parsed| ProductWrite { content: parsed.content.clone(), expected: Expected::Any })
         .collect();
-    let outcomes = shop.catalog.put(writes).await;
+    let outcomes = shop.catalog.put_many(writes).await;
     let mut stock = Vec::new();
     for (parsed, outcome) in batch.into_iter().zip(outcomes) {
         match outcome {
@@ -261,18 +261,15 @@ async fn create_missing_types(
     shop: &Shop,
     batch: &[Parsed],
 ) -> BTreeMap<ProductTypeName, String> {
-    let names: BTreeSet<_> =
-        batch.iter().map(|parsed| parsed.content.product_type.clone()).collect();
-    let names: Vec<_> = names.into_iter().collect();
-    let found = match shop.catalog.get_types(&names).await {
-        Ok(found) => found,
-        Err(error) => return names.into_iter().map(|name| (name, error.to_string())).collect(),
-    };
+    let named = batch.iter().map(|parsed| &parsed.content.product_type);
+    let mut missing: BTreeSet<_> = named.cloned().collect();
+    match shop.catalog.types().await {
+        Ok(types) => missing.retain(|name| types.iter().all(|known| known.name != *name)),
+        Err(error) => return missing.into_iter().map(|name| (name, error.to_string())).collect(),
+    }
     let mut failed = BTreeMap::new();
-    for (name, found) in names.into_iter().zip(found) {
-        if found.is_none()
-            && let Err(error) = shop.catalog.put_type(&ProductType::permissive(name.clone())).await
-        {
+    for name in missing {
+        if let Err(error) = shop.catalog.put_type(ProductType::permissive(name.clone())).await {
             failed.insert(name, error.to_string());
         }
     }

@@ -103,11 +103,7 @@ pub(super) async fn put(
     Body(body): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (content, expected) = read(&ProductId::new(id)?, body)?;
-    let mut outcomes = shop.catalog.put(vec![ProductWrite { content, expected }]).await;
-    let written = match outcomes.pop() {
-        Some(outcome) => outcome?,
-        None => return Err(Problem::busy(std::time::Duration::from_secs(1))),
-    };
+    let written = shop.catalog.put(ProductWrite { content, expected }).await?;
     let status = match written.effect {
         WriteEffect::Created => StatusCode::CREATED,
         WriteEffect::Updated | WriteEffect::Unchanged => StatusCode::OK,
@@ -161,7 +157,7 @@ pub(super) async fn put_type(
         return Err(Problem::invalid("name", "it has to be the one in the path"));
     }
     let product_type: ProductType = from_object(body)?;
-    let change = shop.catalog.put_type(&product_type).await?;
+    let change = shop.catalog.put_type(product_type.clone()).await?;
     let status = match change.effect {
         WriteEffect::Created => StatusCode::CREATED,
         WriteEffect::Updated | WriteEffect::Unchanged => StatusCode::OK,
@@ -169,8 +165,8 @@ pub(super) async fn put_type(
     let body = json!({
         "product_type": product_type,
         "nonconforming": {
-            "count": change.nonconforming.count,
-            "first": change.nonconforming.first,
+            "count": change.nonconforming,
+            "examples": change.examples,
         },
     });
     Ok((status, Json(body)))
