@@ -54,9 +54,10 @@ pub trait InventoryStore: StockSource {
     ///
     /// - All lines of a request are granted or none: `available` never falls below 0.
     /// - The id of a granted reservation finds it again: [`Effect::Repeated`], whatever state it
-    ///   is in by now, and also where stock is short. The content is the owner and the lines;
-    ///   other content is [`ReservationConflict`]. A refusal leaves nothing behind, so a later
-    ///   attempt with the same id is decided afresh.
+    ///   is in by now, and also where stock is short. The content is the owner and the lines, a
+    ///   line without location being the units of its SKU wherever they were granted; other
+    ///   content is [`ReservationConflict`]. A refusal leaves nothing behind, so a later attempt
+    ///   with the same id is decided afresh.
     /// - Deadlines are counted on the store's clock, read after locks are taken.
     /// - The requests may be granted in one transaction; then a failure of it is everybody's.
     ///
@@ -73,7 +74,8 @@ pub trait InventoryStore: StockSource {
     /// changes nothing; so does confirming what is fulfilled.
     ///
     /// Confirming after the deadline expires the reservation instead: the units come back, and
-    /// the error says that it is expired. A racing expiry and confirmation have one winner.
+    /// the error says that it is expired. So do the other steps, but release, which gives the
+    /// units back itself. A racing expiry and confirmation have one winner.
     ///
     /// # Errors
     /// [`InventoryError::WrongState`] with the actual state, [`InventoryError::NotOwner`],
@@ -104,6 +106,7 @@ pub trait InventoryStore: StockSource {
     /// first adjustment of a SKU at a location begins its level.
     ///
     /// The operation id finds what it did before: [`Effect::Repeated`](crate::Effect::Repeated).
+    /// The content is the SKU, the location and the change; the first reason stands.
     ///
     /// Outcomes: [`BelowPromised`](InventoryError::BelowPromised);
     /// [`OperationConflict`](InventoryError::OperationConflict) for an id with other content;

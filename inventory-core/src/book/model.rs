@@ -75,13 +75,13 @@ impl Model {
         if let Some(earlier) = self.reservations.get(&request.id) {
             let mut left = earlier.lines.clone();
             let taken = lines.iter().all(|line| {
-                let before = left.len();
-                left.retain(|got| {
-                    got.sku != line.sku
-                        || got.quantity != line.quantity
-                        || line.location.as_ref().is_some_and(|at| *at != got.location)
+                let (taken, rest) = left.drain(..).partition::<Vec<_>, _>(|got| {
+                    let there = line.location.as_ref().unwrap_or(&got.location);
+                    got.sku == line.sku && got.location == *there
                 });
-                left.len() + 1 == before
+                left = rest;
+                let units: u64 = taken.iter().map(|got| got.quantity.get()).sum();
+                units == line.quantity.get()
             });
             let same = taken && left.is_empty() && earlier.owner == request.owner;
             let conflict = Error::ReservationConflict {

@@ -16,8 +16,8 @@ enum Refused {
 impl Book {
     /// Grants a request whole, finds its earlier grant, or refuses it.
     ///
-    /// The earlier grant has the same content if the owner is the same and the lines could have
-    /// led to it: a line without location fits units of its SKU wherever they were granted.
+    /// The earlier grant has the same content if the owner is the same and it has the units that
+    /// the lines ask for: a line without location asks for units of its SKU wherever they are.
     ///
     /// # Errors
     /// As for [`InventoryStore::reserve`](crate::InventoryStore::reserve).
@@ -31,7 +31,7 @@ impl Book {
         } = request;
         // Before stock is looked at: whoever took the last unit asks again, and stock is short.
         if let Some(earlier) = self.reservations.get(id) {
-            if earlier.owner != *owner || !could_be(lines.as_slice(), &earlier.lines) {
+            if earlier.owner != *owner || !has_the_same(lines.as_slice(), &earlier.lines) {
                 return Err(InventoryError::ReservationConflict { id: id.clone() });
             }
             return Ok(self.reserved(earlier.clone(), Effect::Repeated));
@@ -110,8 +110,8 @@ impl Book {
     }
 }
 
-/// Whether a request of these lines can have been granted so.
-fn could_be(requested: &[Line], granted: &[ReservedLine]) -> bool {
+/// Whether these lines ask for just the units that were granted.
+fn has_the_same(requested: &[Line], granted: &[ReservedLine]) -> bool {
     let fits = |line: &Line, got: &ReservedLine| {
         line.sku == got.sku && line.location.as_ref().is_none_or(|at| *at == got.location)
     };

@@ -91,10 +91,14 @@ async fn a_heartbeat_that_fails_is_no_completion() {
 
 #[tokio::test]
 async fn a_change_during_a_pass_is_not_claimed_and_not_lost() {
-    let (shop, log) = (Shop::with(&[("a", 1), ("b", 2)]).await, Log::default());
+    let (shop, log) = (
+        Shop::with(&[("a", 1), ("b", 2), ("c", 3)]).await,
+        Log::default(),
+    );
     let started = shop.clock.now();
     let (clock, store) = (shop.clock.clone(), shop.store.clone());
-    // While `b` is on its way: `a`, which the pass is beyond, and `b` itself change.
+    // While `b` is on its way, and `c` still to be read: `a`, which the pass is beyond, and `b`
+    // itself change.
     *log.hook.lock().unwrap() = Some(Box::new(move |message| {
         if message.key.as_deref() == Some(b"b") {
             clock.advance(seconds(1));
@@ -113,7 +117,10 @@ async fn a_change_during_a_pass_is_not_claimed_and_not_lost() {
     assert_eq!(pass.complete_as_of, Some(started));
     assert_eq!(
         read(&log),
-        (vec!["a 1".to_owned(), "b 2".into()], vec![started; 3])
+        (
+            vec!["a 1".to_owned(), "b 2".into(), "c 3".into()],
+            vec![started; 3]
+        )
     );
     *log.hook.lock().unwrap() = None;
     relay.pass().await.unwrap();
