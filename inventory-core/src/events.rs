@@ -83,6 +83,8 @@ impl From<&SkuStock> for StockChanged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Heartbeat {
+    /// The store's epoch. One of an older epoch tells of a history that an operator has ended.
+    pub epoch: u32,
     /// The time, on the store's clock, in microseconds since 1970.
     pub complete_as_of: Timestamp,
     /// The partitions of the topic.
@@ -92,8 +94,9 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// A heartbeat for each of so many partitions.
     #[must_use]
-    pub fn new(complete_as_of: Timestamp, partitions: u32) -> Self {
+    pub fn new(epoch: u32, complete_as_of: Timestamp, partitions: u32) -> Self {
         Self {
+            epoch,
             complete_as_of,
             partitions,
         }

@@ -16,7 +16,9 @@ use crate::reservation::{
     Reserved, Transition, TransitionRequest, Transitioned,
 };
 use crate::stock::SkuStock;
-use crate::store::{Cursor, InventoryStore, MovementPage, ReservationTimer, StockSource};
+use crate::store::{
+    Cursor, InventoryStore, MovementPage, ReservationTimer, StockPage, StockSource,
+};
 use crate::telemetry;
 
 /// Stock and reservations behind one API: a store, and optionally timers. Clones share them.
@@ -325,9 +327,9 @@ impl StockSource for Inventory {
 
     async fn scan(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<SkuStock>, InventoryError> {
+    ) -> Result<StockPage, InventoryError> {
         self.repeat("scan", || self.store.scan(after, limit)).await
     }
 }

@@ -26,5 +26,6 @@ pub use stock::{
     Counts, Delta, Movement, MovementCause, SkuStock, StockChange, StockLevel, Version,
 };
 pub use store::{
-    Cursor, InventoryStore, MovementPage, OutboxPage, ReservationTimer, StockOutbox, StockSource,
+    Cursor, InventoryStore, MovementPage, OutboxPage, ReservationTimer, StockOutbox, StockPage,
+    StockSource,
 };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -238,6 +239,26 @@ impl ReservationState {
     }
 }
 
+impl FromStr for ReservationState {
+    type Err = InventoryError;
+
+    /// Reads the name back.
+    fn from_str(name: &str) -> Result<Self, InventoryError> {
+        let all = [
+            Self::Held,
+            Self::Confirmed,
+            Self::Fulfilled,
+            Self::Released,
+            Self::Expired,
+            Self::Cancelled,
+        ];
+        let named = all.into_iter().find(|state| state.as_str() == name);
+        named.ok_or_else(|| InventoryError::Damaged {
+            what: format!("a reservation in the state {name:?}"),
+        })
+    }
+}
+
 impl fmt::Display for ReservationState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -400,7 +421,8 @@ pub struct Reserved {
     pub reservation: Reservation,
     /// Whether this call made it.
     pub effect: Effect,
-    /// Time to the deadline on the store's clock; zero when it has passed.
+    /// Time to the deadline on the store's clock; zero when it has passed, and without meaning
+    /// when the reservation is not held.
     pub remaining: Duration,
     /// How safe it is.
     pub durability: Durability,
@@ -433,7 +455,8 @@ pub struct Transitioned {
     pub reservation: Reservation,
     /// Whether this call changed it.
     pub effect: Effect,
-    /// Time to the deadline on the store's clock; zero when it has passed.
+    /// Time to the deadline on the store's clock; zero when it has passed, and without meaning
+    /// when the reservation is not held.
     pub remaining: Duration,
 }
 

@@ -255,7 +255,8 @@ impl SkuStock {
             .map(|level| level.version.epoch)
             .max()
             .unwrap_or(0);
-        let number = self.0.iter().map(|level| level.version.number).sum();
+        let numbers = self.0.iter().map(|level| level.version.number);
+        let number = numbers.fold(0, u64::saturating_add);
         Version::new(epoch, number)
     }
 
@@ -270,7 +271,8 @@ impl SkuStock {
     }
 
     fn sum(&self, count: impl Fn(&Counts) -> u64) -> u64 {
-        self.0.iter().map(|level| count(&level.counts)).sum()
+        let counts = self.0.iter().map(|level| count(&level.counts));
+        counts.fold(0, u64::saturating_add)
     }
 }
 

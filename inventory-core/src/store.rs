@@ -26,16 +26,14 @@ pub trait StockSource: Send + Sync {
     /// [`InventoryError::Unavailable`] and the like, for all of them together.
     async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError>;
 
-    /// At most `limit` SKUs (at least 1) in the order of their names, after `after`. An empty
-    /// answer is the end. A SKU that is there during the whole scan is in it once.
+    /// At most `limit` SKUs (at least 1) in some fixed order, after `after`. A SKU that is there
+    /// during the whole scan is in it once.
     ///
     /// # Errors
-    /// As for [`stock`](StockSource::stock).
-    async fn scan(
-        &self,
-        after: Option<&Sku>,
-        limit: usize,
-    ) -> Result<Vec<SkuStock>, InventoryError>;
+    /// As for [`stock`](StockSource::stock), and [`InventoryError::Invalid`] for a cursor that
+    /// this store did not give.
+    async fn scan(&self, after: Option<&Cursor>, limit: usize)
+    -> Result<StockPage, InventoryError>;
 }
 
 /// Keeps stock and reservations.
@@ -46,7 +44,16 @@ pub trait StockSource: Send + Sync {
 ///
 /// For every method: what was answered with `Ok` is durable; an effect takes place once, however
 /// often the call is repeated with the same ids; concurrent calls have the same outcomes as some
-/// order of them one by one; a call whose future is dropped takes effect whole or not at all.
+/// order of them one by one; a call whose future is dropped takes effect whole or not at all. A
+/// store may refuse a call that lost against others with an error that can be retried, as long
+/// as nothing of it took effect; [`Inventory`](crate::Inventory) repeats it.
+///
+/// The store's clock is its server's, or that of its process where the server has none; then the
+/// clocks of its processes have to agree better than reservations' deadlines matter.
+///
+/// A store inside a transaction of its host's promises all of this for the moment that the host
+/// commits. A host that rolls back after [`InventoryError::WrongState`] undoes an expiry that it
+/// was told of; the reservation is still overdue, and expires again.
 #[async_trait]
 pub trait InventoryStore: StockSource {
     /// Decides each request as if they came one by one, in this order, and returns their outcomes
@@ -60,6 +67,8 @@ pub trait InventoryStore: StockSource {
     ///   with the same id is decided afresh.
     /// - Deadlines are counted on the store's clock, read after locks are taken.
     /// - The requests may be granted in one transaction; then a failure of it is everybody's.
+    /// - A store whose transactions are bounded may refuse requests of more than some number of
+    ///   lines, at least 20, with [`Invalid`](InventoryError::Invalid) naming `lines`.
     ///
     /// Outcomes: [`Insufficient`] with every short line, [`UnknownSku`] with every unknown one,
     /// [`ReservationConflict`].
@@ -95,12 +104,17 @@ pub trait InventoryStore: StockSource {
     /// became of each, in their order. Units come back once, however many workers try.
     async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>>;
 
-    /// Expires at most `limit` overdue reservations, the longest overdue first, found by an
-    /// index on state and deadline, and returns them. Concurrent sweeps share the work.
+    /// Finds at most `limit` overdue reservations (at least 1), the longest overdue first, by an
+    /// index on state and deadline, expires them, and returns what became of each. Concurrent
+    /// sweeps share the work. One that can't be expired, because its rows are damaged, stands in
+    /// no other's way.
     ///
     /// # Errors
-    /// [`InventoryError::Unavailable`] and the like.
-    async fn expire_overdue(&self, limit: usize) -> Result<Vec<Reservation>, InventoryError>;
+    /// [`InventoryError::Unavailable`] and the like, where none was found.
+    async fn expire_overdue(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError>;
 
     /// Changes physical stock, each adjustment for itself, and returns an outcome for each. The
     /// first adjustment of a SKU at a location begins its level.
@@ -144,6 +158,24 @@ impl fmt::Display for Cursor {
     }
 }
 
+/// Some of the stock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StockPage {
+    /// The stock of each SKU at all its locations.
+    pub stock: Vec<SkuStock>,
+    /// Where the next page begins; none on the last.
+    pub next: Option<Cursor>,
+}
+
+impl StockPage {
+    /// A page.
+    #[must_use]
+    pub fn new(stock: Vec<SkuStock>, next: Option<Cursor>) -> Self {
+        Self { stock, next }
+    }
+}
+
 /// Some movements of a SKU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -167,7 +199,7 @@ impl MovementPage {
 #[async_trait]
 pub trait StockOutbox: Send + Sync {
     /// At most `limit` (at least 1) of the SKUs whose newest version is not marked as published,
-    /// in the order of their names, after `after`.
+    /// in some fixed order, after `after`.
     ///
     /// A change that was committed before the page's `complete_as_of` and is not in this page,
     /// nor before it in order, nor after it, is published. So a caller that publishes all pages
@@ -175,10 +207,11 @@ pub trait StockOutbox: Send + Sync {
     /// the first page's time, also while changes go on.
     ///
     /// # Errors
-    /// [`InventoryError::Unavailable`] and the like.
+    /// [`InventoryError::Unavailable`] and the like, and [`InventoryError::Invalid`] for a cursor
+    /// that this store did not give.
     async fn unpublished(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
     ) -> Result<OutboxPage, InventoryError>;
 
@@ -197,19 +230,27 @@ pub trait StockOutbox: Send + Sync {
 pub struct OutboxPage {
     /// The newest state of each SKU.
     pub changes: Vec<StockChanged>,
+    /// The store's epoch, in which `complete_as_of` was read.
+    pub epoch: u32,
     /// A time on the store's clock, read before the snapshot was taken: what was committed before
     /// it is in the snapshot.
     pub complete_as_of: Timestamp,
-    /// After which SKU the next page begins; none on the last.
-    pub next: Option<Sku>,
+    /// Where the next page begins; none on the last.
+    pub next: Option<Cursor>,
 }
 
 impl OutboxPage {
     /// A page.
     #[must_use]
-    pub fn new(changes: Vec<StockChanged>, complete_as_of: Timestamp, next: Option<Sku>) -> Self {
+    pub fn new(
+        changes: Vec<StockChanged>,
+        epoch: u32,
+        complete_as_of: Timestamp,
+        next: Option<Cursor>,
+    ) -> Self {
         Self {
             changes,
+            epoch,
             complete_as_of,
             next,
         }
@@ -236,8 +277,8 @@ pub trait ReservationTimer: Send + Sync {
 
     /// Waits until at least one timer is due, and returns at most `limit` (at least 1) of those
     /// that are; returns none after `wait`. A timer that was returned is gone: who takes it acts
-    /// on it or arms it again. Cancel-safe: a dropped call takes none. Several callers share the
-    /// due ones.
+    /// on it or arms it again. Several callers share the due ones, as far as the timer can; what
+    /// a dropped call had taken may be lost, and a sweep finds it.
     ///
     /// # Errors
     /// [`InventoryError::Unavailable`] and the like.

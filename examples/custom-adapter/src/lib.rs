@@ -18,8 +18,11 @@ use stockade_inventory_core::book::{Book, LocationPriority};
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
     MovementPage, OutboxPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock,
-    StockChanged, StockOutbox, StockSource, TransitionRequest, Transitioned, Version,
+    StockChanged, StockOutbox, StockPage, StockSource, TransitionRequest, Transitioned, Version,
 };
+
+/// A file is never restored from a backup that others have read past, so its epoch stays.
+const EPOCH: u32 = 0;
 
 /// Inventory in a `redb` file. Clones share it.
 ///
@@ -57,7 +60,7 @@ impl RedbInventory {
         blocking(operation, move || {
             let transaction = database.begin_write().map_err(failed(operation))?;
             // The transaction is the lock, so the clock is read after it has begun.
-            let mut book = Book::new(clock.now(), 0, LocationPriority::default());
+            let mut book = Book::new(clock.now(), EPOCH, LocationPriority::default());
             let outcome = {
                 let mut rows = Rows::open(&transaction)?;
                 let outcome = decide(&rows, &mut book)?;
@@ -103,9 +106,9 @@ impl StockSource for RedbInventory {
 
     async fn scan(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<SkuStock>, InventoryError> {
+    ) -> Result<StockPage, InventoryError> {
         at_least_one(limit)?;
         let after = after.cloned();
         self.read("scan", move |snapshot| snapshot.scan(after.as_ref(), limit))
@@ -168,15 +171,20 @@ impl InventoryStore for RedbInventory {
         everybodys(outcomes.await, count)
     }
 
-    async fn expire_overdue(&self, limit: usize) -> Result<Vec<Reservation>, InventoryError> {
+    async fn expire_overdue(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
         at_least_one(limit)?;
         let clock = self.clock.clone();
         self.decide("expire_overdue", move |rows, book| {
             let mut expired = Vec::new();
             for id in rows.overdue(clock.now(), limit)? {
                 rows.load_reservation(book, &id)?;
-                if let Expiry::Expired(reservation) = book.expire(&id)? {
-                    expired.push(reservation);
+                match book.expire(&id) {
+                    Ok(Expiry::Expired(reservation)) => expired.push(Ok(reservation)),
+                    Ok(_) => {}
+                    Err(damaged) => expired.push(Err(damaged)),
                 }
             }
             Ok(expired)
@@ -235,7 +243,7 @@ impl InventoryStore for RedbInventory {
 impl StockOutbox for RedbInventory {
     async fn unpublished(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
     ) -> Result<OutboxPage, InventoryError> {
         at_least_one(limit)?;
@@ -243,10 +251,9 @@ impl StockOutbox for RedbInventory {
         let complete_as_of = self.clock.now();
         let after = after.cloned();
         self.read("unpublished", move |snapshot| {
-            let stock = snapshot.unpublished(after.as_ref(), limit)?;
-            let next = (stock.len() == limit).then(|| stock.last().map(|last| last.sku().clone()));
-            let changes = stock.iter().map(StockChanged::from).collect();
-            Ok(OutboxPage::new(changes, complete_as_of, next.flatten()))
+            let page = snapshot.unpublished(after.as_ref(), limit)?;
+            let changes = page.stock.iter().map(StockChanged::from).collect();
+            Ok(OutboxPage::new(changes, EPOCH, complete_as_of, page.next))
         })
         .await
     }

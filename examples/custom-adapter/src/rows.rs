@@ -6,10 +6,10 @@ use redb::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stockade_change_feed::Timestamp;
-use stockade_inventory_core::book::{Book, Changes};
+use stockade_inventory_core::book::{Book, Changed, Changes};
 use stockade_inventory_core::{
     Cursor, InventoryError, Movement, MovementCause, MovementPage, OperationId, Reservation,
-    ReservationId, ReservationState, Sku, SkuStock, StockLevel, Version,
+    ReservationId, ReservationState, Sku, SkuStock, StockLevel, StockPage, Version,
 };
 
 use crate::failed;
@@ -124,10 +124,10 @@ impl<'a> Rows<'a> {
             movements,
         } = changes;
         for level in levels {
-            self.write_level(&level)?;
+            self.write_level(&level.after)?;
         }
         for reservation in reservations {
-            self.write_reservation(&reservation)?;
+            self.write_reservation(reservation)?;
         }
         for movement in movements {
             self.write_movement(&movement)?;
@@ -146,19 +146,22 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    fn write_reservation(&mut self, reservation: &Reservation) -> Result<(), InventoryError> {
-        let id = reservation.id.as_str();
-        let before: Option<Reservation> = get(&self.reservations, id)?;
+    fn write_reservation(
+        &mut self,
+        reservation: Changed<Reservation>,
+    ) -> Result<(), InventoryError> {
+        let Changed { before, after } = reservation;
+        let id = after.id.as_str();
         if let Some(before) = before {
             let key = (before.deadline.as_micros(), id);
             self.deadlines.remove(key).map_err(failed("write"))?;
         }
-        if reservation.state == ReservationState::Held {
-            let key = (reservation.deadline.as_micros(), id);
+        if after.state == ReservationState::Held {
+            let key = (after.deadline.as_micros(), id);
             self.deadlines.insert(key, ()).map_err(failed("write"))?;
         }
         self.reservations
-            .insert(id, encode(reservation).as_slice())
+            .insert(id, encode(&after).as_slice())
             .map_err(failed("write"))?;
         Ok(())
     }
@@ -230,24 +233,21 @@ impl Snapshot {
     /// The stock of SKUs in order, put together from the levels that stand side by side.
     pub(crate) fn scan(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<SkuStock>, InventoryError> {
+    ) -> Result<StockPage, InventoryError> {
         let mut found = Vec::new();
         let mut one: Vec<StockLevel> = Vec::new();
-        // A SKU has no control characters, so this is the first key after all of its own.
-        let start = after.map_or(String::new(), |sku| format!("{sku}\0"));
-        for entry in self
-            .levels
-            .range((start.as_str(), "")..)
-            .map_err(failed("scan"))?
-        {
+        let start = following(after);
+        let all = self.levels.range((start.as_str(), "")..);
+        for entry in all.map_err(failed("scan"))? {
             let (_, json) = entry.map_err(failed("scan"))?;
             let level: StockLevel = decode(json.value())?;
             if one.first().is_some_and(|first| first.sku != level.sku) {
                 found.push(SkuStock::new(std::mem::take(&mut one))?);
                 if found.len() == limit {
-                    return Ok(found);
+                    let next = found.last().map(|last| cursor(last.sku()));
+                    return Ok(StockPage::new(found, next));
                 }
             }
             one.push(level);
@@ -255,25 +255,24 @@ impl Snapshot {
         if !one.is_empty() {
             found.push(SkuStock::new(one)?);
         }
-        Ok(found)
+        Ok(StockPage::new(found, None))
     }
 
     pub(crate) fn unpublished(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<SkuStock>, InventoryError> {
-        let start = after.map_or(String::new(), |sku| format!("{sku}\0"));
+    ) -> Result<StockPage, InventoryError> {
+        let start = following(after);
+        let all = self.unpublished.range(start.as_str()..);
+        let mut all = all.map_err(failed("unpublished"))?;
         let mut found = Vec::new();
-        let all = self
-            .unpublished
-            .range(start.as_str()..)
-            .map_err(failed("unpublished"))?;
-        for entry in all.take(limit) {
+        for entry in all.by_ref().take(limit) {
             let (key, _) = entry.map_err(failed("unpublished"))?;
             found.extend(self.stock(&Sku::new(key.value())?)?);
         }
-        Ok(found)
+        let next = all.next().and(found.last()).map(|last| cursor(last.sku()));
+        Ok(StockPage::new(found, next))
     }
 
     pub(crate) fn reservation(
@@ -302,6 +301,16 @@ impl Snapshot {
             next.map(|(key, _)| Cursor(key.value().1.to_string())),
         ))
     }
+}
+
+/// A listing goes on after the SKU that it ended with.
+fn cursor(last: &Sku) -> Cursor {
+    Cursor(last.to_string())
+}
+
+/// The first key after all of a SKU: no SKU has a control character in it.
+fn following(after: Option<&Cursor>) -> String {
+    after.map_or(String::new(), |last| format!("{last}\0"))
 }
 
 fn levels(

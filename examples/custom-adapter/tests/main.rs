@@ -22,7 +22,11 @@ struct RedbHarness {
 impl RedbHarness {
     fn in_folder(folder: TempDir, clock: Arc<ManualClock>) -> Self {
         let store = RedbInventory::open(folder.path().join("stock.redb"), clock.clone()).unwrap();
-        Self { store, clock, folder }
+        Self {
+            store,
+            clock,
+            folder,
+        }
     }
 }
 
@@ -32,7 +36,10 @@ impl Harness for RedbHarness {
 
     async fn open() -> Result<Self, Absent> {
         let clock = ManualClock::new(Timestamp::from_millis(1_700_000_000_000));
-        Ok(Self::in_folder(tempfile::tempdir().unwrap(), Arc::new(clock)))
+        Ok(Self::in_folder(
+            tempfile::tempdir().unwrap(),
+            Arc::new(clock),
+        ))
     }
 
     async fn pass_time(&self, by: Duration) {
@@ -43,7 +50,11 @@ impl Harness for RedbHarness {
 #[async_trait]
 impl Reopen for RedbHarness {
     async fn reopen(self) -> Self {
-        let Self { store, clock, folder } = self;
+        let Self {
+            store,
+            clock,
+            folder,
+        } = self;
         drop(store);
         Self::in_folder(folder, clock)
     }

@@ -14,7 +14,8 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 
 use stockade_change_feed::Timestamp;
 
@@ -44,18 +45,26 @@ impl LocationPriority {
 
 /// Loaded rows, and the decisions on them.
 ///
-/// What was not loaded does not exist: load all levels of every SKU that a request names, the
-/// reservation and the operation of its id, and the levels of a reservation's lines.
+/// What was not loaded does not exist. A call needs:
+///
+/// - [`reserve`](Book::reserve): the reservation of the request's id, and of each line the level
+///   that it names, or all levels of its SKU where it names none;
+/// - [`transition`](Book::transition), [`extend`](Book::extend), [`expire`](Book::expire): the
+///   reservation, and the levels of its lines;
+/// - [`adjust`](Book::adjust): the movement of the operation's id with the level that it moved,
+///   and the level that the adjustment names.
+///
+/// A row is loaded once: loading it again changes nothing, because the book may have decided on
+/// it since. A store that reads in several steps, without locks, reads the reservation's id after
+/// the levels: else the winner of the last unit who asks again is told that stock is short.
 #[derive(Clone, Debug)]
 pub struct Book {
     now: Timestamp,
     epoch: u32,
     priority: LocationPriority,
-    levels: BTreeMap<Sku, BTreeMap<LocationId, StockLevel>>,
-    reservations: BTreeMap<ReservationId, Reservation>,
+    levels: BTreeMap<Sku, BTreeMap<LocationId, Entry<StockLevel>>>,
+    reservations: BTreeMap<ReservationId, Entry<Reservation>>,
     operations: BTreeMap<OperationId, Movement>,
-    changed_levels: BTreeSet<(Sku, LocationId)>,
-    changed_reservations: BTreeSet<ReservationId>,
     movements: Vec<Movement>,
 }
 
@@ -65,13 +74,26 @@ pub struct Book {
 /// Exhaustive: a store that forgets to write something must not compile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Levels in their new state, new ones among them, each once, in lock order.
-    pub levels: Vec<StockLevel>,
-    /// Reservations in their new state, new ones among them, each once.
-    pub reservations: Vec<Reservation>,
+    /// Levels, each once, in lock order.
+    pub levels: Vec<Changed<StockLevel>>,
+    /// Reservations, each once, in the order of their ids.
+    pub reservations: Vec<Changed<Reservation>>,
     /// New movements, in the order in which they took effect. Those with
     /// [`MovementCause::Adjusted`] are found by their operation id from now on.
     pub movements: Vec<Movement>,
+}
+
+/// A row as it was loaded, and as it is to be written.
+///
+/// A store that does not lock makes its write conditional on `before`: that the row is still the
+/// same, or still not there. One that locks has to think of rows that are not there yet, because
+/// a lock on existing rows does not keep a second writer from adding the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed<T> {
+    /// The row as it was loaded; none if it is new.
+    pub before: Option<T>,
+    /// The row to write.
+    pub after: T,
 }
 
 impl Book {
@@ -86,51 +108,47 @@ impl Book {
             levels: BTreeMap::new(),
             reservations: BTreeMap::new(),
             operations: BTreeMap::new(),
-            changed_levels: BTreeSet::new(),
-            changed_reservations: BTreeSet::new(),
             movements: Vec::new(),
         }
     }
 
     /// Loads a level.
     pub fn load_level(&mut self, level: StockLevel) {
-        self.levels
-            .entry(level.sku.clone())
-            .or_default()
-            .insert(level.location.clone(), level);
+        let levels = self.levels.entry(level.sku.clone()).or_default();
+        levels
+            .entry(level.location.clone())
+            .or_insert_with(|| Entry::loaded(level));
     }
 
     /// Loads a reservation.
     pub fn load_reservation(&mut self, reservation: Reservation) {
-        self.reservations
-            .insert(reservation.id.clone(), reservation);
+        let entry = self.reservations.entry(reservation.id.clone());
+        entry.or_insert_with(|| Entry::loaded(reservation));
     }
 
     /// Loads the movement that an operation made.
     pub fn load_operation(&mut self, operation: OperationId, movement: Movement) {
-        self.operations.insert(operation, movement);
+        self.operations.entry(operation).or_insert(movement);
     }
 
     /// What is to be written.
     #[must_use]
-    pub fn into_changes(mut self) -> Changes {
-        let changed = std::mem::take(&mut self.changed_levels);
+    pub fn into_changes(self) -> Changes {
+        let levels = self.levels.into_values().flat_map(BTreeMap::into_values);
+        let reservations = self.reservations.into_values();
         Changes {
-            levels: changed
-                .iter()
-                .filter_map(|(sku, location)| self.level(sku, location).cloned())
-                .collect(),
-            reservations: self
-                .changed_reservations
-                .iter()
-                .filter_map(|id| self.reservations.get(id).cloned())
-                .collect(),
+            levels: levels.filter_map(Entry::into_changed).collect(),
+            reservations: reservations.filter_map(Entry::into_changed).collect(),
             movements: self.movements,
         }
     }
 
     fn level(&self, sku: &Sku, location: &LocationId) -> Option<&StockLevel> {
-        self.levels.get(sku)?.get(location)
+        self.levels.get(sku)?.get(location).map(|entry| &entry.now)
+    }
+
+    fn reservation(&self, id: &ReservationId) -> Option<&Reservation> {
+        self.reservations.get(id).map(|entry| &entry.now)
     }
 
     /// Moves units at one or more levels: at all of them, or where one can not, at none.
@@ -147,9 +165,11 @@ impl Book {
             .collect::<Result<Vec<_>, _>>()?;
         let mut movements = Vec::with_capacity(moved.len());
         for (level, movement) in moved {
-            let place = (level.sku.clone(), level.location.clone());
-            self.changed_levels.insert(place);
-            self.load_level(level);
+            let levels = self.levels.entry(level.sku.clone()).or_default();
+            match levels.entry(level.location.clone()) {
+                Slot::Occupied(mut entry) => entry.get_mut().change(level),
+                Slot::Vacant(slot) => drop(slot.insert(Entry::added(level))),
+            }
             self.movements.push(movement.clone());
             movements.push(movement);
         }
@@ -182,8 +202,59 @@ impl Book {
     }
 
     fn put_reservation(&mut self, reservation: Reservation) {
-        self.changed_reservations.insert(reservation.id.clone());
-        self.load_reservation(reservation);
+        match self.reservations.entry(reservation.id.clone()) {
+            Slot::Occupied(mut entry) => entry.get_mut().change(reservation),
+            Slot::Vacant(slot) => drop(slot.insert(Entry::added(reservation))),
+        }
+    }
+}
+
+/// A row in the book: as it was loaded, and as it is by now.
+#[derive(Clone, Debug)]
+struct Entry<T> {
+    now: T,
+    loaded: Loaded<T>,
+}
+
+#[derive(Clone, Debug)]
+enum Loaded<T> {
+    AsItIs,
+    As(T),
+    Not,
+}
+
+impl<T> Entry<T> {
+    fn loaded(row: T) -> Self {
+        Self {
+            now: row,
+            loaded: Loaded::AsItIs,
+        }
+    }
+
+    fn added(row: T) -> Self {
+        Self {
+            now: row,
+            loaded: Loaded::Not,
+        }
+    }
+
+    fn change(&mut self, row: T) {
+        let before = std::mem::replace(&mut self.now, row);
+        if let Loaded::AsItIs = self.loaded {
+            self.loaded = Loaded::As(before);
+        }
+    }
+
+    fn into_changed(self) -> Option<Changed<T>> {
+        let before = match self.loaded {
+            Loaded::AsItIs => return None,
+            Loaded::As(before) => Some(before),
+            Loaded::Not => None,
+        };
+        Some(Changed {
+            before,
+            after: self.now,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use stockade_change_feed::Timestamp;
 
 use crate::book::model::{Ask, Model, Told, refused};
-use crate::book::{Book, Changes, LocationPriority};
+use crate::book::{Book, Changed, Changes, LocationPriority};
 use crate::ids::{LocationId, OperationId, OwnerId, Quantity, Reason, ReservationId, Sku};
 use crate::reservation::*;
 use crate::stock::{Counts, Movement, MovementCause, StockChange, StockLevel};
@@ -59,11 +59,14 @@ impl Rows {
     }
 
     fn write(&mut self, changes: Changes) {
-        for level in changes.levels {
+        for Changed { after: level, .. } in changes.levels {
             let place = (level.sku.clone(), level.location.clone());
             self.levels.insert(place, level);
         }
-        for reservation in changes.reservations {
+        for Changed {
+            after: reservation, ..
+        } in changes.reservations
+        {
             self.reservations
                 .insert(reservation.id.clone(), reservation);
         }
@@ -238,7 +241,7 @@ proptest! {
         }
         let changes = book.into_changes();
         let places: Vec<Place> =
-            changes.levels.iter().map(|l| (l.sku.clone(), l.location.clone())).collect();
+            changes.levels.iter().map(|l| (l.after.sku.clone(), l.after.location.clone())).collect();
         prop_assert!(places.is_sorted_by(|a, b| a < b), "each level once, in lock order");
         together.write(changes);
         prop_assert_eq!(together, one_by_one);

@@ -1,5 +1,7 @@
 //! What is granted.
 
+use std::collections::BTreeMap;
+
 use crate::book::{Book, units};
 use crate::error::{InventoryError, Shortage};
 use crate::reservation::{
@@ -30,7 +32,7 @@ impl Book {
             durability: Durability::Committed,
         } = request;
         // Before stock is looked at: whoever took the last unit asks again, and stock is short.
-        if let Some(earlier) = self.reservations.get(id) {
+        if let Some(earlier) = self.reservation(id) {
             if earlier.owner != *owner || !has_the_same(lines.as_slice(), &earlier.lines) {
                 return Err(InventoryError::ReservationConflict { id: id.clone() });
             }
@@ -90,11 +92,14 @@ impl Book {
     fn place(&self, line: &Line) -> Result<&StockLevel, Refused> {
         let candidates = || {
             let levels = self.levels.get(&line.sku).into_iter();
-            levels.flat_map(|levels| levels.values()).filter(|level| {
-                line.location
-                    .as_ref()
-                    .is_none_or(|at| *at == level.location)
-            })
+            levels
+                .flat_map(BTreeMap::values)
+                .map(|entry| &entry.now)
+                .filter(|level| {
+                    line.location
+                        .as_ref()
+                        .is_none_or(|at| *at == level.location)
+                })
         };
         let Some(open) = candidates().map(|level| level.counts.open()).max() else {
             return Err(Refused::Unknown);

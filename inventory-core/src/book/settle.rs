@@ -100,7 +100,7 @@ impl Book {
     /// # Errors
     /// [`InventoryError::Damaged`] where a level of its lines is missing or too small.
     pub fn expire(&mut self, id: &ReservationId) -> Result<Expiry, InventoryError> {
-        let Some(reservation) = self.reservations.get(id) else {
+        let Some(reservation) = self.reservation(id) else {
             return Ok(Expiry::Unknown);
         };
         if reservation.state != ReservationState::Held {
@@ -119,7 +119,7 @@ impl Book {
         id: &ReservationId,
         acting_for: &ActingFor,
     ) -> Result<&Reservation, InventoryError> {
-        let Some(reservation) = self.reservations.get(id) else {
+        let Some(reservation) = self.reservation(id) else {
             return Err(InventoryError::UnknownReservation { id: id.clone() });
         };
         match acting_for {

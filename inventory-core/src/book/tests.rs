@@ -116,8 +116,8 @@ fn a_change_has_the_next_number_in_the_newest_epoch() {
         book.load_level(level("tee", "main", 4, 0, 0));
         book.reserve(&request("a", &[("tee", 3)])).unwrap();
         let changes = book.into_changes();
-        assert_eq!(changes.levels[0].version, expected);
-        assert_eq!(changes.levels[0].changed_at, NOW);
+        assert_eq!(changes.levels[0].after.version, expected);
+        assert_eq!(changes.levels[0].after.changed_at, NOW);
         let movement = &changes.movements[0];
         assert_eq!((movement.version, movement.at), (expected, NOW));
         let reserved = Delta {
@@ -137,7 +137,10 @@ fn fulfilled_units_leave() {
     let confirmed = book.transition(&step("a", Transition::Confirm)).unwrap();
     assert_eq!(confirmed.effect, Effect::Repeated);
     let changes = book.into_changes();
-    assert_eq!(changes.levels[0].counts, Counts::new(2, 0, 0).unwrap());
+    assert_eq!(
+        changes.levels[0].after.counts,
+        Counts::new(2, 0, 0).unwrap()
+    );
     assert_eq!(changes.movements.len(), 2, "confirming moves nothing");
     assert_eq!(changes.reservations.len(), 1);
 }
@@ -246,4 +249,26 @@ fn rows_that_contradict_each_other_are_an_error() {
     let repeated = damaged.adjust(&adjustment("a", StockChange::Set(5)));
     assert!(matches!(repeated, Err(Error::Damaged { .. })));
     assert_eq!(damaged.into_changes(), super::Changes::default());
+}
+
+#[test]
+fn a_row_is_loaded_once() {
+    let before = level("tee", "main", 4, 0, 0);
+    let mut book = book(std::slice::from_ref(&before));
+    book.reserve(&request("a", &[("tee", 1)])).unwrap();
+    // A store that loads row by row meets the same level again, in its old state.
+    book.load_level(before.clone());
+    book.reserve(&request("b", &[("tee", 1)])).unwrap();
+    let changes = book.into_changes();
+    assert_eq!(
+        changes.levels[0].after.counts,
+        Counts::new(4, 2, 0).unwrap()
+    );
+    assert_eq!(changes.levels[0].before, Some(before));
+    assert!(
+        changes
+            .reservations
+            .iter()
+            .all(|changed| changed.before.is_none())
+    );
 }

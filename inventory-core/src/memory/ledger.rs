@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use stockade_change_feed::Timestamp;
 
-use crate::book::{Book, Changes, LocationPriority};
+use crate::book::{Book, Changed, Changes, LocationPriority};
 use crate::ids::{LocationId, OperationId, ReservationId, Sku};
 use crate::reservation::{Reservation, ReservationState};
 use crate::stock::{Movement, MovementCause, SkuStock, StockLevel, Version};
@@ -93,7 +93,7 @@ impl Ledger {
             movements,
         } = changes;
         for level in levels {
-            self.write_level(level);
+            self.write_level(level.after);
         }
         for reservation in reservations {
             self.write_reservation(reservation);
@@ -109,15 +109,15 @@ impl Ledger {
         levels.insert(level.location.clone(), level);
     }
 
-    fn write_reservation(&mut self, reservation: Reservation) {
-        let (id, deadline) = (reservation.id.clone(), reservation.deadline);
-        let held = reservation.state == ReservationState::Held;
-        if let Some(before) = self.reservations.insert(id.clone(), reservation) {
-            self.deadlines.remove(&(before.deadline, id.clone()));
+    fn write_reservation(&mut self, reservation: Changed<Reservation>) {
+        let Changed { before, after } = reservation;
+        if let Some(before) = before {
+            self.deadlines.remove(&(before.deadline, before.id));
         }
-        if held {
-            self.deadlines.insert((deadline, id));
+        if after.state == ReservationState::Held {
+            self.deadlines.insert((after.deadline, after.id.clone()));
         }
+        self.reservations.insert(after.id.clone(), after);
     }
 
     fn write_movement(&mut self, movement: Movement) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use stockade_change_feed::{Clock, Timestamp};
+use stockade_change_feed::Clock;
 
 use crate::book::{Book, LocationPriority};
 use crate::error::InventoryError;
@@ -15,7 +15,9 @@ use crate::reservation::{
     TransitionRequest, Transitioned,
 };
 use crate::stock::{Movement, SkuStock, Version};
-use crate::store::{Cursor, InventoryStore, MovementPage, OutboxPage, StockOutbox, StockSource};
+use crate::store::{
+    Cursor, InventoryStore, MovementPage, OutboxPage, StockOutbox, StockPage, StockSource,
+};
 
 /// Stock and reservations in memory. Clones share them.
 ///
@@ -76,13 +78,14 @@ impl StockSource for MemoryInventory {
 
     async fn scan(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<SkuStock>, InventoryError> {
+    ) -> Result<StockPage, InventoryError> {
         at_least_one(limit)?;
         let ledger = self.lock();
-        let skus = ledger.skus_after(after).take(limit);
-        Ok(skus.filter_map(|sku| ledger.stock(sku)).collect())
+        let (page, next) = page(ledger.skus_after(last_sku(after)?.as_ref()), limit);
+        let stock = page.into_iter().filter_map(|sku| ledger.stock(sku));
+        Ok(StockPage::new(stock.collect(), next))
     }
 }
 
@@ -129,7 +132,10 @@ impl InventoryStore for MemoryInventory {
         self.decide(load, |book| ids.iter().map(|id| book.expire(id)).collect())
     }
 
-    async fn expire_overdue(&self, limit: usize) -> Result<Vec<Reservation>, InventoryError> {
+    async fn expire_overdue(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
         at_least_one(limit)?;
         let mut ledger = self.lock();
         let now = self.clock.now();
@@ -138,8 +144,10 @@ impl InventoryStore for MemoryInventory {
         let mut expired = Vec::with_capacity(overdue.len());
         for id in &overdue {
             ledger.load_reservation(&mut book, id);
-            if let Expiry::Expired(reservation) = book.expire(id)? {
-                expired.push(reservation);
+            match book.expire(id) {
+                Ok(Expiry::Expired(reservation)) => expired.push(Ok(reservation)),
+                Ok(_) => {}
+                Err(error) => expired.push(Err(error)),
             }
         }
         ledger.write(book.into_changes());
@@ -186,18 +194,16 @@ impl InventoryStore for MemoryInventory {
 impl StockOutbox for MemoryInventory {
     async fn unpublished(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
     ) -> Result<OutboxPage, InventoryError> {
         at_least_one(limit)?;
         let ledger = self.lock();
-        let complete_as_of: Timestamp = self.clock.now();
-        let mut skus = ledger.unpublished_after(after);
-        let page: Vec<&Sku> = skus.by_ref().take(limit).collect();
-        let next = skus.next().and(page.last()).map(|sku| (*sku).clone());
-        let stock = page.iter().filter_map(|sku| ledger.stock(sku));
+        let complete_as_of = self.clock.now();
+        let (page, next) = page(ledger.unpublished_after(last_sku(after)?.as_ref()), limit);
+        let stock = page.into_iter().filter_map(|sku| ledger.stock(sku));
         let changes = stock.map(|stock| StockChanged::from(&stock)).collect();
-        Ok(OutboxPage::new(changes, complete_as_of, next))
+        Ok(OutboxPage::new(changes, ledger.epoch, complete_as_of, next))
     }
 
     async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError> {
@@ -215,6 +221,28 @@ fn at_least_one(limit: usize) -> Result<(), InventoryError> {
         return Err(InventoryError::invalid("limit", "0", reason));
     }
     Ok(())
+}
+
+/// A page of SKUs, and the cursor of the next: the last SKU of this one.
+fn page<'a>(
+    mut skus: impl Iterator<Item = &'a Sku>,
+    limit: usize,
+) -> (Vec<&'a Sku>, Option<Cursor>) {
+    let page: Vec<&Sku> = skus.by_ref().take(limit).collect();
+    let next = skus
+        .next()
+        .and(page.last())
+        .map(|sku| Cursor(sku.to_string()));
+    (page, next)
+}
+
+fn last_sku(cursor: Option<&Cursor>) -> Result<Option<Sku>, InventoryError> {
+    let strange = |cursor: &Cursor| {
+        InventoryError::invalid("cursor", &cursor.0, "it has to come from an earlier page")
+    };
+    cursor
+        .map(|cursor| Sku::new(&cursor.0).map_err(|_| strange(cursor)))
+        .transpose()
 }
 
 /// A cursor is the number of the movement that comes next.

@@ -10,7 +10,7 @@ use stockade_change_feed::{Clock, Retry, SystemClock};
 use crate::attempts::{Patience, each, jittered, pauses};
 use crate::error::InventoryError;
 use crate::ids::ReservationId;
-use crate::reservation::Expiry;
+use crate::reservation::{Expiry, Reservation};
 use crate::store::{InventoryStore, ReservationTimer};
 use crate::telemetry;
 use crate::workers::halt::Halt;
@@ -206,14 +206,27 @@ impl ExpiryWorker {
                 .wait("expire_overdue", page)
                 .await
                 .flatten()?;
-            expired += page.len();
-            counter!(telemetry::EXPIRED, "by" => "sweep").increment(page.len() as u64);
+            let found = page.len();
+            let swept = page
+                .into_iter()
+                .filter(|outcome| self.was_expired(outcome))
+                .count();
+            expired += swept;
+            counter!(telemetry::EXPIRED, "by" => "sweep").increment(swept as u64);
             // Other tasks get their turn between pages, also where the store never waits.
             let halted = halt.or(tokio::task::yield_now()).await.is_none();
-            if page.len() < self.batch || halted {
+            // A page of nothing but damaged reservations would come again at once.
+            if found < self.batch || swept == 0 || halted {
                 return Ok(expired);
             }
         }
+    }
+
+    fn was_expired(&self, outcome: &Result<Reservation, InventoryError>) -> bool {
+        if let Err(error) = outcome {
+            self.failed("expire_overdue", error);
+        }
+        outcome.is_ok()
     }
 
     fn failed(&self, operation: &'static str, error: &InventoryError) {

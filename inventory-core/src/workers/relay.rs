@@ -14,7 +14,7 @@ use crate::error::InventoryError;
 use crate::events::{Heartbeat, StockChanged, inventory_updates};
 use crate::ids::Sku;
 use crate::stock::Version;
-use crate::store::{StockOutbox, StockSource};
+use crate::store::{Cursor, StockOutbox, StockSource};
 use crate::telemetry;
 use crate::workers::halt::Halt;
 
@@ -95,7 +95,8 @@ impl OutboxRelay {
         self
     }
 
-    /// Pauses this long between passes, at least a millisecond. After one that failed the pauses grow, up to 30 seconds.
+    /// Pauses this long between passes, at least a millisecond. After one that failed the pauses
+    /// grow, up to 30 seconds.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval.max(SHORTEST_PAUSE);
@@ -172,29 +173,27 @@ impl OutboxRelay {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn pass(&self) -> Result<Pass, InventoryError> {
         let (mut published, mut failed) = (0, 0);
-        let mut after: Option<Sku> = None;
-        let mut complete_as_of = None;
+        let mut after: Option<Cursor> = None;
+        let mut first = None;
         loop {
             let page = self.outbox.unpublished(after.as_ref(), self.batch);
             let page = self.patience().wait("unpublished", page).await.flatten()?;
             // Of the first page: a change behind the place where the pass is by now is in the
             // next pass.
-            let complete_as_of = *complete_as_of.get_or_insert(page.complete_as_of);
+            let first = *first.get_or_insert((page.epoch, page.complete_as_of));
             // A page that fails ends nothing: its partition may be down, and the next one's not.
             let outcome = self.publish(&page.changes).await?;
             published += outcome.acknowledged.len();
             failed += outcome.failed;
             self.mark(&outcome.acknowledged).await;
-            match page.next {
-                Some(next) if after.as_ref().is_none_or(|after| *after < next) => {
-                    after = Some(next);
-                }
-                Some(next) => {
-                    let what = format!("the outbox goes from {after:?} back to {next:?}");
-                    return Err(InventoryError::Damaged { what });
-                }
-                None => return self.conclude(published, failed, complete_as_of).await,
+            if page.next.is_none() {
+                return self.conclude(published, failed, first).await;
             }
+            if page.next == after {
+                let what = format!("the outbox does not get on from {after:?}");
+                return Err(InventoryError::Damaged { what });
+            }
+            after = page.next;
         }
     }
 
@@ -202,7 +201,7 @@ impl OutboxRelay {
         &self,
         published: usize,
         failed: usize,
-        complete_as_of: Timestamp,
+        (epoch, complete_as_of): (u32, Timestamp),
     ) -> Result<Pass, InventoryError> {
         let mut pass = Pass {
             published,
@@ -210,7 +209,7 @@ impl OutboxRelay {
             complete_as_of: None,
         };
         if failed == 0 {
-            self.heartbeat(complete_as_of).await?;
+            self.heartbeat(epoch, complete_as_of).await?;
             pass.complete_as_of = Some(complete_as_of);
         }
         Ok(pass)
@@ -255,10 +254,10 @@ impl OutboxRelay {
         }
     }
 
-    async fn heartbeat(&self, complete_as_of: Timestamp) -> Result<(), InventoryError> {
+    async fn heartbeat(&self, epoch: u32, complete_as_of: Timestamp) -> Result<(), InventoryError> {
         let partitions = self.publisher.partitions(&self.topic);
         let partitions = self.patience().wait("partitions", partitions).await??;
-        let heartbeat = Heartbeat::new(complete_as_of, partitions);
+        let heartbeat = Heartbeat::new(epoch, complete_as_of, partitions);
         for outcome in self.append(heartbeat.to_messages()).await? {
             outcome?;
         }
@@ -311,11 +310,14 @@ impl OutboxRelay {
         }
     }
 
-    /// Publishes a page of all stock, and returns its last SKU; none at the end.
-    async fn republish_page(&self, after: Option<&Sku>) -> Result<Option<Sku>, InventoryError> {
+    /// Publishes a page of all stock, and returns where the next one begins; none at the end.
+    async fn republish_page(
+        &self,
+        after: Option<&Cursor>,
+    ) -> Result<Option<Cursor>, InventoryError> {
         let page = self.source.scan(after, self.batch);
         let page = self.patience().wait("scan", page).await.flatten()?;
-        let changes: Vec<StockChanged> = page.iter().map(StockChanged::from).collect();
+        let changes: Vec<StockChanged> = page.stock.iter().map(StockChanged::from).collect();
         let published = self.publish(&changes).await?;
         if let Some(error) = published.failure
             && published.acknowledged.is_empty()
@@ -323,7 +325,7 @@ impl OutboxRelay {
         {
             return Err(error.into());
         }
-        Ok(changes.last().map(|change| change.sku.clone()))
+        Ok(page.next)
     }
 
     fn patience(&self) -> Patience<'_> {

@@ -90,9 +90,9 @@ impl<S: StockSource> StockSource for Faulty<S> {
 
     async fn scan(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<SkuStock>, InventoryError> {
+    ) -> Result<StockPage, InventoryError> {
         self.script
             .follow(self.inner.scan(after, limit))
             .await
@@ -129,7 +129,10 @@ impl<S: InventoryStore> InventoryStore for Faulty<S> {
         self.script.each(ids.len(), self.inner.expire(ids)).await
     }
 
-    async fn expire_overdue(&self, limit: usize) -> Result<Vec<Reservation>, InventoryError> {
+    async fn expire_overdue(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
         self.script
             .follow(self.inner.expire_overdue(limit))
             .await
@@ -166,7 +169,7 @@ impl<S: InventoryStore> InventoryStore for Faulty<S> {
 impl<S: StockOutbox> StockOutbox for Faulty<S> {
     async fn unpublished(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
     ) -> Result<OutboxPage, InventoryError> {
         self.inner.unpublished(after, limit).await

@@ -146,7 +146,7 @@ async fn its_futures_may_be_spawned() {
         assert_eq!(page.movements.len(), 4);
         let source: &dyn StockSource = &inventory;
         assert_eq!(
-            source.scan(None, 9).await?,
+            source.scan(None, 9).await?.stock,
             [inventory.stock(&[sku("tee")]).await?.remove(0).unwrap()]
         );
         inventory.reservation(&r).await

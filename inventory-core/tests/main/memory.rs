@@ -29,11 +29,15 @@ async fn the_last_unit_goes_to_one() {
 #[tokio::test]
 async fn listings_come_in_pages() {
     let shop = Shop::with(&[("a", 1), ("b", 2), ("c", 3)]).await;
-    let names = |page: Vec<SkuStock>| -> Vec<String> {
-        page.iter().map(|stock| stock.sku().to_string()).collect()
+    let names = |page: StockPage| -> Vec<String> {
+        page.stock
+            .iter()
+            .map(|stock| stock.sku().to_string())
+            .collect()
     };
     let first = shop.store.scan(None, 2).await.unwrap();
-    let rest = shop.store.scan(Some(&sku("b")), 2).await.unwrap();
+    let rest = shop.store.scan(first.next.as_ref(), 2).await.unwrap();
+    assert_eq!(rest.next, None);
     assert_eq!(
         (names(first), names(rest)),
         (vec!["a".into(), "b".into()], vec!["c".into()])
@@ -89,7 +93,7 @@ async fn the_longest_overdue_expire_first() {
     }
     shop.clock.advance(seconds(8));
     let expired = shop.store.expire_overdue(1).await.unwrap();
-    assert_eq!(expired[0].id, id("c"));
+    assert_eq!(expired[0].as_ref().unwrap().id, id("c"));
     let expired = shop.store.expire_overdue(9).await.unwrap();
     assert_eq!(expired.len(), 1, "the last one is not due");
     assert_eq!(shop.counts("tee").await, (9, 1));
@@ -99,8 +103,9 @@ async fn the_longest_overdue_expire_first() {
 async fn what_changed_since_stays_in_the_outbox() {
     let shop = Shop::with(&[("a", 1), ("b", 2)]).await;
     let page = shop.store.unpublished(None, 1).await.unwrap();
-    assert_eq!((page.changes.len(), page.next), (1, Some(sku("a"))));
-    let rest = shop.store.unpublished(Some(&sku("a")), 1).await.unwrap();
+    assert_eq!(page.changes.len(), 1);
+    assert!(page.next.is_some());
+    let rest = shop.store.unpublished(page.next.as_ref(), 1).await.unwrap();
     assert_eq!((rest.changes[0].sku.as_str(), rest.next), ("b", None));
     let marks: Vec<_> = [page.changes, rest.changes]
         .concat()
