@@ -1,13 +1,18 @@
 //! Harnesses of what runs in memory.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockade_change_feed::{ManualClock, Timestamp};
+use stockade_change_feed::memory::MemoryFeed;
+use stockade_change_feed::{
+    Feed, ManualClock, Offset, Publisher, Timestamp, Topic, TopicPartition,
+};
 use stockade_inventory_core::book::LocationPriority;
 use stockade_inventory_core::memory::{MemoryInventory, MemoryTimer};
 use stockade_inventory_core::{InventoryStore, LocationId, ReservationTimer, StockOutbox};
+use stockade_testkit::feed::{FeedHarness, PublisherHarness, RetentionHarness};
 use stockade_testkit::inventory::{InventoryHarness, OutboxHarness, TimerHarness};
 use stockade_testkit::{Absent, Harness, Reopen};
 
@@ -18,6 +23,8 @@ pub(crate) struct Memory {
     clock: Arc<ManualClock>,
     store: MemoryInventory,
     timer: MemoryTimer,
+    feed: MemoryFeed,
+    topics: AtomicU32,
 }
 
 fn clock() -> Arc<ManualClock> {
@@ -34,6 +41,8 @@ impl Harness for Memory {
         Ok(Self {
             store: MemoryInventory::new(clock.clone()).with_locations(priority),
             timer: MemoryTimer::new(clock.clone()),
+            feed: MemoryFeed::new(clock.clone()).with_session_timeout(Duration::from_secs(5)),
+            topics: AtomicU32::new(0),
             clock,
         })
     }
@@ -67,6 +76,41 @@ impl OutboxHarness for Memory {
 impl TimerHarness for Memory {
     fn timer(&self) -> Arc<dyn ReservationTimer> {
         Arc::new(self.timer.clone())
+    }
+}
+
+#[async_trait]
+impl PublisherHarness for Memory {
+    fn publisher(&self) -> Arc<dyn Publisher> {
+        Arc::new(self.feed.clone())
+    }
+
+    async fn create_topic(&self, partitions: u32) -> Topic {
+        let number = self.topics.fetch_add(1, Ordering::Relaxed);
+        let topic = Topic::new(format!("topic-{number}")).unwrap();
+        let feed = self.feed.clone().with_partitions(partitions);
+        assert_eq!(feed.partitions(&topic).await.unwrap(), partitions);
+        topic
+    }
+}
+
+impl FeedHarness for Memory {
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(self.feed.clone())
+    }
+}
+
+#[async_trait]
+impl RetentionHarness for Memory {
+    async fn trim(&self, partition: &TopicPartition, before: Offset) {
+        self.feed.trim(partition, before);
+    }
+
+    async fn recreate(&self, topic: &Topic) {
+        let partitions = self.feed.partitions(topic).await.unwrap();
+        self.feed.delete_topic(topic);
+        let feed = self.feed.clone().with_partitions(partitions);
+        assert_eq!(feed.partitions(topic).await.unwrap(), partitions);
     }
 }
 

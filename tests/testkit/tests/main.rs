@@ -13,3 +13,8 @@ stockade_testkit::inventory_reopen_conformance!(memory_kept, Memory);
 
 stockade_testkit::inventory_store_conformance!(built_on_the_book, CorrectlyBuilt);
 stockade_testkit::inventory_reopen_conformance!(built_on_the_book_kept, CorrectlyBuilt);
+
+stockade_testkit::publisher_conformance!(memory_publisher, Memory);
+stockade_testkit::feed_conformance!(memory_feed, Memory);
+stockade_testkit::feed_reopen_conformance!(memory_feed_kept, Memory);
+stockade_testkit::feed_retention_conformance!(memory_feed_retention, Memory);
