@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod suite;
+pub mod feed;
 mod harness;
 pub mod inventory;
 
