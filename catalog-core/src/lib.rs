@@ -10,11 +10,17 @@ mod error;
 mod freshness;
 mod limits;
 pub mod memory;
+mod merge;
 mod product;
+mod refill;
 pub mod rows;
 mod schema;
 mod store;
+#[cfg(test)]
+mod testing;
+mod worker;
 
+pub use availability::{Alert, Availability, Origin, PageAvailability, SkuAvailability, Stock};
 pub use cache::{AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, PartitionMark};
 pub use catalog::{Catalog, TypeChange};
 pub use circuit::{Circuit, CircuitChange, CircuitConfig, CircuitState, Route};
@@ -24,6 +30,8 @@ pub use product::{
     Attributes, Currency, Media, Money, Product, ProductContent, ProductId, ProductStatus,
     ProductType, ProductTypeName, Slug, Variant,
 };
+pub use refill::AvailabilityRefill;
 pub use store::{
     CatalogStore, Deleted, Expected, ProductKey, ProductQuery, ProductWrite, WriteEffect, Written,
 };
+pub use worker::AvailabilityWorker;
