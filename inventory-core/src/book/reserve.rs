@@ -1,0 +1,126 @@
+//! What is granted.
+
+use crate::book::{Book, units};
+use crate::error::{InventoryError, Shortage};
+use crate::reservation::{
+    Durability, Effect, Line, Reservation, ReserveRequest, Reserved, ReservedLine,
+};
+use crate::stock::{Delta, MovementCause, StockLevel};
+
+/// Why a line is not granted.
+enum Refused {
+    Unknown,
+    Short(Shortage),
+}
+
+impl Book {
+    /// Grants a request whole, finds its earlier grant, or refuses it.
+    ///
+    /// The earlier grant has the same content if the owner is the same and the lines could have
+    /// led to it: a line without location fits units of its SKU wherever they were granted.
+    ///
+    /// # Errors
+    /// As for [`InventoryStore::reserve`](crate::InventoryStore::reserve).
+    pub fn reserve(&mut self, request: &ReserveRequest) -> Result<Reserved, InventoryError> {
+        let ReserveRequest {
+            id,
+            owner,
+            lines,
+            ttl,
+            durability: Durability::Committed,
+        } = request;
+        // Before stock is looked at: whoever took the last unit asks again, and stock is short.
+        if let Some(earlier) = self.reservations.get(id) {
+            if earlier.owner != *owner || !could_be(lines.as_slice(), &earlier.lines) {
+                return Err(InventoryError::ReservationConflict { id: id.clone() });
+            }
+            return Ok(self.reserved(earlier.clone(), Effect::Repeated));
+        }
+        let granted = self.grant(lines.as_slice())?;
+        let deltas = granted
+            .iter()
+            .map(|line| {
+                let reserved = units(line.quantity.get());
+                let delta = Delta {
+                    reserved,
+                    ..Delta::default()
+                };
+                ((line.sku.clone(), line.location.clone()), delta)
+            })
+            .collect();
+        self.move_units(deltas, &MovementCause::Reserved(id.clone()))?;
+        let deadline = self.now.plus(ttl.get());
+        let reservation = Reservation::new(id.clone(), owner.clone(), granted, deadline, self.now);
+        self.put_reservation(reservation.clone());
+        Ok(self.reserved(reservation, Effect::Applied))
+    }
+
+    fn reserved(&self, reservation: Reservation, effect: Effect) -> Reserved {
+        Reserved::new(reservation, effect, self.now, Durability::Committed)
+    }
+
+    /// Finds a location for every line, or says everything that stands in the way.
+    ///
+    /// No two lines look at the same level, so each is judged by itself.
+    fn grant(&self, lines: &[Line]) -> Result<Vec<ReservedLine>, InventoryError> {
+        let mut granted = Vec::with_capacity(lines.len());
+        let (mut unknown, mut shortages) = (Vec::new(), Vec::new());
+        for line in lines {
+            match self.place(line) {
+                Ok(level) => granted.push(ReservedLine {
+                    sku: line.sku.clone(),
+                    location: level.location.clone(),
+                    quantity: line.quantity,
+                }),
+                Err(Refused::Unknown) => unknown.push(line.sku.clone()),
+                Err(Refused::Short(shortage)) => shortages.push(shortage),
+            }
+        }
+        if !unknown.is_empty() {
+            unknown.dedup();
+            return Err(InventoryError::UnknownSku { skus: unknown });
+        }
+        if !shortages.is_empty() {
+            return Err(InventoryError::Insufficient { shortages });
+        }
+        Ok(granted)
+    }
+
+    /// The first level by priority that holds the whole line.
+    fn place(&self, line: &Line) -> Result<&StockLevel, Refused> {
+        let candidates = || {
+            let levels = self.levels.get(&line.sku).into_iter();
+            levels.flat_map(|levels| levels.values()).filter(|level| {
+                line.location
+                    .as_ref()
+                    .is_none_or(|at| *at == level.location)
+            })
+        };
+        let Some(open) = candidates().map(|level| level.counts.open()).max() else {
+            return Err(Refused::Unknown);
+        };
+        let requested = line.quantity.get();
+        candidates()
+            .filter(|level| level.counts.open() >= requested)
+            .min_by_key(|level| self.priority.rank(&level.location))
+            .ok_or_else(|| {
+                let (sku, location) = (line.sku.clone(), line.location.clone());
+                Refused::Short(Shortage::new(sku, location, requested, open))
+            })
+    }
+}
+
+/// Whether a request of these lines can have been granted so.
+fn could_be(requested: &[Line], granted: &[ReservedLine]) -> bool {
+    let fits = |line: &Line, got: &ReservedLine| {
+        line.sku == got.sku && line.location.as_ref().is_none_or(|at| *at == got.location)
+    };
+    let nothing_else = granted
+        .iter()
+        .all(|got| requested.iter().any(|line| fits(line, got)));
+    nothing_else
+        && requested.iter().all(|line| {
+            let got = granted.iter().filter(|got| fits(line, got));
+            got.map(|got| got.quantity.get()).sum::<u64>() == line.quantity.get()
+        })
+}

@@ -1,1 +1,0 @@
-//! A store of stock and reservation timers, in memory.

@@ -1,0 +1,156 @@
+//! The rows of a store in memory, and the indexes on them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use stockade_change_feed::Timestamp;
+
+use crate::book::{Book, Changes, LocationPriority};
+use crate::ids::{LocationId, OperationId, ReservationId, Sku};
+use crate::reservation::{Reservation, ReservationState};
+use crate::stock::{Movement, MovementCause, SkuStock, StockLevel, Version};
+
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) epoch: u32,
+    pub(super) priority: LocationPriority,
+    levels: BTreeMap<Sku, BTreeMap<LocationId, StockLevel>>,
+    reservations: HashMap<ReservationId, Reservation>,
+    /// The held ones, the one that runs out first in front.
+    deadlines: BTreeSet<(Timestamp, ReservationId)>,
+    movements: HashMap<Sku, Vec<Movement>>,
+    /// Where the movement of an operation is.
+    operations: HashMap<OperationId, (Sku, usize)>,
+    unpublished: BTreeSet<Sku>,
+}
+
+/// Reading.
+impl Ledger {
+    pub(super) fn stock(&self, sku: &Sku) -> Option<SkuStock> {
+        let levels = self.levels.get(sku)?.values().cloned().collect();
+        Some(SkuStock::new(levels).expect("a SKU has levels, filed by SKU and location"))
+    }
+
+    pub(super) fn skus_after(&self, after: Option<&Sku>) -> impl Iterator<Item = &Sku> {
+        self.levels.range(following(after)).map(|(sku, _)| sku)
+    }
+
+    pub(super) fn unpublished_after(&self, after: Option<&Sku>) -> impl Iterator<Item = &Sku> {
+        self.unpublished.range(following(after))
+    }
+
+    pub(super) fn reservation(&self, id: &ReservationId) -> Option<&Reservation> {
+        self.reservations.get(id)
+    }
+
+    /// The ids of those held whose deadline has come, the longest overdue first.
+    pub(super) fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &ReservationId> {
+        self.deadlines
+            .iter()
+            .take_while(move |(deadline, _)| *deadline <= now)
+            .map(|(_, id)| id)
+    }
+
+    pub(super) fn movements(&self, sku: &Sku) -> &[Movement] {
+        self.movements.get(sku).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Deciding: rows go into a book, and what it changed comes back.
+impl Ledger {
+    pub(super) fn book(&self, now: Timestamp) -> Book {
+        Book::new(now, self.epoch, self.priority.clone())
+    }
+
+    pub(super) fn load_sku(&self, book: &mut Book, sku: &Sku) {
+        for level in self.levels.get(sku).into_iter().flat_map(BTreeMap::values) {
+            book.load_level(level.clone());
+        }
+    }
+
+    pub(super) fn load_reservation(&self, book: &mut Book, id: &ReservationId) {
+        let Some(reservation) = self.reservations.get(id) else {
+            return;
+        };
+        for line in &reservation.lines {
+            self.load_sku(book, &line.sku);
+        }
+        book.load_reservation(reservation.clone());
+    }
+
+    pub(super) fn load_operation(&self, book: &mut Book, operation: &OperationId) {
+        let Some((sku, index)) = self.operations.get(operation) else {
+            return;
+        };
+        let movement = self.movements(sku)[*index].clone();
+        self.load_sku(book, sku);
+        book.load_operation(operation.clone(), movement);
+    }
+
+    pub(super) fn write(&mut self, changes: Changes) {
+        let Changes {
+            levels,
+            reservations,
+            movements,
+        } = changes;
+        for level in levels {
+            self.write_level(level);
+        }
+        for reservation in reservations {
+            self.write_reservation(reservation);
+        }
+        for movement in movements {
+            self.write_movement(movement);
+        }
+    }
+
+    fn write_level(&mut self, level: StockLevel) {
+        self.unpublished.insert(level.sku.clone());
+        let levels = self.levels.entry(level.sku.clone()).or_default();
+        levels.insert(level.location.clone(), level);
+    }
+
+    fn write_reservation(&mut self, reservation: Reservation) {
+        let (id, deadline) = (reservation.id.clone(), reservation.deadline);
+        let held = reservation.state == ReservationState::Held;
+        if let Some(before) = self.reservations.insert(id.clone(), reservation) {
+            self.deadlines.remove(&(before.deadline, id.clone()));
+        }
+        if held {
+            self.deadlines.insert((deadline, id));
+        }
+    }
+
+    fn write_movement(&mut self, movement: Movement) {
+        let movements = self.movements.entry(movement.sku.clone()).or_default();
+        if let MovementCause::Adjusted { operation, .. } = &movement.cause {
+            let place = (movement.sku.clone(), movements.len());
+            self.operations.insert(operation.clone(), place);
+        }
+        movements.push(movement);
+    }
+
+    pub(super) fn mark_published(&mut self, sku: &Sku, version: Version) {
+        if self
+            .stock(sku)
+            .is_some_and(|stock| stock.version() <= version)
+        {
+            self.unpublished.remove(sku);
+        }
+    }
+
+    pub(super) fn raise_epoch(&mut self) {
+        self.epoch = self.epoch.saturating_add(1);
+        for levels in self.levels.values_mut() {
+            for level in levels.values_mut() {
+                level.version.epoch = self.epoch;
+            }
+        }
+        self.unpublished = self.levels.keys().cloned().collect();
+    }
+}
+
+fn following(after: Option<&Sku>) -> (std::ops::Bound<Sku>, std::ops::Bound<Sku>) {
+    use std::ops::Bound;
+    let from = after.map_or(Bound::Unbounded, |sku| Bound::Excluded(sku.clone()));
+    (from, Bound::Unbounded)
+}

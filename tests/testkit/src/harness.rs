@@ -1,0 +1,288 @@
+//! How a case runs: on a fresh instance, with a deadline, under its own name.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::io::Write as _;
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinError;
+
+/// The longest that a case may run.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Opens what is tested. The traits of the suites add what they need from an instance.
+#[async_trait]
+pub trait Harness: Send + Sync + Sized + 'static {
+    /// The name of the backend, such as `postgres`. Where it is absent the cases are skipped,
+    /// unless the environment variable `STOCKADE_REQUIRE_` and this name in capitals is set.
+    const BACKEND: &'static str;
+
+    /// Opens an instance that is empty and shared with nobody: a database or a prefix of its
+    /// own. Cases run at the same time and use the same names.
+    ///
+    /// # Errors
+    /// [`Absent`] where there is no such backend here. What else goes wrong should panic.
+    async fn open() -> Result<Self, Absent>;
+
+    /// Lets `by` pass on the instance's clock. It waits for real, unless the harness overrides
+    /// it because the clock is its own, as a `ManualClock` is.
+    async fn pass_time(&self, by: Duration) {
+        tokio::time::sleep(by).await;
+    }
+}
+
+/// For what survives the end of its process.
+#[async_trait]
+pub trait Reopen: Harness {
+    /// Ends the instance, as the end of its process would, and opens its data again.
+    async fn reopen(self) -> Self;
+}
+
+/// Why a backend can not be tested here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absent(String);
+
+impl Absent {
+    /// The reason, and what to do about it.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl fmt::Display for Absent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a case does when it is run.
+pub type CaseFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One case of a suite. It panics where the rule that it tests is broken.
+#[derive(Debug)]
+pub struct Case<H> {
+    name: &'static str,
+    run: fn(H) -> CaseFuture,
+}
+
+impl<H> Case<H> {
+    /// A case by its name.
+    #[must_use]
+    pub const fn new(name: &'static str, run: fn(H) -> CaseFuture) -> Self {
+        Self { name, run }
+    }
+
+    /// The name, which is also that of its `#[test]`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// How a case ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The rule is kept.
+    Passed,
+    /// The backend is absent, and nobody required it.
+    Skipped(Absent),
+    /// The rule is broken, and how; or the case was not finished by [`DEADLINE`].
+    Failed(String),
+}
+
+/// Runs the case of that name, as its `#[test]` does: a skip is told on stderr, past the capture
+/// of the test runner.
+///
+/// # Panics
+/// Where the case fails, and where there is no case of that name.
+pub fn run<H: Harness>(cases: &[Case<H>], name: &str) {
+    let Some(case) = cases.iter().find(|case| case.name == name) else {
+        panic!("there is no case {name}");
+    };
+    match attempt(case) {
+        Outcome::Passed => {}
+        Outcome::Skipped(absent) => {
+            let backend = H::BACKEND;
+            let _ = writeln!(
+                std::io::stderr(),
+                "SKIPPED {name}: no {backend} here: {absent}"
+            );
+        }
+        Outcome::Failed(how) => panic!("{name}: {how}"),
+    }
+}
+
+/// Runs a case on a runtime of its own, and returns how it ended.
+///
+/// # Panics
+/// Where no runtime can be built.
+#[must_use]
+pub fn attempt<H: Harness>(case: &Case<H>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .thread_name(case.name)
+        .enable_all()
+        .build()
+        .expect("the machine has threads to spare");
+    let run = case.run;
+    // A task of its own, so that the deadline holds for a case that blocks its thread, too.
+    let task = runtime.spawn(async move {
+        let harness = H::open().await?;
+        run(harness).await;
+        Ok(())
+    });
+    let ended = runtime.block_on(async { tokio::time::timeout(DEADLINE, task).await });
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    match ended {
+        Ok(Ok(Ok(()))) => Outcome::Passed,
+        Ok(Ok(Err(absent))) => skipped(H::BACKEND, absent),
+        Ok(Err(error)) => Outcome::Failed(panic_message(error)),
+        Err(_) => Outcome::Failed(format!("it was not finished after {DEADLINE:?}")),
+    }
+}
+
+fn skipped(backend: &str, absent: Absent) -> Outcome {
+    let variable = require_variable(backend);
+    if std::env::var_os(&variable).is_some_and(|value| !value.is_empty()) {
+        Outcome::Failed(format!("{variable} is set, and it is absent: {absent}"))
+    } else {
+        Outcome::Skipped(absent)
+    }
+}
+
+fn require_variable(backend: &str) -> String {
+    let name: String = backend
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    format!("STOCKADE_REQUIRE_{name}")
+}
+
+fn panic_message(error: JoinError) -> String {
+    let payload: Box<dyn Any + Send> = match error.try_into_panic() {
+        Ok(payload) => payload,
+        Err(error) => return error.to_string(),
+    };
+    if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else {
+        "it panicked without a message".to_owned()
+    }
+}
+
+/// Runs futures at the same time, each as a task of its own, all set off at once, and returns
+/// their outputs in order. For cases with concurrent callers.
+///
+/// # Panics
+/// Where one of them does, with its message.
+pub async fn together<F>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let futures: Vec<F> = futures.into_iter().collect();
+    let start = std::sync::Arc::new(tokio::sync::Barrier::new(futures.len().max(1)));
+    let tasks: Vec<_> = futures
+        .into_iter()
+        .map(|future| {
+            let start = start.clone();
+            tokio::spawn(async move {
+                start.wait().await;
+                future.await
+            })
+        })
+        .collect();
+    let mut outputs = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        match task.await {
+            Ok(output) => outputs.push(output),
+            Err(error) => panic!("{}", panic_message(error)),
+        }
+    }
+    outputs
+}
+
+/// Drives a future that waits on the instance's clock, while time passes there in steps.
+pub async fn while_time_passes<H: Harness, F: Future>(
+    harness: &H,
+    step: Duration,
+    future: F,
+) -> F::Output {
+    let passing = async {
+        loop {
+            harness.pass_time(step).await;
+            // Lets the future see each step before the next one.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        output = future => output,
+        never = passing => never,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Here;
+
+    #[async_trait]
+    impl Harness for Here {
+        const BACKEND: &'static str = "here";
+
+        async fn open() -> Result<Self, Absent> {
+            Ok(Self)
+        }
+    }
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    #[async_trait]
+    impl Harness for Nowhere {
+        const BACKEND: &'static str = "no-where";
+
+        async fn open() -> Result<Self, Absent> {
+            Err(Absent::because("nobody started it"))
+        }
+    }
+
+    #[test]
+    fn a_failure_carries_the_message_of_the_panic() {
+        let passes = Case::<Here>::new("passes", |_| Box::pin(async {}));
+        assert_eq!(attempt(&passes), Outcome::Passed);
+        let fails = Case::<Here>::new("fails", |_| {
+            Box::pin(async {
+                together([async { panic!("{} is broken", "the rule") }]).await;
+            })
+        });
+        assert_eq!(
+            attempt(&fails),
+            Outcome::Failed("the rule is broken".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_absent_backend_is_skipped_unless_it_is_required() {
+        let case = Case::<Nowhere>::new("any", |_| Box::pin(async {}));
+        let skipped = Outcome::Skipped(Absent::because("nobody started it"));
+        assert_eq!(attempt(&case), skipped);
+        assert_eq!(
+            require_variable(Nowhere::BACKEND),
+            "STOCKADE_REQUIRE_NO_WHERE"
+        );
+    }
+}
