@@ -256,7 +256,11 @@ async fn a_thousand_pages_with_the_circuit_open_make_few_calls() {
             assert_eq!((item.stock, item.origin), expected);
         }
     }
-    assert_eq!(shop.source.calls(), 5, "four at once, and one for all others");
+    assert_eq!(
+        shop.source.calls(),
+        5,
+        "four at once, and one for all others"
+    );
 }
 
 #[tokio::test]

@@ -109,3 +109,51 @@ async fn what_can_never_succeed_is_set_aside_and_nothing_else_with_it() {
     assert!(content(&cache).await.entries[0].is_some());
     assert_eq!(content(&cache).await.marks.len(), 1);
 }
+
+#[tokio::test]
+async fn stock_reaches_pages_through_the_log_only() {
+    use stockade_change_feed::memory::MemoryFeed;
+    use stockade_change_feed::{Consumer, Group, SystemClock};
+    use stockade_inventory_core::memory::MemoryInventory;
+    use stockade_inventory_core::workers::OutboxRelay;
+    use stockade_inventory_core::{
+        Adjustment, InventoryStore, OperationId, Quantity, Reason, StockChange,
+    };
+
+    use crate::availability::{Availability, Origin, Stock};
+    use crate::circuit::CircuitState;
+    use crate::memory::MemoryAvailabilityCache;
+
+    let clock = Arc::new(SystemClock::new());
+    let inventory = Arc::new(MemoryInventory::new(clock.clone()));
+    let feed = Arc::new(MemoryFeed::new(clock));
+    let delivery = Adjustment::new(
+        OperationId::new("delivery").unwrap(),
+        sku("tee"),
+        StockChange::Receive(Quantity::new(7).unwrap()),
+        Reason::new("delivery").unwrap(),
+    );
+    inventory.adjust(&[delivery]).await.remove(0).unwrap();
+    let relay = OutboxRelay::new(inventory.clone(), inventory.clone(), feed.clone());
+    relay.pass().await.unwrap();
+
+    let cache = Arc::new(MemoryAvailabilityCache::new());
+    let worker = Arc::new(AvailabilityWorker::new(cache.clone()));
+    let complete = async {
+        let marks = || async { cache.read(&[]).await.unwrap().marks };
+        while crate::complete_as_of(&marks().await).is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let group = Group::new("availability").unwrap();
+    let consumer = Consumer::new(feed, group, vec![inventory_updates()], worker);
+    consumer.run(complete).await.unwrap();
+
+    let page = Availability::new(cache, inventory).of(&[sku("tee")]).await;
+    assert_eq!(page.circuit, CircuitState::Closed);
+    let item = &page.items[0];
+    assert_eq!(
+        (item.stock, item.origin),
+        (Stock::Available(7), Origin::Cache)
+    );
+}
