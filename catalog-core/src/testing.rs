@@ -30,6 +30,8 @@ pub(crate) fn changed(name: &str, count: u64, epoch: u32, number: u64) -> StockC
 pub(crate) enum Mode {
     Works,
     Fails,
+    /// Everything works but writing entries.
+    FailsToWrite,
     Hangs,
 }
 
@@ -40,7 +42,7 @@ impl Mode {
         if mode == Self::Hangs {
             std::future::pending::<()>().await;
         }
-        mode == Self::Works
+        mode != Self::Fails
     }
 }
 
@@ -156,11 +158,15 @@ impl ScriptedCache {
         if Mode::call(&self.mode).await {
             return Ok(());
         }
-        Err(CatalogError::Unavailable {
-            operation: "cache",
-            retry_after: Duration::from_secs(7),
-            source: Cause::new("scripted"),
-        })
+        Err(unreachable())
+    }
+}
+
+fn unreachable() -> CatalogError {
+    CatalogError::Unavailable {
+        operation: "cache",
+        retry_after: Duration::from_secs(7),
+        source: Cause::new("scripted"),
     }
 }
 
@@ -174,6 +180,9 @@ impl AvailabilityCache for ScriptedCache {
 
     async fn write(&self, entries: &[StockChanged]) -> Result<Vec<CacheWrite>, CatalogError> {
         self.call().await?;
+        if *self.mode.lock().unwrap() == Mode::FailsToWrite {
+            return Err(unreachable());
+        }
         self.inner.write(entries).await
     }
 

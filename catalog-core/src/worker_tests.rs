@@ -72,17 +72,19 @@ async fn the_newest_entry_of_a_batch_is_stored_and_then_the_marks() {
 #[tokio::test]
 async fn an_unreachable_cache_blames_no_record_and_marks_nothing() {
     let (cache, worker) = worker();
-    cache.set(Mode::Fails);
     let batch = [entry(0, &changed("tee", 3, 0, 3)), heartbeat(0, 10, 1)];
-    for ended in worker.handle(&batch).await {
-        let pause = Duration::from_secs(7);
-        assert!(
-            matches!(ended, Disposition::Unavailable { retry_after, .. } if retry_after == pause),
-            "{ended:?}"
-        );
+    for mode in [Mode::Fails, Mode::FailsToWrite] {
+        cache.set(mode);
+        for ended in worker.handle(&batch).await {
+            let pause = Duration::from_secs(7);
+            assert!(
+                matches!(ended, Disposition::Unavailable { retry_after, .. } if retry_after == pause),
+                "{ended:?}"
+            );
+        }
+        assert_eq!(content(&cache).await.marks, []);
     }
     cache.set(Mode::Works);
-    assert_eq!(content(&cache).await.marks, []);
     worker.handle(&batch).await;
     assert_eq!(content(&cache).await.marks.len(), 1);
 }
