@@ -4,8 +4,9 @@ use stockade_change_feed::memory::MemoryFeed;
 use stockade_change_feed::{ManualClock, Message, Timestamp};
 
 use super::*;
-use crate::cache::PartitionMark;
+use crate::cache::{CacheEntry, PartitionMark};
 use crate::memory::MemoryAvailabilityCache;
+use crate::page::Stock;
 use crate::refill::AvailabilityRefill;
 use crate::testing::{Mode, ScriptedCache, ScriptedSource, changed, sku};
 

@@ -122,9 +122,10 @@ async fn stock_reaches_pages_through_the_log_only() {
         Adjustment, InventoryStore, OperationId, Quantity, Reason, StockChange,
     };
 
-    use crate::availability::{Availability, Origin, Stock};
+    use crate::availability::Availability;
     use crate::circuit::CircuitState;
     use crate::memory::MemoryAvailabilityCache;
+    use crate::page::{Origin, Stock};
 
     let clock = Arc::new(SystemClock::new());
     let inventory = Arc::new(MemoryInventory::new(clock.clone()));
