@@ -7,6 +7,7 @@ mod error;
 mod feed;
 pub mod memory;
 mod record;
+mod text;
 mod time;
 
 pub use consumer::{Consumer, Disposition, Handler};

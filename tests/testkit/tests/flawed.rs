@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_change_feed::{Clock, Timestamp};
-use stockade_inventory_core::book::{Book, Changes, LocationPriority};
+use stockade_inventory_core::book::{Book, Changed, Changes, LocationPriority};
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
     LocationId, Movement, MovementCause, MovementPage, OperationId, Reservation, ReservationId,
-    ReservationState, ReserveRequest, Reserved, Sku, SkuStock, StockLevel, StockSource,
+    ReservationState, ReserveRequest, Reserved, Sku, SkuStock, StockLevel, StockPage, StockSource,
     TransitionRequest, Transitioned,
 };
 
@@ -96,11 +96,11 @@ impl Rows {
             reservations,
             movements,
         } = changes;
-        for level in levels {
+        for Changed { after: level, .. } in levels {
             let at = self.levels.entry(level.sku.clone()).or_default();
             at.insert(level.location.clone(), level);
         }
-        for reservation in reservations {
+        for Changed { after: reservation, .. } in reservations {
             let id = reservation.id.clone();
             self.first_deadlines
                 .entry(id.clone())
@@ -144,7 +144,7 @@ impl FlawedStore {
     }
 
     fn expire_one(&self, rows: &mut Rows, id: &ReservationId) -> Result<Expiry, InventoryError> {
-        let mut book = rows.book(self.clock.now());
+        let mut book = rows.without_ids(self.clock.now());
         if let Some(reservation) = rows.reservations.get(id) {
             book.load_reservation(self.as_expiry_sees_it(rows, reservation.clone()));
         }
@@ -198,18 +198,21 @@ impl StockSource for FlawedStore {
 
     async fn scan(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<SkuStock>, InventoryError> {
+    ) -> Result<StockPage, InventoryError> {
         let rows = self.rows();
         let following = rows
             .levels
             .iter()
-            .filter(|(sku, _)| after.is_none_or(|a| *sku > a));
-        following
+            .filter(|(sku, _)| after.is_none_or(|last| sku.as_str() > last.0.as_str()));
+        let page = following
             .take(limit)
             .map(|(_, levels)| SkuStock::new(levels.values().cloned().collect()))
-            .collect()
+            .collect::<Result<Vec<_>, _>>()?;
+        let full = page.len() == limit;
+        let next = page.last().filter(|_| full).map(|last| Cursor(last.sku().to_string()));
+        Ok(StockPage::new(page, next))
     }
 }
 
@@ -245,7 +248,10 @@ impl InventoryStore for FlawedStore {
             .collect()
     }
 
-    async fn expire_overdue(&self, limit: usize) -> Result<Vec<Reservation>, InventoryError> {
+    async fn expire_overdue(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
         let now = self.clock.now();
         let mut rows = self.rows();
         let held = rows
@@ -261,7 +267,7 @@ impl InventoryStore for FlawedStore {
         let mut expired = Vec::new();
         for reservation in overdue {
             if let Expiry::Expired(reservation) = self.expire_one(&mut rows, &reservation.id)? {
-                expired.push(reservation);
+                expired.push(Ok(reservation));
             }
         }
         Ok(expired)

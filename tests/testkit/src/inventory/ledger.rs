@@ -65,13 +65,15 @@ pub async fn check_ledger(store: &dyn InventoryStore) {
 /// Every SKU of a store, read in pages.
 pub(super) async fn all_stock(store: &dyn InventoryStore) -> Vec<SkuStock> {
     let mut all: Vec<SkuStock> = Vec::new();
+    let mut after = None;
     loop {
-        let page = store.scan(all.last().map(SkuStock::sku), PAGE).await;
+        let page = store.scan(after.as_ref(), PAGE).await;
         let page = page.unwrap_or_else(|error| panic!("scanning the stock failed: {error}"));
-        if page.is_empty() {
+        all.extend(page.stock);
+        after = page.next;
+        if after.is_none() {
             return all;
         }
-        all.extend(page);
     }
 }
 

@@ -8,6 +8,7 @@ mod ledger;
 mod life;
 mod names;
 mod outbox;
+mod persistent;
 mod races;
 mod reading;
 mod reopening;
@@ -144,7 +145,7 @@ suite! { $
     }
     reading {
         stock_answers_in_the_order_asked,
-        scan_returns_every_sku_whole_and_in_order,
+        scan_returns_every_sku_whole_and_once,
         scan_misses_nothing_while_stock_changes,
         movements_tell_what_happened_and_why,
         movements_come_in_pages,
@@ -154,7 +155,7 @@ suite! { $
     names {
         text_is_kept_as_it_is,
         similar_names_are_different,
-        names_are_ordered_by_their_bytes,
+        names_are_told_apart_by_their_bytes,
         the_longest_names_fit,
     }
     faults {
@@ -192,7 +193,7 @@ suite! { $
         what_is_published_is_gone_until_it_changes,
         every_kind_of_change_is_to_be_published,
         it_is_bounded_by_the_number_of_skus,
-        pages_are_in_order_and_whole,
+        pages_are_whole,
         an_older_mark_leaves_the_newer_version,
         marks_may_be_repeated_and_late,
         nothing_is_lost_while_stock_changes,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use stockade_change_feed::Timestamp;
-use stockade_inventory_core::{OutboxPage, Sku, StockChanged, StockOutbox, Transition, Version};
+use stockade_inventory_core::{Cursor, OutboxPage, Sku, StockChanged, StockOutbox, Transition, Version};
 
 use super::OutboxHarness;
 use super::shop::{PAST_SHORT, Shop, line, sku, wants};
 use crate::together;
 
-async fn page(outbox: &dyn StockOutbox, after: Option<&Sku>, limit: usize) -> OutboxPage {
+async fn page(outbox: &dyn StockOutbox, after: Option<&Cursor>, limit: usize) -> OutboxPage {
     let page = outbox.unpublished(after, limit).await;
     let page = page.unwrap_or_else(|error| panic!("reading the outbox failed: {error}"));
     assert!(
@@ -31,11 +31,10 @@ async fn pass(outbox: &dyn StockOutbox, limit: usize) -> Vec<OutboxPage> {
 }
 
 async fn unpublished(outbox: &dyn StockOutbox) -> Vec<StockChanged> {
-    pass(outbox, 100)
-        .await
-        .into_iter()
-        .flat_map(|page| page.changes)
-        .collect()
+    let pages = pass(outbox, 100).await.into_iter();
+    let mut changes: Vec<_> = pages.flat_map(|page| page.changes).collect();
+    changes.sort_by(|a, b| a.sku.cmp(&b.sku));
+    changes
 }
 
 async fn mark(outbox: &dyn StockOutbox, published: &[(Sku, Version)]) {
@@ -157,7 +156,7 @@ pub(super) async fn it_is_bounded_by_the_number_of_skus<H: OutboxHarness>(h: H) 
     );
 }
 
-pub(super) async fn pages_are_in_order_and_whole<H: OutboxHarness>(h: H) {
+pub(super) async fn pages_are_whole<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[]).await;
     let outbox = h.outbox();
     for n in 0..12 {
@@ -174,27 +173,11 @@ pub(super) async fn pages_are_in_order_and_whole<H: OutboxHarness>(h: H) {
         .collect();
     for limit in [1, 2, 5, 11, 12, 100] {
         let pages = pass(outbox.as_ref(), limit).await;
-        let seen = pages
-            .iter()
-            .flat_map(|page| &page.changes)
-            .map(|c| c.sku.clone());
-        assert_eq!(
-            seen.collect::<Vec<_>>(),
-            expected,
-            "SKUs in pages of {limit}"
-        );
+        let changes = pages.iter().flat_map(|page| &page.changes);
+        let mut seen: Vec<Sku> = changes.map(|change| change.sku.clone()).collect();
+        seen.sort();
+        assert_eq!(seen, expected, "SKUs in pages of {limit}");
     }
-    let after = page(outbox.as_ref(), Some(&sku("sku-09x")), 100).await;
-    let after: Vec<_> = after
-        .changes
-        .iter()
-        .map(|change| change.sku.as_str())
-        .collect();
-    assert_eq!(
-        after,
-        ["sku-10", "sku-11"],
-        "a page may begin where there is no SKU"
-    );
 }
 
 pub(super) async fn an_older_mark_leaves_the_newer_version<H: OutboxHarness>(h: H) {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use stockade_change_feed::Cause;
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
-    MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock, StockSource,
+    MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock, StockPage, StockSource,
     TransitionRequest, Transitioned,
 };
 
@@ -88,9 +88,9 @@ impl StockSource for ReplyLost {
 
     async fn scan(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<SkuStock>, InventoryError> {
+    ) -> Result<StockPage, InventoryError> {
         self.store.scan(after, limit).await
     }
 }
@@ -116,7 +116,10 @@ impl InventoryStore for ReplyLost {
         self.each("expire", self.store.expire(ids).await)
     }
 
-    async fn expire_overdue(&self, limit: usize) -> Result<Vec<Reservation>, InventoryError> {
+    async fn expire_overdue(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
         self.one("expire_overdue", self.store.expire_overdue(limit).await)
     }
 

@@ -90,7 +90,9 @@ pub(super) struct Shop {
 }
 
 impl Shop {
+    /// Calls are repeated while they may be.
     pub(super) fn new(store: Arc<dyn InventoryStore>) -> Self {
+        let store = Arc::new(Persistent(store));
         Self {
             store,
             operations: Arc::default(),
@@ -203,6 +205,7 @@ impl Shop {
 
     pub(super) async fn sweep(&self, limit: usize) -> Vec<Reservation> {
         let swept = self.store.expire_overdue(limit).await;
+        let swept = swept.and_then(|swept| swept.into_iter().collect());
         swept.unwrap_or_else(|error| panic!("expire_overdue failed: {error}"))
     }
 
