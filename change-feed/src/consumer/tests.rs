@@ -709,3 +709,25 @@ async fn lost_offsets_end_it_or_are_resumed_as_the_policy_says() {
         .unwrap();
     assert_eq!((script.times("d"), f.lag().await), (0, vec![0]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_can_be_spawned_on_the_machines_clock() {
+    let (topic, group) = (Topic::new("t").unwrap(), Group::new("g").unwrap());
+    let feed = MemoryFeed::new(Arc::new(SystemClock::new()));
+    let script = Script::done();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let topics = vec![topic.clone()];
+    let consumer = Consumer::new(Arc::new(feed.clone()), group, topics, script.clone());
+    let running = tokio::spawn(consumer.run(async {
+        let _ = stopped.await;
+    }));
+    for n in 0..100 {
+        feed.append(&topic, Message::keyed(format!("{n}"), format!("{n}")))
+            .unwrap();
+    }
+    while script.seen().len() < 100 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
+}
