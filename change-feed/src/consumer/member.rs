@@ -135,3 +135,58 @@ pub(super) fn worth_retrying(error: &FeedError) -> bool {
         Retry::Never | Retry::RestartTransaction => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::feed::{Feed, Group, OffsetReset, SubscribeOptions};
+    use crate::memory::MemoryFeed;
+    use crate::record::{Offset, Record, Topic};
+    use crate::time::{ManualClock, Timestamp};
+
+    fn record(partition: u32, offset: u128) -> Record {
+        let partition = TopicPartition::new(Topic::new("t").unwrap(), partition);
+        let offset = Offset(offset);
+        Record::new(Position {
+            partition,
+            offset,
+            timestamp: Timestamp::EPOCH,
+        })
+    }
+
+    #[tokio::test]
+    async fn what_is_lost_or_reset_is_forgotten_before_what_comes_is_taken() {
+        let feed = MemoryFeed::new(Arc::new(ManualClock::new(Timestamp::EPOCH)));
+        let (group, options) = (Group::new("g").unwrap(), SubscribeOptions::default());
+        let mut member = Member::new(feed.subscribe(&group, &[], options).await.unwrap());
+        let all = (0..3).map(|partition| record(partition, 7)).collect();
+        member.note(Polled::records(all), Duration::ZERO);
+        let position = |partition| record(partition, 6).position;
+        let finished = (0..3).map(|partition| (position(partition).partition, position(partition)));
+        member.finished.extend(finished);
+
+        let (committed, resumed_at) = (Offset(6), Offset(0));
+        let reset = OffsetReset {
+            partition: position(1).partition,
+            committed,
+            resumed_at,
+        };
+        let polled = Polled::records(vec![record(0, 1), record(1, 0)])
+            .with_assignment(vec![position(0).partition], vec![position(0).partition])
+            .with_resets(vec![reset]);
+        member.note(polled, Duration::ZERO);
+
+        assert_eq!(
+            member.finished.into_values().collect::<Vec<_>>(),
+            [position(2)]
+        );
+        let due = member.hand.take_due(Duration::ZERO);
+        let due: Vec<_> = due
+            .iter()
+            .map(|task| task.record.position.offset.0)
+            .collect();
+        assert_eq!(due, [1, 0, 7]);
+    }
+}

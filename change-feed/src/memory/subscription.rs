@@ -203,8 +203,7 @@ impl MemorySubscription {
         let at = &position.partition;
         let State { log, groups, .. } = state;
         let group = groups.entry(self.group.clone()).or_default();
-        let owns = |held: &Held| group.owns(self.member, held.assignment, at);
-        if !self.held.get(at).is_some_and(owns) {
+        if !group.owns(self.member, at) {
             let topic = at.topic.clone();
             return Err(FeedError::NotAssigned {
                 topic,

@@ -1,187 +1,20 @@
 //! What a [`Consumer`] promises, with a scripted handler and a clock that is moved by hand.
 
+mod faulty;
+mod script;
+
 use std::collections::BTreeSet;
 use std::future::pending;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use tokio::sync::Notify;
 
+use self::faulty::Faulty;
+use self::script::{Fixture, STEP, Say, Script, retry, unavailable};
 use super::*;
-use crate::dead_letter::DeadLetter;
-use crate::error::Cause;
-use crate::feed::{OnLostOffset, PartitionLag, Polled, Publisher, Subscription};
+use crate::feed::OnLostOffset;
 use crate::memory::MemoryFeed;
-use crate::record::{Message, Offset, Position, TopicPartition};
-use crate::time::{ManualClock, Timestamp};
-
-const STEP: Duration = Duration::from_millis(20);
-
-/// What the script says to one record.
-enum Say {
-    Now(Disposition),
-    /// Once the gate is open.
-    AtGate,
-    /// Nothing at all, which breaks the contract.
-    Nothing,
-}
-
-type Says = dyn Fn(&str, usize) -> Say + Send + Sync;
-
-/// Answers by the record's value and by how often it came before, and keeps what it was asked.
-struct Script {
-    says: Box<Says>,
-    batches: Mutex<Vec<Vec<String>>>,
-    gate: Notify,
-}
-
-impl Script {
-    fn new(says: impl Fn(&str, usize) -> Say + Send + Sync + 'static) -> Arc<Self> {
-        let (batches, gate) = (Mutex::default(), Notify::new());
-        Arc::new(Self {
-            says: Box::new(says),
-            batches,
-            gate,
-        })
-    }
-
-    fn done() -> Arc<Self> {
-        Self::new(|_, _| Say::Now(Disposition::Done))
-    }
-
-    fn batches(&self) -> Vec<Vec<String>> {
-        self.batches.lock().unwrap().clone()
-    }
-
-    fn seen(&self) -> Vec<String> {
-        self.batches().concat()
-    }
-
-    fn times(&self, value: &str) -> usize {
-        self.seen().iter().filter(|seen| *seen == value).count()
-    }
-}
-
-#[async_trait]
-impl Handler for Script {
-    async fn handle(&self, records: &[Record]) -> Vec<Disposition> {
-        let text = |record: &Record| String::from_utf8(record.value.clone().unwrap().into());
-        let values: Vec<String> = records.iter().map(|record| text(record).unwrap()).collect();
-        let before: Vec<usize> = values.iter().map(|value| self.times(value)).collect();
-        self.batches.lock().unwrap().push(values.clone());
-        let mut dispositions = Vec::new();
-        for (value, before) in values.iter().zip(before) {
-            match (self.says)(value, before) {
-                Say::Nothing => {}
-                Say::Now(disposition) => dispositions.push(disposition),
-                Say::AtGate => {
-                    self.gate.notified().await;
-                    dispositions.push(Disposition::Done);
-                }
-            }
-        }
-        dispositions
-    }
-}
-
-fn retry() -> Say {
-    Say::Now(Disposition::Retry {
-        reason: "not yet".to_owned(),
-    })
-}
-
-fn unavailable() -> Say {
-    let retry_after = Duration::from_secs(1);
-    Say::Now(Disposition::Unavailable {
-        reason: "no database".to_owned(),
-        retry_after,
-    })
-}
-
-struct Fixture {
-    clock: Arc<ManualClock>,
-    feed: MemoryFeed,
-    group: Group,
-    topic: Topic,
-}
-
-impl Fixture {
-    fn new(partitions: u32) -> Self {
-        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000)));
-        let feed = MemoryFeed::new(clock.clone()).with_partitions(partitions);
-        let (group, topic) = (Group::new("g").unwrap(), Topic::new("t").unwrap());
-        Self {
-            clock,
-            feed,
-            group,
-            topic,
-        }
-    }
-
-    fn append(&self, partition: u32, values: &[&str]) {
-        for value in values {
-            let message = Message::to_partition(partition, (*value).to_owned());
-            self.feed.append(&self.topic, message).unwrap();
-        }
-    }
-
-    fn consumer_of(&self, feed: Arc<dyn Feed>, handler: &Arc<Script>) -> Consumer {
-        Consumer::new(
-            feed,
-            self.group.clone(),
-            vec![self.topic.clone()],
-            handler.clone(),
-        )
-        .with_clock(self.clock.clone())
-    }
-
-    fn consumer(&self, handler: &Arc<Script>) -> Consumer {
-        self.consumer_of(Arc::new(self.feed.clone()), handler)
-    }
-
-    fn dead_letters(&self) -> DeadLetters {
-        DeadLetters::new(Arc::new(self.feed.clone()), Topic::new("dead").unwrap())
-    }
-
-    /// Lets time pass until `condition` holds.
-    async fn until(&self, condition: impl Fn() -> bool) {
-        for _ in 0..20_000 {
-            if condition() {
-                return;
-            }
-            self.clock.advance(STEP);
-            tokio::task::yield_now().await;
-        }
-        panic!("it did not come to that");
-    }
-
-    /// Unfinished records by partition.
-    async fn lag(&self) -> Vec<u64> {
-        let lags = self
-            .feed
-            .lag(&self.group, std::slice::from_ref(&self.topic))
-            .await
-            .unwrap();
-        lags.into_iter().map(|lag| lag.records.unwrap()).collect()
-    }
-
-    async fn buried(&self) -> Vec<DeadLetter> {
-        let group = Group::new("undertaker").unwrap();
-        let topics = [Topic::new("dead").unwrap()];
-        let options = SubscribeOptions::default();
-        let mut member = self.feed.subscribe(&group, &topics, options).await.unwrap();
-        let limits = PollLimits {
-            wait: Duration::ZERO,
-            ..PollLimits::default()
-        };
-        let polled = member.poll(&limits).await.unwrap();
-        polled
-            .records
-            .iter()
-            .map(|record| DeadLetter::from_record(record).unwrap())
-            .collect()
-    }
-}
+use crate::record::{Message, Offset, TopicPartition};
 
 #[tokio::test]
 async fn what_is_handled_is_committed_and_the_group_left() {
@@ -345,109 +178,6 @@ async fn what_is_unavailable_is_waited_for_without_limit() {
         "it asked for 1 s each"
     );
     assert_eq!((f.lag().await, f.buried().await), (vec![1], vec![]));
-}
-
-/// Fails as often as it is told, then works.
-struct Faulty {
-    feed: MemoryFeed,
-    joins: AtomicU32,
-    polls: Arc<AtomicU32>,
-    commits: Arc<AtomicU32>,
-    publishes: AtomicU32,
-}
-
-impl Faulty {
-    fn new(feed: &MemoryFeed, times: u32) -> Self {
-        Self {
-            feed: feed.clone(),
-            joins: times.into(),
-            polls: Arc::new(times.into()),
-            commits: Arc::new(times.into()),
-            publishes: times.into(),
-        }
-    }
-}
-
-fn fault(left: &AtomicU32) -> Result<(), FeedError> {
-    let left = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-        left.checked_sub(1)
-    });
-    let retry_after = Duration::from_millis(1);
-    let source = Cause::new("out of order");
-    match left {
-        Ok(_) => Err(FeedError::Unavailable {
-            operation: "it",
-            retry_after,
-            source,
-        }),
-        Err(_) => Ok(()),
-    }
-}
-
-#[async_trait]
-impl Feed for Faulty {
-    async fn subscribe(
-        &self,
-        group: &Group,
-        topics: &[Topic],
-        options: SubscribeOptions,
-    ) -> Result<Box<dyn Subscription>, FeedError> {
-        fault(&self.joins)?;
-        let subscription = self.feed.subscribe(group, topics, options).await?;
-        let (polls, commits) = (self.polls.clone(), self.commits.clone());
-        Ok(Box::new(FaultySubscription {
-            subscription,
-            polls,
-            commits,
-        }))
-    }
-
-    async fn lag(&self, group: &Group, topics: &[Topic]) -> Result<Vec<PartitionLag>, FeedError> {
-        self.feed.lag(group, topics).await
-    }
-}
-
-#[async_trait]
-impl Publisher for Faulty {
-    async fn publish(
-        &self,
-        topic: &Topic,
-        messages: Vec<Message>,
-    ) -> Vec<Result<Position, FeedError>> {
-        match fault(&self.publishes) {
-            Ok(()) => self.feed.publish(topic, messages).await,
-            Err(error) => messages.iter().map(|_| Err(error.clone())).collect(),
-        }
-    }
-
-    async fn partitions(&self, topic: &Topic) -> Result<u32, FeedError> {
-        self.feed.partitions(topic).await
-    }
-}
-
-struct FaultySubscription {
-    subscription: Box<dyn Subscription>,
-    polls: Arc<AtomicU32>,
-    commits: Arc<AtomicU32>,
-}
-
-#[async_trait]
-impl Subscription for FaultySubscription {
-    async fn poll(&mut self, limits: &PollLimits) -> Result<Polled, FeedError> {
-        fault(&self.polls)?;
-        self.subscription.poll(limits).await
-    }
-
-    async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>> {
-        match fault(&self.commits) {
-            Ok(()) => self.subscription.commit(finished).await,
-            Err(error) => finished.iter().map(|_| Err(error.clone())).collect(),
-        }
-    }
-
-    async fn close(self: Box<Self>) -> Result<(), FeedError> {
-        self.subscription.close().await
-    }
 }
 
 #[tokio::test]
@@ -708,4 +438,26 @@ async fn lost_offsets_end_it_or_are_resumed_as_the_policy_says() {
         .await
         .unwrap();
     assert_eq!((script.times("d"), f.lag().await), (0, vec![0]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_can_be_spawned_on_the_machines_clock() {
+    let (topic, group) = (Topic::new("t").unwrap(), Group::new("g").unwrap());
+    let feed = MemoryFeed::new(Arc::new(SystemClock::new()));
+    let script = Script::done();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let topics = vec![topic.clone()];
+    let consumer = Consumer::new(Arc::new(feed.clone()), group, topics, script.clone());
+    let running = tokio::spawn(consumer.run(async {
+        let _ = stopped.await;
+    }));
+    for n in 0..100 {
+        feed.append(&topic, Message::keyed(format!("{n}"), format!("{n}")))
+            .unwrap();
+    }
+    while script.seen().len() < 100 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
 }
