@@ -56,6 +56,7 @@ impl Shop {
             .map(|partition| PartitionMark {
                 partition,
                 partitions: PARTITIONS,
+                epoch: 0,
                 complete_as_of: self.clock.now(),
             })
             .collect();

@@ -10,8 +10,8 @@ use crate::error::CatalogError;
 
 /// Keeps the availability of SKUs for pages to read, and how fresh it is.
 ///
-/// It may lose anything at any time; it may never go backwards. Every write carries a version
-/// and is compared and stored in one step, so that writers may race.
+/// It may lose anything at any time; what it keeps may never go backwards. Every write carries a
+/// version and is compared and stored in one step, so that writers may race.
 #[async_trait]
 pub trait AvailabilityCache: Send + Sync {
     /// The entries of `skus`, in their order, with the marks of all partitions, in one round trip
@@ -28,24 +28,32 @@ pub trait AvailabilityCache: Send + Sync {
     /// [`CatalogError::Unavailable`] and the like: then each of them may be stored or not.
     async fn write(&self, entries: &[StockChanged]) -> Result<Vec<CacheWrite>, CatalogError>;
 
-    /// Remembers for `ttl` that inventory does not know these SKUs. A known entry stays.
+    /// Remembers, from now for `ttl`, that inventory does not know these SKUs. A known entry
+    /// stays.
     ///
     /// # Errors
     /// As for [`write`](AvailabilityCache::write).
     async fn write_absent(&self, skus: &[Sku], ttl: Duration) -> Result<(), CatalogError>;
 
-    /// Notes how far partitions are complete. An older mark than the one that is there changes
-    /// nothing.
+    /// Notes how far partitions are complete, and returns an outcome for each mark. One is newer
+    /// than another by its epoch, and then by its time.
     ///
     /// # Errors
     /// As for [`write`](AvailabilityCache::write).
-    async fn mark(&self, marks: &[PartitionMark]) -> Result<(), CatalogError>;
+    async fn mark(&self, marks: &[PartitionMark]) -> Result<Vec<MarkWrite>, CatalogError>;
 
-    /// Notes that every SKU of inventory has been written since the cache was last emptied.
+    /// Begins to fill the cache. The token goes when the cache is emptied.
     ///
     /// # Errors
     /// As for [`write`](AvailabilityCache::write).
-    async fn mark_filled(&self) -> Result<(), CatalogError>;
+    async fn begin_fill(&self) -> Result<FillToken, CatalogError>;
+
+    /// Notes that every SKU of inventory has been written since the token was given. Where it has
+    /// gone, the cache is still [`Coverage::Unfilled`].
+    ///
+    /// # Errors
+    /// As for [`write`](AvailabilityCache::write).
+    async fn mark_filled(&self, token: &FillToken) -> Result<Coverage, CatalogError>;
 }
 
 /// What a read of the cache finds.
@@ -133,6 +141,45 @@ pub struct PartitionMark {
     pub partition: u32,
     /// How many there are.
     pub partitions: u32,
+    /// Inventory's epoch.
+    pub epoch: u32,
     /// Everything that was committed before this time has arrived, on inventory's clock.
     pub complete_as_of: Timestamp,
 }
+
+impl PartitionMark {
+    /// What becomes of this mark where `cached` is the one that is there.
+    #[must_use]
+    pub fn decide(&self, cached: Option<&Self>) -> MarkWrite {
+        match cached {
+            Some(cached) if self.epoch < cached.epoch => MarkWrite::OlderEpoch {
+                cached: cached.epoch,
+            },
+            Some(cached)
+                if (self.epoch, self.complete_as_of) <= (cached.epoch, cached.complete_as_of) =>
+            {
+                MarkWrite::NotNewer
+            }
+            _ => MarkWrite::Stored,
+        }
+    }
+}
+
+/// What became of a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkWrite {
+    /// It is stored.
+    Stored,
+    /// The one that is there is as new, or newer.
+    NotNewer,
+    /// The one that is there is of a newer epoch: somebody goes on publishing a history that an
+    /// operator has ended, and somebody has to look.
+    OlderEpoch {
+        /// The epoch of the one that is there.
+        cached: u32,
+    },
+}
+
+/// A fill of a cache that has begun: made by a cache, and understood by it only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FillToken(pub String);

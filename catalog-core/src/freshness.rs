@@ -61,19 +61,21 @@ impl fmt::Display for Freshness {
 /// The time up to which all partitions are complete; `None` where one of them has no mark.
 ///
 /// How many there are is what the newest mark says. Marks of partitions beyond that are left from
-/// a topic that was larger.
+/// a topic that was larger, and those of an older epoch from a history that has ended. The result
+/// carries its epoch, because a new epoch's clock may be behind the old one's.
 #[must_use]
-pub fn complete_as_of(marks: &[PartitionMark]) -> Option<Timestamp> {
+pub fn complete_as_of(marks: &[PartitionMark]) -> Option<(u32, Timestamp)> {
     let newest = marks
         .iter()
-        .max_by_key(|mark| (mark.complete_as_of, mark.partitions))?;
+        .max_by_key(|mark| (mark.epoch, mark.complete_as_of, mark.partitions))?;
     let current: BTreeMap<u32, Timestamp> = marks
         .iter()
-        .filter(|mark| mark.partition < newest.partitions)
+        .filter(|mark| mark.partition < newest.partitions && mark.epoch == newest.epoch)
         .map(|mark| (mark.partition, mark.complete_as_of))
         .collect();
     let all = u32::try_from(current.len()) == Ok(newest.partitions);
-    current.into_values().min().filter(|_| all)
+    let oldest = current.into_values().min().filter(|_| all)?;
+    Some((newest.epoch, oldest))
 }
 
 /// Follows the freshness of a cache on behalf of one reader.
@@ -85,7 +87,7 @@ pub fn complete_as_of(marks: &[PartitionMark]) -> Option<Timestamp> {
 pub struct FreshnessTracker {
     skew: Duration,
     /// The newest time seen, and when it was first seen, on the monotonic clock.
-    newest: Option<(Timestamp, Duration)>,
+    newest: Option<((u32, Timestamp), Duration)>,
     /// The lag, and when it was read, on the monotonic clock.
     lag: Option<(Duration, Duration)>,
 }
@@ -109,16 +111,17 @@ impl FreshnessTracker {
         now: Timestamp,
         monotonic: Duration,
     ) -> Freshness {
-        let Some(complete) = complete_as_of(marks) else {
+        let Some(reached) = complete_as_of(marks) else {
             return Freshness::Incomplete;
         };
         let advanced_at = match self.newest {
-            Some((newest, at)) if complete <= newest => at,
+            Some((newest, at)) if reached <= newest => at,
             _ => {
-                self.newest = Some((complete, monotonic));
+                self.newest = Some((reached, monotonic));
                 monotonic
             }
         };
+        let (_, complete) = reached;
         let by_wall_clock = match (now.since(complete), complete.since(now)) {
             (Some(age), _) => age,
             (None, Some(ahead)) if ahead <= self.skew => Duration::ZERO,
@@ -161,6 +164,7 @@ mod tests {
             .map(|(partition, &seconds)| PartitionMark {
                 partition,
                 partitions,
+                epoch: 0,
                 complete_as_of: at(seconds),
             })
             .collect()
@@ -172,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_oldest_of_all_partitions_counts() {
-        assert_eq!(complete_as_of(&marks(&[100, 40, 99])), Some(at(40)));
+        assert_eq!(complete_as_of(&marks(&[100, 40, 99])), Some((0, at(40))));
         assert_eq!(complete_as_of(&[]), None);
     }
 
@@ -186,6 +190,7 @@ mod tests {
         let hostile = PartitionMark {
             partition: 0,
             partitions: u32::MAX,
+            epoch: 0,
             complete_as_of: at(1),
         };
         assert_eq!(complete_as_of(&[hostile]), None);
@@ -195,11 +200,27 @@ mod tests {
     fn the_newest_mark_says_how_many_partitions_there_are() {
         let mut grown = marks(&[100, 100]);
         grown.extend(marks(&[0, 0, 101]).split_off(2));
-        assert_eq!(complete_as_of(&grown), Some(at(100)));
+        assert_eq!(complete_as_of(&grown), Some((0, at(100))));
         let mut shrunk = marks(&[0, 0, 50]);
         shrunk[0] = marks(&[100, 100])[0];
         shrunk[1] = marks(&[100, 100])[1];
-        assert_eq!(complete_as_of(&shrunk), Some(at(100)));
+        assert_eq!(complete_as_of(&shrunk), Some((0, at(100))));
+    }
+
+    #[test]
+    fn marks_of_an_older_epoch_count_for_nothing() {
+        let mut mixed = marks(&[100, 200]);
+        mixed[0].epoch = 1;
+        assert_eq!(complete_as_of(&mixed), None);
+        mixed[1].epoch = 1;
+        assert_eq!(complete_as_of(&mixed), Some((1, at(100))));
+        // The new epoch's clock is behind: that is an advance all the same.
+        let mut tracker = FreshnessTracker::new(SKEW);
+        tracker.observe(&marks(&[110]), at(100), secs(0));
+        let mut restored = marks(&[98]);
+        restored[0].epoch = 1;
+        let seen = tracker.observe(&restored, at(100), secs(20));
+        assert_eq!(seen, Freshness::Age(secs(2)));
     }
 
     #[test]
@@ -241,7 +262,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_partition_is_older_than_what_all_are_complete_to(times in prop::collection::vec(0_i64..1_000, 1..9)) {
-            let complete = complete_as_of(&marks(&times)).unwrap();
+            let (_, complete) = complete_as_of(&marks(&times)).unwrap();
             prop_assert!(times.iter().all(|&time| at(time) >= complete));
         }
 

@@ -22,7 +22,10 @@ mod testing;
 mod worker;
 
 pub use availability::{Alert, Availability};
-pub use cache::{AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, PartitionMark};
+pub use cache::{
+    AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, FillToken, MarkWrite,
+    PartitionMark,
+};
 pub use catalog::{Catalog, TypeChange};
 pub use circuit::{Circuit, CircuitChange, CircuitConfig, CircuitState, Route};
 pub use error::{CatalogError, Violation};

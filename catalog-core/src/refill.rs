@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use metrics::counter;
 use stockade_change_feed::{Clock, SystemClock};
-use stockade_inventory_core::{Sku, StockChanged, StockSource};
+use stockade_inventory_core::{Cursor, StockChanged, StockPage, StockSource};
 
-use crate::cache::{AvailabilityCache, CacheWrite, Coverage};
+use crate::cache::{AvailabilityCache, CacheWrite, Coverage, FillToken};
 use crate::deadline::within;
 use crate::error::CatalogError;
 use crate::worker::report_older_epoch;
@@ -37,10 +37,10 @@ impl fmt::Debug for AvailabilityRefill {
 }
 
 /// How far a refill is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Scan {
-    first: Option<Sku>,
-    after: Option<Sku>,
+    token: FillToken,
+    after: Option<Cursor>,
 }
 
 impl AvailabilityRefill {
@@ -105,20 +105,28 @@ impl AvailabilityRefill {
         let Some(progress) = scan else {
             if self.coverage().await? == Coverage::Unfilled {
                 tracing::info!("refilling the cache of availability");
-                *scan = Some(Scan::default());
+                let token = within(
+                    "filling availability",
+                    self.timeout,
+                    self.cache.begin_fill(),
+                );
+                *scan = Some(Scan {
+                    token: token.await?,
+                    after: None,
+                });
             }
             return Ok(());
         };
         let page = self.page(progress.after.as_ref()).await?;
-        let Some(last) = page.last().map(|entry| entry.sku.clone()) else {
-            let done = self.finish(progress).await?;
-            tracing::info!(done, "refilled the cache of availability");
+        let changes: Vec<_> = page.stock.iter().map(StockChanged::from).collect();
+        self.write(&changes).await?;
+        progress.after = page.next;
+        if progress.after.is_none() {
+            let filled = self.cache.mark_filled(&progress.token);
+            let coverage = within("marking availability", self.timeout, filled).await?;
+            tracing::info!(?coverage, "refilled the cache of availability");
             *scan = None;
-            return Ok(());
-        };
-        self.write(&page).await?;
-        progress.first.get_or_insert(page[0].sku.clone());
-        progress.after = Some(last);
+        }
         Ok(())
     }
 
@@ -127,10 +135,9 @@ impl AvailabilityRefill {
         Ok(read.coverage)
     }
 
-    async fn page(&self, after: Option<&Sku>) -> Result<Vec<StockChanged>, CatalogError> {
+    async fn page(&self, after: Option<&Cursor>) -> Result<StockPage, CatalogError> {
         let call = async { Ok(self.source.scan(after, PAGE).await?) };
-        let stock = within("scanning inventory", self.timeout, call).await?;
-        Ok(stock.iter().map(StockChanged::from).collect())
+        within("scanning inventory", self.timeout, call).await
     }
 
     async fn write(&self, page: &[StockChanged]) -> Result<(), CatalogError> {
@@ -143,23 +150,6 @@ impl AvailabilityRefill {
             }
         }
         Ok(())
-    }
-
-    /// Marks the cache as filled, unless what was written first is gone: then it was emptied
-    /// during the scan, and the next look begins anew.
-    async fn finish(&self, scan: &Scan) -> Result<bool, CatalogError> {
-        let first = scan.first.as_slice();
-        let read = within("reading availability", self.timeout, self.cache.read(first)).await?;
-        if read.entries.iter().any(Option::is_none) {
-            return Ok(false);
-        }
-        within(
-            "marking availability",
-            self.timeout,
-            self.cache.mark_filled(),
-        )
-        .await?;
-        Ok(true)
     }
 }
 

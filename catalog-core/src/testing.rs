@@ -8,12 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockade_change_feed::{Cause, Timestamp};
 use stockade_inventory_core::{
-    Counts, InventoryError, LocationId, Sku, SkuStock, StockChanged, StockLevel, StockSource,
-    Version,
+    Counts, Cursor, InventoryError, LocationId, Sku, SkuStock, StockChanged, StockLevel, StockPage,
+    StockSource, Version,
 };
 use tokio::sync::Semaphore;
 
-use crate::cache::{AvailabilityCache, CacheRead, CacheWrite, PartitionMark};
+use crate::cache::{
+    AvailabilityCache, CacheRead, CacheWrite, Coverage, FillToken, MarkWrite, PartitionMark,
+};
 use crate::error::CatalogError;
 use crate::memory::MemoryAvailabilityCache;
 
@@ -117,15 +119,21 @@ impl StockSource for ScriptedSource {
 
     async fn scan(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<SkuStock>, InventoryError> {
+    ) -> Result<StockPage, InventoryError> {
         if !Mode::call(&self.mode).await {
             return Err(down());
         }
         let known = self.stock.lock().unwrap();
-        let rest = known.values().filter(|entry| Some(&entry.sku) > after);
-        Ok(rest.take(limit).map(stock).collect())
+        let after = after.map(|last| last.0.as_str());
+        let mut rest = known
+            .values()
+            .filter(|entry| Some(entry.sku.as_str()) > after);
+        let page: Vec<SkuStock> = rest.by_ref().take(limit).map(stock).collect();
+        let next = rest.next().and(page.last());
+        let next = next.map(|last| Cursor(last.sku().to_string()));
+        Ok(StockPage::new(page, next))
     }
 }
 
@@ -191,13 +199,18 @@ impl AvailabilityCache for ScriptedCache {
         self.inner.write_absent(skus, ttl).await
     }
 
-    async fn mark(&self, marks: &[PartitionMark]) -> Result<(), CatalogError> {
+    async fn mark(&self, marks: &[PartitionMark]) -> Result<Vec<MarkWrite>, CatalogError> {
         self.call().await?;
         self.inner.mark(marks).await
     }
 
-    async fn mark_filled(&self) -> Result<(), CatalogError> {
+    async fn begin_fill(&self) -> Result<FillToken, CatalogError> {
         self.call().await?;
-        self.inner.mark_filled().await
+        self.inner.begin_fill().await
+    }
+
+    async fn mark_filled(&self, token: &FillToken) -> Result<Coverage, CatalogError> {
+        self.call().await?;
+        self.inner.mark_filled(token).await
     }
 }

@@ -10,7 +10,7 @@ use metrics::counter;
 use stockade_change_feed::{Disposition, Handler, Record, Retry};
 use stockade_inventory_core::{Heartbeat, Sku, StockChanged, StockEvent, Version};
 
-use crate::cache::{AvailabilityCache, CacheWrite, PartitionMark};
+use crate::cache::{AvailabilityCache, CacheWrite, MarkWrite, PartitionMark};
 use crate::deadline::within;
 use crate::error::CatalogError;
 
@@ -59,25 +59,24 @@ impl AvailabilityWorker {
         }
         let call = self.cache.write(&entries);
         let outcomes = within("writing availability", self.timeout, call).await?;
-        if outcomes.len() != entries.len() {
-            let (found, asked) = (outcomes.len(), entries.len());
-            let what = format!("the cache returned {found} outcomes for {asked} entries");
-            return Err(CatalogError::Damaged { what });
-        }
+        one_for_each(outcomes.len(), entries.len())?;
         let skus = entries.into_iter().map(|entry| entry.sku);
         Ok(skus.zip(outcomes).collect())
     }
 
-    async fn mark(&self, marks: Vec<PartitionMark>) -> Result<(), CatalogError> {
+    /// Writes the newest mark of each partition, and returns how each ended.
+    async fn mark(
+        &self,
+        marks: Vec<PartitionMark>,
+    ) -> Result<HashMap<u32, MarkWrite>, CatalogError> {
         if marks.is_empty() {
-            return Ok(());
+            return Ok(HashMap::new());
         }
-        within(
-            "marking availability",
-            self.timeout,
-            self.cache.mark(&marks),
-        )
-        .await
+        let call = self.cache.mark(&marks);
+        let outcomes = within("marking availability", self.timeout, call).await?;
+        one_for_each(outcomes.len(), marks.len())?;
+        let partitions = marks.into_iter().map(|mark| mark.partition);
+        Ok(partitions.zip(outcomes).collect())
     }
 }
 
@@ -120,6 +119,7 @@ impl Event {
 
     fn heartbeat(heartbeat: Heartbeat, partition: u32) -> Self {
         let Heartbeat {
+            epoch,
             complete_as_of,
             partitions,
             ..
@@ -131,6 +131,7 @@ impl Event {
         Self::Mark(PartitionMark {
             partition,
             partitions,
+            epoch,
             complete_as_of,
         })
     }
@@ -138,15 +139,15 @@ impl Event {
     fn disposition(
         &self,
         stored: &Result<HashMap<Sku, CacheWrite>, CatalogError>,
-        marked: &Result<(), CatalogError>,
+        marked: &Result<HashMap<u32, MarkWrite>, CatalogError>,
     ) -> Disposition {
         match self {
             Self::Nothing => Disposition::Done,
             Self::Malformed(reason) => Disposition::DeadLetter {
                 reason: reason.clone(),
             },
-            Self::Mark(_) => match marked {
-                Ok(()) => Disposition::Done,
+            Self::Mark(mark) => match marked {
+                Ok(outcomes) => noted(mark, outcomes.get(&mark.partition)),
                 Err(error) => unavailable(error),
             },
             Self::Entry(entry) => match stored {
@@ -176,7 +177,7 @@ fn newest_marks(events: &[Event]) -> Vec<PartitionMark> {
     for event in events {
         if let Event::Mark(mark) = event {
             let kept = newest.entry(mark.partition).or_insert(*mark);
-            if mark.complete_as_of > kept.complete_as_of {
+            if mark.decide(Some(kept)) == MarkWrite::Stored {
                 *kept = *mark;
             }
         }
@@ -192,6 +193,28 @@ fn written(entry: &StockChanged, outcome: Option<&CacheWrite>) -> Disposition {
         }
         _ => Disposition::Done,
     }
+}
+
+fn noted(mark: &PartitionMark, outcome: Option<&MarkWrite>) -> Disposition {
+    let Some(MarkWrite::OlderEpoch { cached }) = outcome else {
+        return Disposition::Done;
+    };
+    counter!("stockade_availability_older_epochs_total").increment(1);
+    let reason = format!(
+        "a heartbeat of partition {} is of epoch {}, older than the cached {cached}: \
+         a relay goes on with a history that has ended",
+        mark.partition, mark.epoch
+    );
+    tracing::error!("{reason}");
+    Disposition::DeadLetter { reason }
+}
+
+fn one_for_each(found: usize, asked: usize) -> Result<(), CatalogError> {
+    if found == asked {
+        return Ok(());
+    }
+    let what = format!("the cache returned {found} outcomes for {asked} writes");
+    Err(CatalogError::Damaged { what })
 }
 
 /// Says loudly that stock of a history was met that an operator has ended.

@@ -22,7 +22,7 @@ fn entry(offset: u128, changed: &StockChanged) -> Record {
 }
 
 fn heartbeat(partition: u32, millis: i64, partitions: u32) -> Record {
-    let heartbeat = Heartbeat::new(Timestamp::from_millis(millis), partitions);
+    let heartbeat = Heartbeat::new(0, Timestamp::from_millis(millis), partitions);
     let message = heartbeat.to_messages().remove(0);
     record(partition, 99, message)
 }

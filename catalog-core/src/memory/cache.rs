@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use stockade_change_feed::{Clock, SystemClock};
 use stockade_inventory_core::{Sku, StockChanged, Version};
 
-use crate::cache::{AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, PartitionMark};
+use crate::cache::{
+    AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, FillToken, MarkWrite,
+    PartitionMark,
+};
 use crate::error::CatalogError;
 
 /// Most absences that are remembered: whoever asks for SKUs that don't exist fills no memory.
@@ -28,6 +31,8 @@ struct State {
     absent: HashMap<Sku, Duration>,
     marks: BTreeMap<u32, PartitionMark>,
     filled: bool,
+    /// How often it was emptied.
+    emptied: u64,
 }
 
 impl Default for MemoryAvailabilityCache {
@@ -55,7 +60,11 @@ impl MemoryAvailabilityCache {
 
     /// Loses everything, as a cache may.
     pub fn clear(&self) {
-        *self.lock() = State::default();
+        let mut state = self.lock();
+        *state = State {
+            emptied: state.emptied + 1,
+            ..State::default()
+        };
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -69,15 +78,10 @@ impl AvailabilityCache for MemoryAvailabilityCache {
     async fn read(&self, skus: &[Sku]) -> Result<CacheRead, CatalogError> {
         let now = self.clock.monotonic();
         let state = self.lock();
-        let coverage = if state.filled {
-            Coverage::Filled
-        } else {
-            Coverage::Unfilled
-        };
         Ok(CacheRead::new(
             skus.iter().map(|sku| state.entry(sku, now)).collect(),
             state.marks.values().copied().collect(),
-            coverage,
+            state.coverage(),
         ))
     }
 
@@ -100,24 +104,39 @@ impl AvailabilityCache for MemoryAvailabilityCache {
         Ok(())
     }
 
-    async fn mark(&self, marks: &[PartitionMark]) -> Result<(), CatalogError> {
+    async fn mark(&self, marks: &[PartitionMark]) -> Result<Vec<MarkWrite>, CatalogError> {
         let mut state = self.lock();
-        for mark in marks {
-            let current = state.marks.entry(mark.partition).or_insert(*mark);
-            if mark.complete_as_of > current.complete_as_of {
-                *current = *mark;
-            }
-        }
-        Ok(())
+        Ok(marks.iter().map(|mark| state.mark(mark)).collect())
     }
 
-    async fn mark_filled(&self) -> Result<(), CatalogError> {
-        self.lock().filled = true;
-        Ok(())
+    async fn begin_fill(&self) -> Result<FillToken, CatalogError> {
+        Ok(FillToken(self.lock().emptied.to_string()))
+    }
+
+    async fn mark_filled(&self, token: &FillToken) -> Result<Coverage, CatalogError> {
+        let mut state = self.lock();
+        state.filled |= token.0 == state.emptied.to_string();
+        Ok(state.coverage())
     }
 }
 
 impl State {
+    fn coverage(&self) -> Coverage {
+        if self.filled {
+            Coverage::Filled
+        } else {
+            Coverage::Unfilled
+        }
+    }
+
+    fn mark(&mut self, mark: &PartitionMark) -> MarkWrite {
+        let outcome = mark.decide(self.marks.get(&mark.partition));
+        if outcome == MarkWrite::Stored {
+            self.marks.insert(mark.partition, *mark);
+        }
+        outcome
+    }
+
     fn entry(&self, sku: &Sku, now: Duration) -> Option<CacheEntry> {
         if let Some(&(available, version)) = self.known.get(sku) {
             return Some(CacheEntry::Known { available, version });
@@ -202,10 +221,19 @@ mod tests {
         let mark = |millis| PartitionMark {
             partition: 0,
             partitions: 1,
+            epoch: 0,
             complete_as_of: Timestamp::from_millis(millis),
         };
-        cache.mark(&[mark(5), mark(3)]).await.unwrap();
-        cache.mark(&[mark(4)]).await.unwrap();
+        let outcomes = cache.mark(&[mark(5), mark(3)]).await.unwrap();
+        assert_eq!(outcomes, [MarkWrite::Stored, MarkWrite::NotNewer]);
         assert_eq!(cache.read(&[]).await.unwrap().marks, [mark(5)]);
+        let restored = PartitionMark {
+            epoch: 1,
+            ..mark(2)
+        };
+        let outcomes = cache.mark(&[restored, mark(9)]).await.unwrap();
+        let older = MarkWrite::OlderEpoch { cached: 1 };
+        assert_eq!(outcomes, [MarkWrite::Stored, older]);
+        assert_eq!(cache.read(&[]).await.unwrap().marks, [restored]);
     }
 }

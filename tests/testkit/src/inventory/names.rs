@@ -7,7 +7,7 @@ use stockade_inventory_core::{
 
 use super::InventoryHarness;
 use super::ledger::{all_movements, all_stock};
-use super::shop::{Shop, line, operation, owner, place, reason, receive, sku, units, wants};
+use super::shop::{Shop, line, operation, owner, place, reason, receive, units, wants};
 
 /// Valid, and special to somebody: databases, key spaces, shells, file systems, people.
 const ODD: [&str; 20] = [

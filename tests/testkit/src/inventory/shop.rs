@@ -14,6 +14,7 @@ use stockade_inventory_core::{
 
 use super::InventoryHarness;
 use super::ledger::check_ledger;
+use super::persistent::Persistent;
 
 /// The time to live of reservations that a case lets expire.
 pub(super) const SHORT: Duration = Duration::from_secs(1);
