@@ -4,11 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 
 use crate::error::{Cause, FeedError, shorten};
 use crate::feed::{Group, Publisher};
-use crate::record::{Headers, Message, Offset, Position, Record, Route, Topic, TopicPartition};
+use crate::record::{
+    Headers, Message, Offset, Position, Published, Record, Route, Topic, TopicPartition,
+};
 use crate::time::Timestamp;
 
 const FORMAT: &str = "1";
@@ -24,6 +25,8 @@ const CONTENT: &str = "stockade-dead-letter-content";
 const OURS: [&str; 9] = [
     VERSION, TOPIC, PARTITION, OFFSET, TIMESTAMP, GROUP, ATTEMPTS, REASON, CONTENT,
 ];
+/// Before the name of an original's header that is one of ours.
+const ASIDE: &str = "original-";
 const WHOLE: &str = "whole";
 const OMITTED: &str = "omitted";
 
@@ -118,7 +121,7 @@ impl DeadLetter {
             route: Route::Key,
             key: record.key.clone(),
             value: record.value.clone(),
-            headers: self.with_ours(record.headers.clone(), WHOLE),
+            headers: self.with_ours(set_aside(&record.headers), WHOLE),
         });
         whole
             .filter(|message| message.bytes() <= max_bytes)
@@ -130,7 +133,7 @@ impl DeadLetter {
             })
     }
 
-    /// `headers`, and ours after them, so that ours count where a letter is itself given up.
+    /// `headers`, and ours after them.
     fn with_ours(&self, headers: Headers, content: &'static str) -> Headers {
         let Position {
             partition,
@@ -150,18 +153,29 @@ impl DeadLetter {
     }
 }
 
-/// All but the last of each of our names.
+/// Whether a name is one of ours, or one of the original's that was set aside for ours.
+fn is_ours(name: &str) -> bool {
+    OURS.contains(&name.trim_start_matches(ASIDE))
+}
+
+/// The original's headers, with those set aside that have our names because the original is a
+/// dead letter itself.
+fn set_aside(headers: &Headers) -> Headers {
+    let renamed = headers.iter().map(|(name, value)| {
+        let aside = if is_ours(name) { ASIDE } else { "" };
+        (format!("{aside}{name}"), value.clone())
+    });
+    renamed.collect()
+}
+
+/// The original's headers, as they were.
 fn without_ours(headers: &Headers) -> Headers {
-    let pairs: Vec<(&str, &Bytes)> = headers.iter().collect();
-    let is_ours = |index: usize, name: &str| {
-        OURS.contains(&name) && !pairs[index + 1..].iter().any(|(later, _)| *later == name)
-    };
-    let originals = pairs
-        .iter()
-        .enumerate()
-        .filter(|(index, (name, _))| !is_ours(*index, name));
+    let originals = headers.iter().filter(|(name, _)| !OURS.contains(name));
     originals
-        .map(|(_, (name, value))| ((*name).to_owned(), (*value).clone()))
+        .map(|(name, value)| {
+            let aside = name.strip_prefix(ASIDE).filter(|name| is_ours(name));
+            (aside.unwrap_or(name).to_owned(), value.clone())
+        })
         .collect()
 }
 
@@ -220,7 +234,7 @@ impl DeadLetters {
     ///
     /// A letter that the log finds too large is stored as a pointer. Storing one again after an
     /// error may store it twice.
-    pub async fn store(&self, letters: &[DeadLetter]) -> Vec<Result<Position, FeedError>> {
+    pub async fn store(&self, letters: &[DeadLetter]) -> Vec<Result<Published, FeedError>> {
         let mut outcomes = self.publish(letters, self.max_bytes).await;
         for (letter, outcome) in letters.iter().zip(&mut outcomes) {
             if matches!(outcome, Err(FeedError::TooLarge { .. })) {
@@ -238,7 +252,7 @@ impl DeadLetters {
         &self,
         letters: &[DeadLetter],
         max_bytes: usize,
-    ) -> Vec<Result<Position, FeedError>> {
+    ) -> Vec<Result<Published, FeedError>> {
         let messages = letters
             .iter()
             .map(|letter| letter.message(max_bytes))
@@ -273,6 +287,7 @@ impl fmt::Debug for DeadLetters {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
@@ -299,7 +314,9 @@ mod tests {
     fn any_letter() -> impl Strategy<Value = DeadLetter> {
         let name = prop_oneof![
             any::<String>(),
-            prop::sample::select(&OURS).prop_map(String::from)
+            prop::sample::select(&OURS).prop_map(String::from),
+            prop::sample::select(&OURS).prop_map(|name| format!("original-{name}")),
+            prop::sample::select(&OURS).prop_map(|name| format!("original-original-{name}")),
         ];
         let headers = prop::collection::vec((name, any_bytes()), 0..6);
         let position =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::error::FeedError;
-use crate::record::{Message, Offset, Position, Record, Topic, TopicPartition};
+use crate::record::{Message, Offset, Position, Published, Record, Topic, TopicPartition};
 
 /// Appends messages to topics.
 #[async_trait]
@@ -22,7 +22,7 @@ pub trait Publisher: Send + Sync {
         &self,
         topic: &Topic,
         messages: Vec<Message>,
-    ) -> Vec<Result<Position, FeedError>>;
+    ) -> Vec<Result<Published, FeedError>>;
 
     /// How many partitions the topic has now. They are numbered from 0 without gaps.
     ///
@@ -81,7 +81,9 @@ pub trait Subscription: Send {
     /// Records that everything up to and including each position is finished, and returns an
     /// outcome for each.
     ///
-    /// Durable when `Ok`. A position behind the committed one changes nothing and is `Ok`.
+    /// Durable when `Ok`, up to that position or a boundary of the log's own before it, such as
+    /// the end of a transaction: never past it, so that what is not finished comes again. A
+    /// position behind the committed one changes nothing and is `Ok`.
     /// [`FeedError::NotAssigned`] when the partition has another owner by now: nothing is
     /// recorded.
     async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>>;
@@ -141,7 +143,8 @@ pub struct SubscribeOptions {
 /// Where a group starts that has committed nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
-    /// At the oldest record that the log still has.
+    /// At the oldest record that the log still has. A log that keeps nothing for groups it does
+    /// not know begins at the subscription.
     #[default]
     Earliest,
     /// After the newest one.
@@ -149,7 +152,8 @@ pub enum Start {
 }
 
 /// What happens when a committed offset is no longer in the log, or the topic was created anew
-/// so that the record there has another timestamp.
+/// so that the record there has another timestamp, as far as the log can tell. Where it forgets
+/// groups together with the topic, a group that comes back is a new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnLostOffset {
     /// Polling fails with [`FeedError::OffsetLost`]: somebody has to decide.
@@ -243,7 +247,7 @@ pub struct OffsetReset {
     pub partition: TopicPartition,
     /// What was committed.
     pub committed: Offset,
-    /// The first offset that is read now.
+    /// The first offset that is read now, or a lower bound of it.
     pub resumed_at: Offset,
 }
 

@@ -17,5 +17,5 @@ pub use feed::{
     Feed, Group, OffsetReset, OnLostOffset, PartitionLag, PollLimits, Polled, Publisher, Start,
     SubscribeOptions, Subscription,
 };
-pub use record::{Headers, Message, Offset, Position, Record, Route, Topic, TopicPartition};
+pub use record::{Headers, Message, Offset, Position, Published, Record, Route, Topic, TopicPartition};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

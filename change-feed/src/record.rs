@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::FeedError;
 use crate::time::Timestamp;
 
-/// The name of a topic: 1 to 249 of the characters `a-z A-Z 0-9 . _ -`, which every log takes.
+/// The name of a topic: 1 to 249 of the characters `a-z A-Z 0-9 . _ -`, and neither `.` nor `..`.
+///
+/// It is what Kafka takes. A log whose own names are narrower maps these to them, so that two
+/// topics never become one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Topic(Arc<str>);
@@ -22,8 +25,9 @@ impl Topic {
     pub fn new(name: impl AsRef<str>) -> Result<Self, FeedError> {
         let name = name.as_ref();
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if name.is_empty() || name.len() > 249 || !name.chars().all(allowed) {
-            let reason = "a topic is 1 to 249 of the characters a-z A-Z 0-9 . _ -";
+        let dots = matches!(name, "." | "..");
+        if name.is_empty() || name.len() > 249 || dots || !name.chars().all(allowed) {
+            let reason = "a topic is 1 to 249 of the characters a-z A-Z 0-9 . _ -, and not only dots";
             return Err(FeedError::invalid("topic", name, reason));
         }
         Ok(Self(name.into()))
@@ -88,12 +92,28 @@ impl fmt::Display for TopicPartition {
 /// A place in a partition. It rises, may have gaps, and is never subtracted.
 ///
 /// 128 bits hold a Kafka offset, a JetStream sequence, a Redis Streams id (milliseconds and
-/// sequence) and a Postgres commit LSN with the position inside its transaction.
+/// sequence) and a Postgres commit LSN with the position inside its transaction. As JSON it is a
+/// string of digits, because few readers of JSON hold such numbers.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Offset(pub u128);
+
+impl From<Offset> for String {
+    fn from(offset: Offset) -> Self {
+        offset.0.to_string()
+    }
+}
+
+impl TryFrom<String> for Offset {
+    type Error = FeedError;
+
+    fn try_from(digits: String) -> Result<Self, FeedError> {
+        let number = digits.parse().map(Self);
+        number.map_err(|_| FeedError::invalid("offset", &digits, "it is a number of 128 bits"))
+    }
+}
 
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,7 +121,10 @@ impl fmt::Display for Offset {
     }
 }
 
-/// Named values beside a record, in the order they were given. A name may repeat.
+/// Named values beside a record, in the order they were given, each name once.
+///
+/// Names of ASCII letters, digits, `-`, `_` and `.` pass through every log; one that can't carry
+/// another refuses the message with [`FeedError::Invalid`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, Bytes)>);
 
@@ -112,14 +135,18 @@ impl Headers {
         Self(Vec::new())
     }
 
-    /// These, and one more.
+    /// These, and this one, in place of the one of that name.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        self.0.push((name.into(), value.into()));
+        let (name, value) = (name.into(), value.into());
+        match self.0.iter_mut().find(|(present, _)| *present == name) {
+            Some(present) => present.1 = value,
+            None => self.0.push((name, value)),
+        }
         self
     }
 
-    /// The last value of that name, which is the one that counts.
+    /// The value of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Bytes> {
         self.0
@@ -145,8 +172,10 @@ impl Headers {
 }
 
 impl FromIterator<(String, Bytes)> for Headers {
+    /// Of a name that repeats, the last value counts.
     fn from_iter<I: IntoIterator<Item = (String, Bytes)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().collect())
+        let add = |headers: Self, (name, value)| headers.with(name, value);
+        pairs.into_iter().fold(Self::new(), add)
     }
 }
 
@@ -269,6 +298,22 @@ fn bytes(key: Option<&Bytes>, value: Option<&Bytes>, headers: &Headers) -> usize
     key.map_or(0, Bytes::len) + value.map_or(0, Bytes::len) + headers.bytes()
 }
 
+/// Where a message was appended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Published {
+    /// Topic and partition.
+    pub partition: TopicPartition,
+    /// Place in the partition.
+    pub offset: Offset,
+}
+
+impl From<Position> for Published {
+    fn from(position: Position) -> Self {
+        let Position { partition, offset, .. } = position;
+        Self { partition, offset }
+    }
+}
+
 /// Where a record stands, and when it was appended.
 ///
 /// Offset and time are kept together: a topic that was deleted and created anew has the same
@@ -279,7 +324,7 @@ pub struct Position {
     pub partition: TopicPartition,
     /// Place in the partition.
     pub offset: Offset,
-    /// When the log took it.
+    /// When the log took it; or when its producer sent it, where the log keeps only that.
     pub timestamp: Timestamp,
 }
 

@@ -95,9 +95,9 @@ impl MemoryCatalog {
     ) -> Result<(), CatalogError> {
         if let Some((feed, topic)) = &self.outlet {
             let changes = row_changes(state.products.get(id), after.as_ref());
-            for envelope in state.envelopes(changes, self.clock.as_ref()) {
-                feed.append(topic, Message::keyed(rows::key(id), envelope))?;
-            }
+            let envelopes = state.envelopes(changes, self.clock.as_ref()).into_iter();
+            let messages = envelopes.map(|envelope| Message::keyed(rows::key(id), envelope));
+            feed.append_all(topic, messages.collect())?;
         }
         if let Some(before) = state.products.remove(id) {
             state.slugs.remove(&before.product.content.slug);

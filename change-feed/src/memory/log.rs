@@ -14,6 +14,8 @@ pub(super) struct Log {
     pub(super) partitions: u32,
     /// The most bytes that a message may have.
     pub(super) max_message_bytes: usize,
+    /// The most records that are kept in each partition, where that is bounded.
+    retention: BTreeMap<Topic, usize>,
     /// Rises whenever a topic comes or goes, so that groups know when to assign anew.
     version: u64,
 }
@@ -24,6 +26,7 @@ impl Default for Log {
             topics: BTreeMap::new(),
             partitions: 4,
             max_message_bytes: 1 << 20,
+            retention: BTreeMap::new(),
             version: 1,
         }
     }
@@ -69,12 +72,15 @@ impl Log {
         }
     }
 
-    pub(super) fn append(
-        &mut self,
-        topic: &Topic,
-        message: Message,
-        now: Timestamp,
-    ) -> Result<Position, FeedError> {
+    pub(super) fn retain(&mut self, topic: &Topic, records: usize) {
+        self.retention.insert(topic.clone(), records);
+        for partition in self.topic(topic) {
+            partition.retain(records);
+        }
+    }
+
+    /// The partition that a message goes to, if it can be appended.
+    pub(super) fn check(&mut self, topic: &Topic, message: &Message) -> Result<u32, FeedError> {
         let bytes = message.bytes();
         let limit = self.max_message_bytes;
         if bytes > limit {
@@ -89,14 +95,25 @@ impl Log {
             Route::Key => partition_of(message.key.as_deref().unwrap_or_default(), partitions),
             Route::Partition(number) => number,
         };
-        let Some(partition) = self.topic(topic).get_mut(number as usize) else {
-            let topic = topic.clone();
+        if number >= partitions {
             return Err(FeedError::UnknownPartition {
-                topic,
+                topic: topic.clone(),
                 partition: number,
                 partitions,
             });
-        };
+        }
+        Ok(number)
+    }
+
+    pub(super) fn append(
+        &mut self,
+        topic: &Topic,
+        message: Message,
+        now: Timestamp,
+    ) -> Result<Position, FeedError> {
+        let number = self.check(topic, &message)?;
+        let most = self.retention.get(topic).copied();
+        let partition = &mut self.topic(topic)[number as usize];
         let position = Position {
             partition: TopicPartition::new(topic.clone(), number),
             offset: Offset(u128::from(partition.end())),
@@ -108,6 +125,9 @@ impl Log {
                 .with_value(message.value)
                 .with_headers(message.headers),
         );
+        if let Some(most) = most {
+            partition.retain(most);
+        }
         Ok(position)
     }
 }
@@ -133,6 +153,12 @@ impl Partition {
     pub(super) fn get(&self, offset: u64) -> Option<&Record> {
         let index = offset.checked_sub(self.first)?;
         self.records.get(usize::try_from(index).ok()?)
+    }
+
+    fn retain(&mut self, records: usize) {
+        while self.records.len() > records && self.records.pop_front().is_some() {
+            self.first += 1;
+        }
     }
 
     fn trim(&mut self, before: Offset) {

@@ -18,7 +18,7 @@ use self::log::{Cursor, Log};
 use self::subscription::MemorySubscription;
 use crate::error::FeedError;
 use crate::feed::{Feed, Group, PartitionLag, Publisher, SubscribeOptions, Subscription};
-use crate::record::{Message, Offset, Position, Topic, TopicPartition};
+use crate::record::{Message, Offset, Position, Published, Topic, TopicPartition};
 use crate::time::Clock;
 
 /// A log in memory. Clones share it. Topics are created when first named.
@@ -104,6 +104,34 @@ impl MemoryFeed {
         Ok(position)
     }
 
+    /// Appends several messages at once, in their order: all of them, or none where one can't be.
+    ///
+    /// # Errors
+    /// [`FeedError::UnknownPartition`]; [`FeedError::TooLarge`].
+    pub fn append_all(
+        &self,
+        topic: &Topic,
+        messages: Vec<Message>,
+    ) -> Result<Vec<Position>, FeedError> {
+        let mut state = self.lock();
+        for message in &messages {
+            state.log.check(topic, message)?;
+        }
+        let now = self.shared.clock.now();
+        let append = |message| state.log.append(topic, message, now);
+        let positions = messages.into_iter().map(append).collect();
+        drop(state);
+        self.wake();
+        positions
+    }
+
+    /// Keeps at most so many records in each partition of a topic, from now on; all of them
+    /// otherwise. A group that falls further behind has lost its offset.
+    pub fn retain(&self, topic: &Topic, records: usize) {
+        self.lock().log.retain(topic, records);
+        self.wake();
+    }
+
     /// Forgets the records of a partition before `before`, as retention does.
     pub fn trim(&self, partition: &TopicPartition, before: Offset) {
         self.lock().log.trim(partition, before);
@@ -139,10 +167,10 @@ impl Publisher for MemoryFeed {
         &self,
         topic: &Topic,
         messages: Vec<Message>,
-    ) -> Vec<Result<Position, FeedError>> {
+    ) -> Vec<Result<Published, FeedError>> {
         messages
             .into_iter()
-            .map(|message| self.append(topic, message))
+            .map(|message| self.append(topic, message).map(Published::from))
             .collect()
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use stockade_change_feed::{
-    Cause, Clock, FeedError, Message, Position, Publisher, Retry, SystemClock, Timestamp, Topic,
+    Cause, Clock, FeedError, Message, Published, Publisher, Retry, SystemClock, Timestamp, Topic,
 };
 
 use crate::attempts::{Patience, jittered, pauses};
@@ -54,7 +54,7 @@ pub struct Pass {
 
 /// What the log said to some events.
 #[derive(Default)]
-struct Published {
+struct Answers {
     acknowledged: Vec<(Sku, Version)>,
     failed: usize,
     /// Why the first of those failed.
@@ -215,8 +215,8 @@ impl OutboxRelay {
         Ok(pass)
     }
 
-    async fn publish(&self, changes: &[StockChanged]) -> Result<Published, InventoryError> {
-        let mut published = Published::default();
+    async fn publish(&self, changes: &[StockChanged]) -> Result<Answers, InventoryError> {
+        let mut published = Answers::default();
         if changes.is_empty() {
             return Ok(published);
         }
@@ -267,7 +267,7 @@ impl OutboxRelay {
     async fn append(
         &self,
         messages: Vec<Message>,
-    ) -> Result<Vec<Result<Position, FeedError>>, InventoryError> {
+    ) -> Result<Vec<Result<Published, FeedError>>, InventoryError> {
         let expected = messages.len();
         let outcomes = self.publisher.publish(&self.topic, messages);
         let outcomes = self.patience().wait("publish", outcomes).await?;

@@ -241,7 +241,7 @@ impl Log {
         kept.into_iter().map(read).collect()
     }
 
-    fn append(&self, topic: &Topic, message: Message) -> Result<Position, FeedError> {
+    fn append(&self, topic: &Topic, message: Message) -> Result<Published, FeedError> {
         if let Some(hook) = &*self.hook.lock().unwrap() {
             hook(&message);
         }
@@ -262,10 +262,9 @@ impl Log {
         }
         let mut kept = self.kept.lock().unwrap();
         kept.push(message);
-        Ok(Position {
+        Ok(Published {
             partition: TopicPartition::new(topic.clone(), partition),
             offset: Offset(kept.len() as u128),
-            timestamp: Timestamp::EPOCH,
         })
     }
 }
@@ -276,7 +275,7 @@ impl Publisher for Log {
         &self,
         topic: &Topic,
         messages: Vec<Message>,
-    ) -> Vec<Result<Position, FeedError>> {
+    ) -> Vec<Result<Published, FeedError>> {
         let mut largest = self.largest_batch.lock().unwrap();
         *largest = messages.len().max(*largest);
         messages

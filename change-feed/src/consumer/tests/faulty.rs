@@ -11,7 +11,7 @@ use crate::feed::{
     Feed, Group, PartitionLag, PollLimits, Polled, Publisher, SubscribeOptions, Subscription,
 };
 use crate::memory::MemoryFeed;
-use crate::record::{Message, Position, Topic};
+use crate::record::{Message, Position, Published, Topic};
 
 /// Fails as often as it is told, then works.
 pub(super) struct Faulty {
@@ -79,7 +79,7 @@ impl Publisher for Faulty {
         &self,
         topic: &Topic,
         messages: Vec<Message>,
-    ) -> Vec<Result<Position, FeedError>> {
+    ) -> Vec<Result<Published, FeedError>> {
         match fault(&self.publishes) {
             Ok(()) => self.feed.publish(topic, messages).await,
             Err(error) => messages.iter().map(|_| Err(error.clone())).collect(),

@@ -1,5 +1,7 @@
 //! Whatever is a valid name is kept as it is, and is nobody else's.
 
+use std::collections::BTreeSet;
+
 use stockade_inventory_core::{
     ActingFor, Adjustment, Line, Lines, Movement, MovementCause, OwnerId, Reason, ReservationId,
     ReserveRequest, Sku, SkuStock, StockChange, Transition, TransitionRequest,
@@ -7,7 +9,7 @@ use stockade_inventory_core::{
 
 use super::InventoryHarness;
 use super::ledger::{all_movements, all_stock};
-use super::shop::{Shop, line, operation, owner, place, reason, receive, units, wants};
+use super::shop::{Shop, line, operation, owner, place, reason, receive, sku, units, wants};
 
 /// Valid, and special to somebody: databases, key spaces, shells, file systems, people.
 const ODD: [&str; 20] = [

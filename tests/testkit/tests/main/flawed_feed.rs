@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_change_feed::{
-    Feed, FeedError, Group, Headers, Message, PartitionLag, PollLimits, Polled, Position,
+    Feed, FeedError, Group, Headers, Message, PartitionLag, PollLimits, Polled, Published,
     Publisher, SubscribeOptions, Subscription, Topic,
 };
 
@@ -50,7 +50,7 @@ impl<T: Publisher> Publisher for FlawedFeed<T> {
         &self,
         topic: &Topic,
         mut messages: Vec<Message>,
-    ) -> Vec<Result<Position, FeedError>> {
+    ) -> Vec<Result<Published, FeedError>> {
         if self.flaw == FeedFlaw::DropsHeaders {
             for message in &mut messages {
                 message.headers = Headers::new();
