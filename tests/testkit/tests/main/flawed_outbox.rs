@@ -1,5 +1,7 @@
 //! An outbox and timers in front of those in memory, that break one rule each.
 
+use std::collections::HashSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,17 +37,30 @@ impl StockOutbox for ForgetsVersions {
     }
 }
 
-/// Takes what is due, and then waits before it answers.
-pub(crate) struct LosesWhatIsDropped(pub(crate) MemoryTimer);
+/// Keeps the first timer when one is armed again.
+pub(crate) struct KeepsTheFirst {
+    timer: MemoryTimer,
+    armed: Mutex<HashSet<ReservationId>>,
+}
+
+impl KeepsTheFirst {
+    pub(crate) fn new(timer: MemoryTimer) -> Self {
+        let armed = Mutex::default();
+        Self { timer, armed }
+    }
+}
 
 #[async_trait]
-impl ReservationTimer for LosesWhatIsDropped {
+impl ReservationTimer for KeepsTheFirst {
     async fn arm(&self, timers: &[(ReservationId, Duration)]) -> Result<(), InventoryError> {
-        self.0.arm(timers).await
+        let mut new = timers.to_vec();
+        new.retain(|(id, _)| self.armed.lock().unwrap().insert(id.clone()));
+        self.timer.arm(&new).await
     }
 
     async fn disarm(&self, ids: &[ReservationId]) -> Result<(), InventoryError> {
-        self.0.disarm(ids).await
+        self.armed.lock().unwrap().retain(|id| !ids.contains(id));
+        self.timer.disarm(ids).await
     }
 
     async fn due(
@@ -53,8 +68,8 @@ impl ReservationTimer for LosesWhatIsDropped {
         limit: usize,
         wait: Duration,
     ) -> Result<Vec<ReservationId>, InventoryError> {
-        let due = self.0.due(limit, wait).await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        due
+        let due = self.timer.due(limit, wait).await?;
+        self.armed.lock().unwrap().retain(|id| !due.contains(id));
+        Ok(due)
     }
 }

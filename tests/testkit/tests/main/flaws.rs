@@ -188,10 +188,10 @@ fn marks_versions_that_nobody_published() {
 }
 
 #[test]
-fn loses_the_timers_of_a_dropped_wait() {
+fn keeps_the_first_timer() {
     assert_fails(
         &timer_cases::<FlawedMemory<0>>(),
-        &["a_dropped_wait_takes_nothing"],
-        "timers are due, and came",
+        &["arming_again_replaces_the_timer"],
+        "put-off",
     );
 }

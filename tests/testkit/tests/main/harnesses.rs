@@ -17,7 +17,7 @@ use stockade_testkit::inventory::{InventoryHarness, OutboxHarness, TimerHarness}
 use stockade_testkit::{Absent, Harness, Reopen};
 
 use crate::flawed_feed::{FeedFlaw, FlawedFeed};
-use crate::flawed_outbox::{ForgetsVersions, LosesWhatIsDropped};
+use crate::flawed_outbox::{ForgetsVersions, KeepsTheFirst};
 use crate::flawed_store::{Flaw, FlawedStore};
 
 /// The stores and logs in memory, on a clock that is moved by hand.
@@ -161,14 +161,16 @@ impl<const FLAW: usize> Reopen for Built<FLAW> {
 }
 
 /// What runs in memory, with a flaw in its log, its outbox or its timers.
-pub(crate) struct FlawedMemory<const FEED_FLAW: usize>(Memory);
+pub(crate) struct FlawedMemory<const FEED_FLAW: usize>(Memory, Arc<KeepsTheFirst>);
 
 #[async_trait]
 impl<const FEED_FLAW: usize> Harness for FlawedMemory<FEED_FLAW> {
     const BACKEND: &'static str = "memory";
 
     async fn open() -> Result<Self, Absent> {
-        Memory::open().await.map(Self)
+        let memory = Memory::open().await?;
+        let timer = KeepsTheFirst::new(memory.timer.clone());
+        Ok(Self(memory, Arc::new(timer)))
     }
 
     async fn pass_time(&self, by: Duration) {
@@ -218,6 +220,6 @@ impl<const FEED_FLAW: usize> OutboxHarness for FlawedMemory<FEED_FLAW> {
 
 impl<const FEED_FLAW: usize> TimerHarness for FlawedMemory<FEED_FLAW> {
     fn timer(&self) -> Arc<dyn ReservationTimer> {
-        Arc::new(LosesWhatIsDropped(self.0.timer.clone()))
+        self.1.clone()
     }
 }
