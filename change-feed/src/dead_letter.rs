@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-
 use crate::error::{Cause, FeedError, shorten};
 use crate::feed::{Group, Publisher};
 use crate::record::{

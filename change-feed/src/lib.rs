@@ -17,5 +17,7 @@ pub use feed::{
     Feed, Group, OffsetReset, OnLostOffset, PartitionLag, PollLimits, Polled, Publisher, Start,
     SubscribeOptions, Subscription,
 };
-pub use record::{Headers, Message, Offset, Position, Published, Record, Route, Topic, TopicPartition};
+pub use record::{
+    Headers, Message, Offset, Position, Published, Record, Route, Topic, TopicPartition,
+};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

@@ -27,7 +27,8 @@ impl Topic {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let dots = matches!(name, "." | "..");
         if name.is_empty() || name.len() > 249 || dots || !name.chars().all(allowed) {
-            let reason = "a topic is 1 to 249 of the characters a-z A-Z 0-9 . _ -, and not only dots";
+            let reason =
+                "a topic is 1 to 249 of the characters a-z A-Z 0-9 . _ -, and not only dots";
             return Err(FeedError::invalid("topic", name, reason));
         }
         Ok(Self(name.into()))
@@ -309,7 +310,9 @@ pub struct Published {
 
 impl From<Position> for Published {
     fn from(position: Position) -> Self {
-        let Position { partition, offset, .. } = position;
+        let Position {
+            partition, offset, ..
+        } = position;
         Self { partition, offset }
     }
 }

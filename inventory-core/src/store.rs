@@ -31,7 +31,7 @@ pub trait StockSource: Send + Sync {
     ///
     /// # Errors
     /// As for [`stock`](StockSource::stock), and [`InventoryError::Invalid`] for a cursor that
-    /// this store did not give.
+    /// this store can't have given.
     async fn scan(&self, after: Option<&Cursor>, limit: usize)
     -> Result<StockPage, InventoryError>;
 }
@@ -138,7 +138,7 @@ pub trait InventoryStore: StockSource {
     /// the order in which they took effect. Those of an unknown SKU are none.
     ///
     /// # Errors
-    /// [`InventoryError::Invalid`] for a cursor that this store did not give.
+    /// [`InventoryError::Invalid`] for a cursor that this store can't have given.
     async fn movements(
         &self,
         sku: &Sku,
@@ -208,7 +208,7 @@ pub trait StockOutbox: Send + Sync {
     ///
     /// # Errors
     /// [`InventoryError::Unavailable`] and the like, and [`InventoryError::Invalid`] for a cursor
-    /// that this store did not give.
+    /// that this store can't have given.
     async fn unpublished(
         &self,
         after: Option<&Cursor>,

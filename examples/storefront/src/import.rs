@@ -15,8 +15,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 use stockade_catalog_core::{
-    Attributes, Currency, Expected, Money, ProductContent, ProductId, ProductType,
-    ProductTypeName, ProductWrite, Slug, Variant, WriteEffect,
+    Attributes, Currency, Expected, Money, ProductContent, ProductId, ProductType, ProductTypeName,
+    ProductWrite, Slug, Variant, WriteEffect,
 };
 use stockade_inventory_core::{Adjustment, OperationId, Reason, Sku, StockChange};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -124,7 +124,10 @@ pub async fn import(
         };
         match parsed {
             Ok(parsed) => batch.push(parsed),
-            Err(reason) => report.failures.push(Failure { line: number, reason }),
+            Err(reason) => report.failures.push(Failure {
+                line: number,
+                reason,
+            }),
         }
         if batch.len() == BATCH {
             write(shop, std::mem::take(&mut batch), &mut report).await;
@@ -141,11 +144,14 @@ enum Line {
 }
 
 /// Reads a line within the limit, and skips the rest of one that is over it.
-async fn next_line(
-    input: &mut (impl AsyncBufReadExt + Unpin),
-) -> std::io::Result<Option<Line>> {
+async fn next_line(input: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Option<Line>> {
     let mut bytes = Vec::new();
-    if (&mut *input).take(LINE_LIMIT).read_until(b'\n', &mut bytes).await? == 0 {
+    if (&mut *input)
+        .take(LINE_LIMIT)
+        .read_until(b'\n', &mut bytes)
+        .await?
+        == 0
+    {
         return Ok(None);
     }
     if bytes.ends_with(b"\n") || (bytes.len() as u64) < LINE_LIMIT {
@@ -153,7 +159,10 @@ async fn next_line(
     }
     loop {
         bytes.clear();
-        let read = (&mut *input).take(LINE_LIMIT).read_until(b'\n', &mut bytes).await?;
+        let read = (&mut *input)
+            .take(LINE_LIMIT)
+            .read_until(b'\n', &mut bytes)
+            .await?;
         if read == 0 || bytes.ends_with(b"\n") {
             return Ok(Some(Line::TooLong));
         }
@@ -178,7 +187,10 @@ fn parse(number: usize, bytes: &[u8]) -> Result<Parsed, String> {
     for (index, variant) in line.variants.into_iter().enumerate() {
         let field = |name: &str, reason: String| format!("variants[{index}].{name}: {reason}");
         stock.extend(variant.stock.map(|units| set_stock(&variant.sku, units)));
-        let price = variant.price.map(|price| minor(&price.amount, price.currency)).transpose();
+        let price = variant
+            .price
+            .map(|price| minor(&price.amount, price.currency))
+            .transpose();
         content.variants.push(Variant {
             price: price.map_err(|reason| field("price.amount", reason))?,
             name: variant.name,
@@ -186,7 +198,11 @@ fn parse(number: usize, bytes: &[u8]) -> Result<Parsed, String> {
             ..Variant::new(variant.sku)
         });
     }
-    Ok(Parsed { line: number, content, stock })
+    Ok(Parsed {
+        line: number,
+        content,
+        stock,
+    })
 }
 
 /// Sets a SKU's stock under an id that the SKU and the count make, so that doing it again
@@ -203,13 +219,18 @@ fn minor(amount: &str, currency: Currency) -> Result<Money, String> {
     let refuse = || format!("{amount:?} is no amount of {currency}, such as \"19.90\"");
     let digits = minor_digits(currency);
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
-    let (kept, cut) = fraction.split_at_checked(digits.min(fraction.len())).ok_or_else(refuse)?;
+    let (kept, cut) = fraction
+        .split_at_checked(digits.min(fraction.len()))
+        .ok_or_else(refuse)?;
     let number = format!("{whole}{kept:0<digits$}");
     let plain = number.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || !plain || !cut.bytes().all(|byte| byte == b'0') {
         return Err(refuse());
     }
-    Ok(Money { minor: number.parse().map_err(|_| refuse())?, currency })
+    Ok(Money {
+        minor: number.parse().map_err(|_| refuse())?,
+        currency,
+    })
 }
 
 /// Decimal places of a currency, by ISO 4217, where they are not two.
@@ -226,7 +247,10 @@ async fn write(shop: &Shop, batch: Vec<Parsed>, report: &mut Report) {
     let failed = create_missing_types(shop, &batch).await;
     let writes = batch
         .iter()
-        .map(|parsed| ProductWrite { content: parsed.content.clone(), expected: Expected::Any })
+        .map(|parsed| ProductWrite {
+            content: parsed.content.clone(),
+            expected: Expected::Any,
+        })
         .collect();
     let outcomes = shop.catalog.put_many(writes).await;
     let mut stock = Vec::new();
@@ -238,11 +262,22 @@ async fn write(shop: &Shop, batch: Vec<Parsed>, report: &mut Report) {
                     WriteEffect::Updated => report.updated += 1,
                     WriteEffect::Unchanged => report.unchanged += 1,
                 }
-                stock.extend(parsed.stock.into_iter().map(|adjustment| (parsed.line, adjustment)));
+                stock.extend(
+                    parsed
+                        .stock
+                        .into_iter()
+                        .map(|adjustment| (parsed.line, adjustment)),
+                );
             }
             Err(error) => {
-                let reason = failed.get(&parsed.content.product_type).cloned().unwrap_or_else(|| error.to_string());
-                report.failures.push(Failure { line: parsed.line, reason });
+                let reason = failed
+                    .get(&parsed.content.product_type)
+                    .cloned()
+                    .unwrap_or_else(|| error.to_string());
+                report.failures.push(Failure {
+                    line: parsed.line,
+                    reason,
+                });
             }
         }
     }
@@ -250,26 +285,35 @@ async fn write(shop: &Shop, batch: Vec<Parsed>, report: &mut Report) {
     let outcomes = shop.inventory.adjust(&adjustments).await;
     for (line, outcome) in lines.into_iter().zip(outcomes) {
         if let Err(error) = outcome {
-            report.failures.push(Failure { line, reason: error.to_string() });
+            report.failures.push(Failure {
+                line,
+                reason: error.to_string(),
+            });
         }
     }
 }
 
 /// Creates product types that nobody has defined as ones that allow everything. Returns why it
 /// failed, by name.
-async fn create_missing_types(
-    shop: &Shop,
-    batch: &[Parsed],
-) -> BTreeMap<ProductTypeName, String> {
+async fn create_missing_types(shop: &Shop, batch: &[Parsed]) -> BTreeMap<ProductTypeName, String> {
     let named = batch.iter().map(|parsed| &parsed.content.product_type);
     let mut missing: BTreeSet<_> = named.cloned().collect();
     match shop.catalog.types().await {
         Ok(types) => missing.retain(|name| types.iter().all(|known| known.name != *name)),
-        Err(error) => return missing.into_iter().map(|name| (name, error.to_string())).collect(),
+        Err(error) => {
+            return missing
+                .into_iter()
+                .map(|name| (name, error.to_string()))
+                .collect();
+        }
     }
     let mut failed = BTreeMap::new();
     for name in missing {
-        if let Err(error) = shop.catalog.put_type(ProductType::permissive(name.clone())).await {
+        if let Err(error) = shop
+            .catalog
+            .put_type(ProductType::permissive(name.clone()))
+            .await
+        {
             failed.insert(name, error.to_string());
         }
     }

@@ -27,18 +27,26 @@ struct Args {
 fn address(text: &str) -> Result<SocketAddr, String> {
     match text.trim_start_matches(':').parse::<u16>() {
         Ok(port) => Ok(([127, 0, 0, 1], port).into()),
-        Err(_) => text.parse().map_err(|_| "it has to be ADDRESS:PORT or PORT".to_owned()),
+        Err(_) => text
+            .parse()
+            .map_err(|_| "it has to be ADDRESS:PORT or PORT".to_owned()),
     }
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     let args = Args::parse();
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("can't listen on {}; choose another with --listen", args.listen))?;
+    let listener = TcpListener::bind(args.listen).await.with_context(|| {
+        format!(
+            "can't listen on {}; choose another with --listen",
+            args.listen
+        )
+    })?;
     let (shop, workers) = Shop::start(Options::default()).await?;
     for path in &args.import {
         let file = tokio::fs::File::open(path)
@@ -60,7 +68,11 @@ async fn main() -> anyhow::Result<()> {
         );
     }
     eprintln!("the shop is at http://{}", listener.local_addr()?);
-    let faults = if args.allow_faults { Faults::Allowed } else { Faults::Refused };
+    let faults = if args.allow_faults {
+        Faults::Allowed
+    } else {
+        Faults::Refused
+    };
     axum::serve(listener, storefront::router(shop, faults))
         .with_graceful_shutdown(stop_signal())
         .await?;

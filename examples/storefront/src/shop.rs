@@ -9,7 +9,9 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context as _;
 use stockade_catalog_core::memory::{MemoryAvailabilityCache, MemoryCatalog};
 use stockade_catalog_core::rows::catalog_changes;
-use stockade_catalog_core::{Availability, AvailabilityRefill, AvailabilityWorker, Catalog, CircuitConfig};
+use stockade_catalog_core::{
+    Availability, AvailabilityRefill, AvailabilityWorker, Catalog, CircuitConfig,
+};
 use stockade_change_feed::memory::MemoryFeed;
 use stockade_change_feed::{
     Clock, Consumer, DeadLetters, Feed, Group, Handler, SystemClock, Timestamp, Topic,
@@ -97,8 +99,14 @@ impl Shop {
         let index = Arc::new(MemoryIndex::new());
         let generation = Generation::new("products-1")?;
         let projection = Projection::catalog();
-        index.create(&generation, &projection).await.context("the search index")?;
-        index.activate(&generation).await.context("the search index")?;
+        index
+            .create(&generation, &projection)
+            .await
+            .context("the search index")?;
+        index
+            .activate(&generation)
+            .await
+            .context("the search index")?;
 
         let stock_readers = Group::new("availability")?;
         let search_readers = Group::new("search-products-1")?;
@@ -158,7 +166,9 @@ impl Shop {
             anyhow::Ok(())
         });
         workers.spawn(&shop, "lag watch", move |stop| async move {
-            availability.watch_lag(log, stock_readers, vec![inventory_updates()], stop).await;
+            availability
+                .watch_lag(log, stock_readers, vec![inventory_updates()], stop)
+                .await;
             anyhow::Ok(())
         });
         Ok((shop, workers))
@@ -196,7 +206,10 @@ impl Shop {
 
 impl Workers {
     fn new() -> Self {
-        Self { stop: watch::Sender::new(false), tasks: JoinSet::new() }
+        Self {
+            stop: watch::Sender::new(false),
+            tasks: JoinSet::new(),
+        }
     }
 
     /// Spawns a worker, and notes in the shop's health when it ends by itself.

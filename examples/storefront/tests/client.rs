@@ -37,8 +37,16 @@ impl Client {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let router = storefront::router(shop.clone(), Faults::Allowed);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
-        Self { base, http, shop, _workers: workers }
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(60))
+            .build()
+            .unwrap();
+        Self {
+            base,
+            http,
+            shop,
+            _workers: workers,
+        }
     }
 
     /// A shop with the sample catalogue.
@@ -50,7 +58,9 @@ impl Client {
     }
 
     pub(crate) async fn import(&self, lines: &str) -> Report {
-        storefront::import(&self.shop, lines.as_bytes()).await.unwrap()
+        storefront::import(&self.shop, lines.as_bytes())
+            .await
+            .unwrap()
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -86,7 +96,11 @@ impl Client {
     /// The ids of the hits, in order.
     pub(crate) async fn found(&self, params: &[(&str, &str)]) -> Vec<String> {
         let page = self.search(params).await;
-        let ids = page["hits"].as_array().unwrap().iter().map(|hit| hit["id"].as_str().unwrap());
+        let ids = page["hits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|hit| hit["id"].as_str().unwrap());
         ids.map(str::to_owned).collect()
     }
 }
@@ -96,14 +110,21 @@ pub(crate) async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.bytes().await.unwrap();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    Answer { status, headers, body }
+    Answer {
+        status,
+        headers,
+        body,
+    }
 }
 
 /// Waits until something holds that comes about by itself, and fails with what it waited for.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
     let started = Instant::now();
     while !holds().await {
-        assert!(started.elapsed() < PATIENCE, "it never came about that {what}");
+        assert!(
+            started.elapsed() < PATIENCE,
+            "it never came about that {what}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -112,7 +133,10 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl
 pub(crate) async fn ledger(client: &Client, sku: &str) -> [(i64, i64); 2] {
     let (mut physical, mut reserved, mut after) = (0, 0, String::new());
     loop {
-        let page = client.get(&format!("/stock/{sku}/movements?limit=100{after}")).await.body;
+        let page = client
+            .get(&format!("/stock/{sku}/movements?limit=100{after}"))
+            .await
+            .body;
         for movement in page["movements"].as_array().unwrap() {
             physical += movement["physical"].as_i64().unwrap();
             reserved += movement["reserved"].as_i64().unwrap();

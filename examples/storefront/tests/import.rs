@@ -10,9 +10,18 @@ async fn importing_twice_changes_nothing() {
     assert_eq!(page["variants"].as_array().unwrap().len(), 25);
 
     let report = client.import(include_str!("../data/sample.ndjson")).await;
-    assert_eq!((report.created, report.updated, report.unchanged), (0, 0, 11));
-    assert_eq!(client.get("/stock/meadow-gr-m/movements").await.body, before);
-    assert_eq!(client.get("/products/meadow-tee").await.body["version"], page["version"]);
+    assert_eq!(
+        (report.created, report.updated, report.unchanged),
+        (0, 0, 11)
+    );
+    assert_eq!(
+        client.get("/stock/meadow-gr-m/movements").await.body,
+        before
+    );
+    assert_eq!(
+        client.get("/products/meadow-tee").await.body["version"],
+        page["version"]
+    );
 }
 
 #[tokio::test]
@@ -53,11 +62,26 @@ async fn a_bad_line_is_named_and_loses_no_other() {
     let failed: Vec<_> = report.failures.iter().map(|failure| failure.line).collect();
     assert_eq!(failed, [2, 3, 5, 7, 8, 9], "{:?}", report.failures);
     assert_eq!(report.created, 3);
-    assert!(report.failures[1].reason.contains("variants[0].price.amount"));
-    assert!(report.failures[3].reason.contains("good"), "{:?}", report.failures[3]);
-    assert!(report.failures[5].reason.contains("name"), "{:?}", report.failures[5]);
+    assert!(
+        report.failures[1]
+            .reason
+            .contains("variants[0].price.amount")
+    );
+    assert!(
+        report.failures[3].reason.contains("good"),
+        "{:?}",
+        report.failures[3]
+    );
+    assert!(
+        report.failures[5].reason.contains("name"),
+        "{:?}",
+        report.failures[5]
+    );
     let page = client.get("/products/last").await.body;
-    assert_eq!(page["variants"][0]["price"], json!({"minor": 50, "currency": "USD"}));
+    assert_eq!(
+        page["variants"][0]["price"],
+        json!({"minor": 50, "currency": "USD"})
+    );
     assert_eq!(page["variants"][0]["availability"]["available"], 2);
     let page = client.get("/products/good").await.body;
     assert_eq!(page["variants"][0]["price"]["minor"], 1000);

@@ -18,13 +18,30 @@ async fn a_thousand_callers_for_the_last_unit_have_one_winner() {
     let callers = (0..1000).map(|caller| {
         let client = client.clone();
         tokio::spawn(async move {
-            client.post("/reserve", &one("last", &format!("caller-{caller}"))).await
+            client
+                .post("/reserve", &one("last", &format!("caller-{caller}")))
+                .await
         })
     });
-    let answers: Vec<_> = join_all(callers).await.into_iter().map(Result::unwrap).collect();
-    let count = |status| answers.iter().filter(|answer| answer.status == status).count();
-    assert_eq!((count(StatusCode::CREATED), count(StatusCode::CONFLICT)), (1, 999));
-    let refused = answers.iter().find(|answer| answer.status == StatusCode::CONFLICT).unwrap();
+    let answers: Vec<_> = join_all(callers)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let count = |status| {
+        answers
+            .iter()
+            .filter(|answer| answer.status == status)
+            .count()
+    };
+    assert_eq!(
+        (count(StatusCode::CREATED), count(StatusCode::CONFLICT)),
+        (1, 999)
+    );
+    let refused = answers
+        .iter()
+        .find(|answer| answer.status == StatusCode::CONFLICT)
+        .unwrap();
     let short = json!([{"sku": "last", "location": null, "requested": 1, "open": 0}]);
     assert_eq!(refused.body["shortages"], short);
     assert_eq!(ledger(&client, "last").await, [(1, 1), (1, 1)]);
@@ -43,13 +60,25 @@ async fn opposite_orders_of_the_same_skus_neither_block_nor_oversell() {
             skus.reverse();
         }
         tokio::spawn(async move {
-            let lines: Vec<_> =
-                skus.iter().map(|sku| json!({"sku": sku, "quantity": 1})).collect();
-            client.post("/reserve", &json!({"lines": lines, "owner": "many"})).await.status
+            let lines: Vec<_> = skus
+                .iter()
+                .map(|sku| json!({"sku": sku, "quantity": 1}))
+                .collect();
+            client
+                .post("/reserve", &json!({"lines": lines, "owner": "many"}))
+                .await
+                .status
         })
     });
-    let answers: Vec<_> = join_all(callers).await.into_iter().map(Result::unwrap).collect();
-    let granted = answers.iter().filter(|status| **status == StatusCode::CREATED).count();
+    let answers: Vec<_> = join_all(callers)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let granted = answers
+        .iter()
+        .filter(|status| **status == StatusCode::CREATED)
+        .count();
     assert_eq!(granted, 20);
     for sku in &skus {
         assert_eq!(ledger(&client, sku).await, [(20, 20), (20, 20)]);
@@ -93,7 +122,9 @@ async fn confirming_races_expiry_and_the_loser_is_told() {
         async move {
             let wait = 850 + 10 * u64::try_from(number).unwrap();
             tokio::time::sleep(Duration::from_millis(wait)).await;
-            client.post(&format!("/reservations/{id}/confirm"), &json!({})).await
+            client
+                .post(&format!("/reservations/{id}/confirm"), &json!({}))
+                .await
         }
     });
     let answers = join_all(attempts).await;
@@ -105,10 +136,16 @@ async fn confirming_races_expiry_and_the_loser_is_told() {
             confirmed += 1;
         } else {
             assert_eq!(answer.status, StatusCode::CONFLICT, "{answer:?}");
-            assert_eq!((&answer.body["state"], &state), (&json!("expired"), &json!("expired")));
+            assert_eq!(
+                (&answer.body["state"], &state),
+                (&json!("expired"), &json!("expired"))
+            );
         }
     }
-    assert_eq!(ledger(&client, "lamp").await, [(40, confirmed), (40, confirmed)]);
+    assert_eq!(
+        ledger(&client, "lamp").await,
+        [(40, confirmed), (40, confirmed)]
+    );
 }
 
 #[tokio::test]
@@ -127,9 +164,15 @@ async fn an_idempotency_key_finds_the_first_grant() {
     assert_eq!(again.body["id"], first.body["id"]);
     assert_eq!(again.headers["idempotent-replayed"], "true");
     let other = json!({"lines": [{"sku": "lamp", "quantity": 2}], "owner": "ada"});
-    assert_eq!(reserve(other).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        reserve(other).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
     // Another owner's key of the same name is another key.
-    assert_eq!(reserve(one("lamp", "ben")).await.status, StatusCode::CONFLICT);
+    assert_eq!(
+        reserve(one("lamp", "ben")).await.status,
+        StatusCode::CONFLICT
+    );
     assert_eq!(ledger(&client, "lamp").await, [(1, 1), (1, 1)]);
 }
 
@@ -146,18 +189,39 @@ async fn a_reservation_goes_through_its_life() {
         async move { client.post(&format!("{path}/{step}"), &body).await }
     };
     let sold = reserve().await;
-    assert_eq!(step(sold.clone(), "fulfil", json!({})).await.status, StatusCode::CONFLICT);
-    assert_eq!(step(sold.clone(), "confirm", json!({})).await.body["state"], "confirmed");
-    assert_eq!(step(sold.clone(), "fulfil", json!({})).await.body["state"], "fulfilled");
-    assert_eq!(step(sold.clone(), "confirm", json!({})).await.body["state"], "fulfilled");
+    assert_eq!(
+        step(sold.clone(), "fulfil", json!({})).await.status,
+        StatusCode::CONFLICT
+    );
+    assert_eq!(
+        step(sold.clone(), "confirm", json!({})).await.body["state"],
+        "confirmed"
+    );
+    assert_eq!(
+        step(sold.clone(), "fulfil", json!({})).await.body["state"],
+        "fulfilled"
+    );
+    assert_eq!(
+        step(sold.clone(), "confirm", json!({})).await.body["state"],
+        "fulfilled"
+    );
     let late = step(sold, "cancel", json!({})).await;
-    assert_eq!((late.status, &late.body["state"]), (StatusCode::CONFLICT, &json!("fulfilled")));
+    assert_eq!(
+        (late.status, &late.body["state"]),
+        (StatusCode::CONFLICT, &json!("fulfilled"))
+    );
 
     let cancelled = reserve().await;
     step(cancelled.clone(), "confirm", json!({})).await;
     // An abandoned-cart message that comes late does not free a paid order.
-    assert_eq!(step(cancelled.clone(), "release", json!({})).await.status, StatusCode::CONFLICT);
-    assert_eq!(step(cancelled, "cancel", json!({})).await.body["state"], "cancelled");
+    assert_eq!(
+        step(cancelled.clone(), "release", json!({})).await.status,
+        StatusCode::CONFLICT
+    );
+    assert_eq!(
+        step(cancelled, "cancel", json!({})).await.body["state"],
+        "cancelled"
+    );
 
     let released = reserve().await;
     let extended = step(released.clone(), "extend", json!({"ttl_seconds": 3600})).await;
@@ -191,5 +255,8 @@ async fn stock_is_not_corrected_below_what_is_promised() {
     let body = json!({"sku": "lamp", "set": 1, "reason": "count", "operation_id": "c-1"});
     let answer = client.post("/stock", &body).await;
     assert_eq!(answer.status, StatusCode::CONFLICT);
-    assert_eq!((&answer.body["promised"], &answer.body["short"]), (&json!(3), &json!(2)));
+    assert_eq!(
+        (&answer.body["promised"], &answer.body["short"]),
+        (&json!(3), &json!(2))
+    );
 }

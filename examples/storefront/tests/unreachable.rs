@@ -11,7 +11,11 @@ async fn a_page_outlives_inventory() {
     let circuit = CircuitConfig::default()
         .with_open_after(Duration::from_secs(2))
         .with_close_below(Duration::from_secs(1));
-    let client = Client::with(Options { circuit, ..Options::default() }).await;
+    let client = Client::with(Options {
+        circuit,
+        ..Options::default()
+    })
+    .await;
     client.import(include_str!("../data/sample.ndjson")).await;
     let page = || async { client.get("/products/kiln-mug").await.body };
     let availability = |page: &Value| page["variants"][0]["availability"].clone();
@@ -20,17 +24,27 @@ async fn a_page_outlives_inventory() {
     })
     .await;
 
-    client.put("/faults", &json!({"inventory": "unreachable"})).await;
-    eventually("the circuit opens and the last known stock is shown", || async {
-        let page = page().await;
-        page["circuit"] != "closed" && availability(&page)["source"] == "last_known"
-    })
+    client
+        .put("/faults", &json!({"inventory": "unreachable"}))
+        .await;
+    eventually(
+        "the circuit opens and the last known stock is shown",
+        || async {
+            let page = page().await;
+            page["circuit"] != "closed" && availability(&page)["source"] == "last_known"
+        },
+    )
     .await;
     let shown = availability(&page().await);
-    assert_eq!((&shown["state"], &shown["available"]), (&json!("in_stock"), &json!(60)));
+    assert_eq!(
+        (&shown["state"], &shown["available"]),
+        (&json!("in_stock"), &json!(60))
+    );
     assert!(shown["age_seconds"].as_f64().unwrap() >= 1.0, "{shown}");
 
-    client.put("/faults", &json!({"inventory": "reachable"})).await;
+    client
+        .put("/faults", &json!({"inventory": "reachable"}))
+        .await;
     eventually("the circuit closes again", || async {
         let page = page().await;
         page["circuit"] == "closed" && availability(&page)["source"] == "cache"

@@ -22,24 +22,34 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         let content_type = request.headers().get(header::CONTENT_TYPE);
-        let is_json = content_type.and_then(|value| value.to_str().ok()).is_none_or(|value| {
-            let essence = value.split(';').next().unwrap_or_default().trim();
-            essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
-        });
+        let is_json = content_type
+            .and_then(|value| value.to_str().ok())
+            .is_none_or(|value| {
+                let essence = value.split(';').next().unwrap_or_default().trim();
+                essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
+            });
         if !is_json {
             let detail = "the body has to be application/json";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
                 .with("field", "Content-Type"));
         }
-        let bytes = axum::body::to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| {
-            let detail = format!("the body has to be whole, and at most {BODY_LIMIT} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with("field", "body")
-        })?;
+        let bytes = axum::body::to_bytes(request.into_body(), BODY_LIMIT)
+            .await
+            .map_err(|_| {
+                let detail = format!("the body has to be whole, and at most {BODY_LIMIT} bytes");
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with("field", "body")
+            })?;
         // An absent body stands for one without members.
-        let json = if bytes.is_empty() { &b"{}"[..] } else { &bytes[..] };
+        let json = if bytes.is_empty() {
+            &b"{}"[..]
+        } else {
+            &bytes[..]
+        };
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let body = serde_path_to_error::deserialize(&mut deserializer).map_err(malformed)?;
-        deserializer.end().map_err(|error| Problem::invalid("body", error.to_string()))?;
+        deserializer
+            .end()
+            .map_err(|error| Problem::invalid("body", error.to_string()))?;
         Ok(Self(body))
     }
 }
@@ -54,7 +64,9 @@ pub(super) fn from_object<T: DeserializeOwned>(body: Map<String, Value>) -> Resu
 fn malformed(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let reason = error.inner().to_string();
     let of_object = ["missing field `", "unknown field `"];
-    let name = of_object.iter().find_map(|start| reason.strip_prefix(start)?.split('`').next());
+    let name = of_object
+        .iter()
+        .find_map(|start| reason.strip_prefix(start)?.split('`').next());
     let path = error.path().to_string();
     let field = match (path.as_str(), name) {
         (".", Some(name)) => name.to_owned(),
@@ -88,17 +100,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
-        Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+        Ok(Self(
+            form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
+        ))
     }
 }
 
 impl Params {
     /// Refuses names that mean nothing, so that a typing error is not taken for a wish.
     pub(crate) fn only(self, names: &[&str]) -> Result<Self, Problem> {
-        match self.0.iter().find(|(name, _)| !names.contains(&name.as_str())) {
+        match self
+            .0
+            .iter()
+            .find(|(name, _)| !names.contains(&name.as_str()))
+        {
             Some((name, _)) => {
                 let reason = format!("unknown parameter; known are {}", names.join(", "));
-                Err(Problem::invalid(stockade_change_feed::shorten(name), reason))
+                Err(Problem::invalid(
+                    stockade_change_feed::shorten(name),
+                    reason,
+                ))
             }
             None => Ok(self),
         }
@@ -106,7 +129,10 @@ impl Params {
 
     /// All values of a name.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The last value of a name, if it is not empty.
@@ -117,7 +143,9 @@ impl Params {
     /// The last value of a name as a number.
     pub(crate) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
         let parse = |value: &str| {
-            value.parse().map_err(|_| Problem::invalid(name, "it has to be a whole number"))
+            value
+                .parse()
+                .map_err(|_| Problem::invalid(name, "it has to be a whole number"))
         };
         self.get(name).map(parse).transpose()
     }

@@ -57,7 +57,9 @@ pub fn router(shop: Arc<Shop>, faults: Faults) -> Router {
         .route("/products", get(products::list))
         .route(
             "/products/{id}",
-            get(products::page).put(products::put).delete(products::delete),
+            get(products::page)
+                .put(products::put)
+                .delete(products::delete),
         )
         .route("/product-types", get(products::types))
         .route("/product-types/{name}", put(products::put_type))
@@ -73,7 +75,10 @@ pub fn router(shop: Arc<Shop>, faults: Faults) -> Router {
         .route("/stock/{sku}/movements", get(stock::movements))
         .fallback(|| async { Problem::not_found("there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path has other methods")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path has other methods",
+            )
         })
         .with_state(shop)
         .layer(middleware::from_fn_with_state(gate, bounded))
@@ -93,8 +98,11 @@ async fn bounded(State(gate): State<Arc<Semaphore>>, request: Request, next: Nex
 }
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "something is wrong on our side")
-        .into_response()
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "something is wrong on our side",
+    )
+    .into_response()
 }
 
 async fn health(State(shop): State<Arc<Shop>>) -> (StatusCode, Json<Value>) {

@@ -22,14 +22,22 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), members: Map::new(), retry_after: None }
+        Self {
+            status,
+            detail: detail.into(),
+            members: Map::new(),
+            retry_after: None,
+        }
     }
 
     /// A value that is not allowed, by the name of its field.
     pub(crate) fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
         let field = field.into();
-        Self::new(StatusCode::BAD_REQUEST, format!("{field}: {}", reason.into()))
-            .with("field", field)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            format!("{field}: {}", reason.into()),
+        )
+        .with("field", field)
     }
 
     pub(crate) fn not_found(what: impl Into<String>) -> Self {
@@ -66,7 +74,10 @@ impl Problem {
             }
             Retry::Never => {
                 tracing::error!(error, "a request failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "something is wrong on our side")
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "something is wrong on our side",
+                )
             }
         }
     }
@@ -126,11 +137,11 @@ impl From<InventoryError> for Problem {
             InventoryError::NotOwner { .. } => {
                 Self::new(StatusCode::FORBIDDEN, detail).with("field", "owner")
             }
-            InventoryError::BelowPromised { promised, short, .. } => {
-                Self::new(StatusCode::CONFLICT, detail)
-                    .with("promised", promised)
-                    .with("short", short)
-            }
+            InventoryError::BelowPromised {
+                promised, short, ..
+            } => Self::new(StatusCode::CONFLICT, detail)
+                .with("promised", promised)
+                .with("short", short),
             InventoryError::Busy { retry_after } => Self::busy(retry_after),
             other => Self::of_backend(&other, other.retry()),
         }
@@ -158,7 +169,10 @@ impl From<CatalogError> for Problem {
             CatalogError::VersionConflict { current, .. } => {
                 Self::new(StatusCode::CONFLICT, detail)
                     .with("field", "version")
-                    .with("current", current.map_or(Value::Null, |product| super::products::json(&product)))
+                    .with(
+                        "current",
+                        current.map_or(Value::Null, |product| super::products::json(&product)),
+                    )
             }
             CatalogError::SlugTaken { .. } => {
                 Self::new(StatusCode::CONFLICT, detail).with("field", "slug")

@@ -25,7 +25,12 @@ pub(super) async fn page(
     let skus: Vec<_> = variants.iter().map(|variant| variant.sku.clone()).collect();
     let page = shop.availability.of(&skus).await;
     let mut body = json(&product);
-    for (variant, item) in body["variants"].as_array_mut().into_iter().flatten().zip(&page.items) {
+    for (variant, item) in body["variants"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+        .zip(&page.items)
+    {
         variant["availability"] = availability(item);
     }
     body["circuit"] = json!(page.circuit.as_str());
@@ -82,14 +87,20 @@ pub(super) async fn list(
         })?,
     };
     let query = ProductQuery {
-        product_type: params.get("product_type").map(ProductTypeName::new).transpose()?,
+        product_type: params
+            .get("product_type")
+            .map(ProductTypeName::new)
+            .transpose()?,
         attributes,
         after: params.get("after").map(ProductId::new).transpose()?,
         limit: limit(&params, 24)?,
     };
     let products = shop.catalog.find(&query).await?;
     let full = products.len() == query.limit;
-    let next = products.last().filter(|_| full).map(|product| &product.content.id);
+    let next = products
+        .last()
+        .filter(|_| full)
+        .map(|product| &product.content.id);
     Ok(Json(json!({
         "products": products.iter().map(json).collect::<Vec<_>>(),
         "next": next,
@@ -118,7 +129,10 @@ fn read(
     let expected = match body.remove("version") {
         None | Some(Value::Null) => Expected::Absent,
         Some(version) => version.as_u64().map(Expected::Version).ok_or_else(|| {
-            Problem::invalid("version", "it has to be the number that the product was read with")
+            Problem::invalid(
+                "version",
+                "it has to be the number that the product was read with",
+            )
         })?,
     };
     let named = body.entry("id").or_insert_with(|| json!(id));
@@ -135,7 +149,9 @@ pub(super) async fn delete(
     params: Params,
 ) -> Result<StatusCode, Problem> {
     let params = params.only(&["version"])?;
-    let expected = params.number("version")?.map_or(Expected::Any, Expected::Version);
+    let expected = params
+        .number("version")?
+        .map_or(Expected::Any, Expected::Version);
     shop.catalog.delete(&ProductId::new(id)?, expected).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -50,22 +50,30 @@ pub(super) async fn reserve(
         (header::LOCATION, location),
         (REPLAYED, replayed.to_owned()),
     ];
-    Ok((StatusCode::CREATED, headers, Json(json(&reserved.reservation, reserved.remaining)))
+    Ok((
+        StatusCode::CREATED,
+        headers,
+        Json(json(&reserved.reservation, reserved.remaining)),
+    )
         .into_response())
 }
 
 fn idempotency_key(value: &HeaderValue) -> Result<&str, Problem> {
     match std::str::from_utf8(value.as_bytes()) {
         Ok(key) if (1..=255).contains(&key.len()) => Ok(key),
-        _ => Err(Problem::invalid("Idempotency-Key", "it has to be 1 to 255 bytes of UTF-8")),
+        _ => Err(Problem::invalid(
+            "Idempotency-Key",
+            "it has to be 1 to 255 bytes of UTF-8",
+        )),
     }
 }
 
 fn ttl(seconds: Option<u64>) -> Result<Ttl, Problem> {
-    let Some(seconds) = seconds else { return Ok(Ttl::default()) };
-    Ttl::new(Duration::from_secs(seconds)).map_err(|_| {
-        Problem::invalid("ttl_seconds", "it has to be 1 to 2592000 (30 days)")
-    })
+    let Some(seconds) = seconds else {
+        return Ok(Ttl::default());
+    };
+    Ttl::new(Duration::from_secs(seconds))
+        .map_err(|_| Problem::invalid("ttl_seconds", "it has to be 1 to 2592000 (30 days)"))
 }
 
 pub(super) async fn show(
@@ -155,7 +163,10 @@ pub(super) async fn extend(
 ) -> Result<Json<Value>, Problem> {
     let until = shop.now().plus(ttl(body.ttl_seconds)?.get());
     let id = ReservationId::new(id)?;
-    let done = shop.inventory.extend(&id, until, acting_for(body.owner)).await?;
+    let done = shop
+        .inventory
+        .extend(&id, until, acting_for(body.owner))
+        .await?;
     Ok(Json(transitioned(&done)))
 }
 

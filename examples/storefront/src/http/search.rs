@@ -39,7 +39,9 @@ fn query(params: &Params) -> Result<SearchQuery, Problem> {
 /// Values of one field widen the choice.
 fn add_filter(filters: &mut Vec<Filter>, text: &str) -> Result<(), Problem> {
     let form = "it has to be name:value or name:min..max";
-    let (name, value) = text.split_once(':').ok_or_else(|| Problem::invalid("filter", form))?;
+    let (name, value) = text
+        .split_once(':')
+        .ok_or_else(|| Problem::invalid("filter", form))?;
     if name.is_empty() || value.is_empty() {
         return Err(Problem::invalid("filter", form));
     }
@@ -66,15 +68,25 @@ fn range(field: &str, value: &str) -> Option<Filter> {
         number => number.parse().ok().map(Some),
     };
     let (min, max) = (end(min)?, end(max)?);
-    (min.is_some() || max.is_some()).then(|| Filter::Range { field: field.to_owned(), min, max })
+    (min.is_some() || max.is_some()).then(|| Filter::Range {
+        field: field.to_owned(),
+        min,
+        max,
+    })
 }
 
 /// Reads `relevance`, `field`, or `-field` for the greatest first.
 fn sort(text: &str) -> Sort {
     match text.strip_prefix('-') {
         _ if text == "relevance" => Sort::Relevance,
-        Some(field) => Sort::Field { field: field.to_owned(), order: Order::Descending },
-        None => Sort::Field { field: text.to_owned(), order: Order::Ascending },
+        Some(field) => Sort::Field {
+            field: field.to_owned(),
+            order: Order::Descending,
+        },
+        None => Sort::Field {
+            field: text.to_owned(),
+            order: Order::Ascending,
+        },
     }
 }
 
@@ -109,8 +121,11 @@ fn hit(hit: &Hit) -> Value {
         .highlights
         .iter()
         .map(|highlight| {
-            let matches: Vec<_> =
-                highlight.matches.iter().map(|range| [range.start, range.end]).collect();
+            let matches: Vec<_> = highlight
+                .matches
+                .iter()
+                .map(|range| [range.start, range.end])
+                .collect();
             json!({
                 "field": highlight.field,
                 "fragment": highlight.fragment,
@@ -132,7 +147,10 @@ pub(super) async fn suggest(
 ) -> Result<Json<Value>, Problem> {
     let params = params.only(&["q", "size"])?;
     let limit = params.number("size")?.unwrap_or(8);
-    let suggestions = shop.search.suggest(params.get("q").unwrap_or_default(), limit).await?;
+    let suggestions = shop
+        .search
+        .suggest(params.get("q").unwrap_or_default(), limit)
+        .await?;
     let suggestions: Vec<_> = suggestions
         .iter()
         .map(|suggestion| json!({"id": suggestion.key, "text": suggestion.text}))

@@ -24,7 +24,9 @@ pub(super) async fn show(
     let found = shop.inventory.stock(std::slice::from_ref(&sku)).await?;
     match found.into_iter().next().flatten() {
         Some(stock) => Ok(Json(json(&stock))),
-        None => Err(Problem::not_found(format!("no stock is kept of SKU {sku}")).with("field", "sku")),
+        None => {
+            Err(Problem::not_found(format!("no stock is kept of SKU {sku}")).with("field", "sku"))
+        }
     }
 }
 
@@ -64,7 +66,10 @@ impl AdjustBody {
             (Some(units), None, None) => Ok(StockChange::Set(units)),
             (None, Some(quantity), None) => Ok(StockChange::Receive(quantity)),
             (None, None, Some(units)) => Ok(StockChange::Correct(units)),
-            _ => Err(Problem::invalid("set", "exactly one of set, receive and correct is needed")),
+            _ => Err(Problem::invalid(
+                "set",
+                "exactly one of set, receive and correct is needed",
+            )),
         }
     }
 }
@@ -75,8 +80,7 @@ pub(super) async fn adjust(
 ) -> Result<Json<Value>, Problem> {
     let change = body.change()?;
     let location = body.location.unwrap_or_default();
-    let adjustment =
-        Adjustment::new(body.operation_id, body.sku, change, body.reason).at(location);
+    let adjustment = Adjustment::new(body.operation_id, body.sku, change, body.reason).at(location);
     let mut outcomes = shop.inventory.adjust(&[adjustment]).await;
     let adjusted = match outcomes.pop() {
         Some(outcome) => outcome?,

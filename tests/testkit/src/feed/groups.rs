@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use stockade_change_feed::{FeedError, Message, Position, Start, Topic, TopicPartition};
+use stockade_change_feed::{
+    FeedError, Message, Position, Published, Start, Timestamp, Topic, TopicPartition,
+};
 
 use super::FeedHarness;
 use super::reader::{Reader, from, limits, number, numbers, publish, settle_both, texts};
@@ -111,7 +113,12 @@ pub(super) async fn each_commit_has_its_own_outcome<H: FeedHarness>(h: H) {
         number(&h, &topics[0], partition, 0..3).await;
     }
     let other = h.create_topic(1).await;
-    let foreign = number(&h, &other, 0, 0..1).await.remove(0);
+    let Published { partition, offset } = number(&h, &other, 0, 0..1).await.remove(0);
+    let foreign = Position {
+        partition,
+        offset,
+        timestamp: Timestamp::EPOCH,
+    };
     let mut reader = Reader::join(&h, "g", &topics).await;
     let records = reader.read(6).await;
     assert!(reader.subscription.commit(&[]).await.is_empty());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stockade_change_feed::{FeedError, Message, Offset, Position};
+use stockade_change_feed::{FeedError, Message, Offset, Published};
 
 use super::PublisherHarness;
 use super::reader::{number, publish};
@@ -15,10 +15,9 @@ pub(super) async fn outcomes_are_in_order<H: PublisherHarness>(h: H) {
         .collect();
     let positions = publish(&h, &topic, messages).await;
     let mut last: BTreeMap<u32, Offset> = BTreeMap::new();
-    for Position {
+    for Published {
         partition: at,
         offset,
-        ..
     } in positions
     {
         assert_eq!(at.topic, topic);

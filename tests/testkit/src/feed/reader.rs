@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use stockade_change_feed::{
-    FeedError, Group, Message, OffsetReset, OnLostOffset, PollLimits, Polled, Position, Record,
-    Start, SubscribeOptions, Subscription, Topic, TopicPartition,
+    FeedError, Group, Message, OffsetReset, OnLostOffset, PollLimits, Polled, Position, Published,
+    Record, Start, SubscribeOptions, Subscription, Topic, TopicPartition,
 };
 
 use super::{FeedHarness, PublisherHarness};
@@ -41,7 +41,7 @@ pub(super) async fn publish(
     h: &impl PublisherHarness,
     topic: &Topic,
     messages: Vec<Message>,
-) -> Vec<Position> {
+) -> Vec<Published> {
     let count = messages.len();
     let outcomes = h.publisher().publish(topic, messages).await;
     assert_eq!(outcomes.len(), count, "each message has an outcome");
@@ -57,7 +57,7 @@ pub(super) async fn number(
     topic: &Topic,
     partition: u32,
     numbers: std::ops::Range<usize>,
-) -> Vec<Position> {
+) -> Vec<Published> {
     let numbered = |n: usize| Message::to_partition(partition, n.to_string());
     publish(h, topic, numbers.map(numbered).collect()).await
 }

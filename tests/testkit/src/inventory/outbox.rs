@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use stockade_change_feed::Timestamp;
-use stockade_inventory_core::{Cursor, OutboxPage, Sku, StockChanged, StockOutbox, Transition, Version};
+use stockade_inventory_core::{
+    Cursor, OutboxPage, Sku, StockChanged, StockOutbox, Transition, Version,
+};
 
 use super::OutboxHarness;
 use super::shop::{PAST_SHORT, Shop, line, sku, wants};

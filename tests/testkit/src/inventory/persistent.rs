@@ -113,7 +113,10 @@ impl InventoryStore for Persistent {
     }
 
     async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
-        each(adjustments, async |batch: Vec<_>| self.0.adjust(&batch).await).await
+        each(adjustments, async |batch: Vec<_>| {
+            self.0.adjust(&batch).await
+        })
+        .await
     }
 
     async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {

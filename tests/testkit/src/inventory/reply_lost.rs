@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use stockade_change_feed::Cause;
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
-    MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock, StockPage, StockSource,
-    TransitionRequest, Transitioned,
+    MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock, StockPage,
+    StockSource, TransitionRequest, Transitioned,
 };
 
 /// A store in front of another one. Of as many writes as it is told, it lets each take effect and

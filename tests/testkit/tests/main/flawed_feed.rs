@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_change_feed::{
-    Feed, FeedError, Group, Headers, Message, PartitionLag, PollLimits, Polled, Published,
-    Publisher, SubscribeOptions, Subscription, Topic,
+    Feed, FeedError, Group, Headers, Message, PartitionLag, PollLimits, Polled, Position,
+    Published, Publisher, SubscribeOptions, Subscription, Topic,
 };
 
 /// The rule that a log breaks.

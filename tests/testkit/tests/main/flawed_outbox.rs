@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockade_inventory_core::memory::{MemoryInventory, MemoryTimer};
 use stockade_inventory_core::{
-    InventoryError, OutboxPage, ReservationId, ReservationTimer, Sku, StockOutbox, StockSource,
-    Version,
+    Cursor, InventoryError, OutboxPage, ReservationId, ReservationTimer, Sku, StockOutbox,
+    StockSource, Version,
 };
 
 /// Marks a SKU as published, whatever the version.
@@ -18,7 +18,7 @@ pub(crate) struct ForgetsVersions(pub(crate) MemoryInventory);
 impl StockOutbox for ForgetsVersions {
     async fn unpublished(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
     ) -> Result<OutboxPage, InventoryError> {
         self.0.unpublished(after, limit).await

@@ -100,7 +100,10 @@ impl Rows {
             let at = self.levels.entry(level.sku.clone()).or_default();
             at.insert(level.location.clone(), level);
         }
-        for Changed { after: reservation, .. } in reservations {
+        for Changed {
+            after: reservation, ..
+        } in reservations
+        {
             let id = reservation.id.clone();
             self.first_deadlines
                 .entry(id.clone())
@@ -211,7 +214,10 @@ impl StockSource for FlawedStore {
             .map(|(_, levels)| SkuStock::new(levels.values().cloned().collect()))
             .collect::<Result<Vec<_>, _>>()?;
         let full = page.len() == limit;
-        let next = page.last().filter(|_| full).map(|last| Cursor(last.sku().to_string()));
+        let next = page
+            .last()
+            .filter(|_| full)
+            .map(|last| Cursor(last.sku().to_string()));
         Ok(StockPage::new(page, next))
     }
 }
