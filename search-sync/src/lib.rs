@@ -2,9 +2,14 @@
 
 mod document;
 mod error;
+mod fields;
 mod index;
+mod merge;
 mod projection;
 mod query;
+mod rows;
+mod stock;
+mod validate;
 mod view;
 
 pub use document::{Document, DocumentId, Row, RowKey, RowVersion};
@@ -13,6 +18,7 @@ pub use index::{
     DocumentWrite, Generation, GenerationState, IndexWriter, Loaded, Revision, WriteConcurrency,
     WriteOutcome,
 };
+pub use merge::Merged;
 pub use projection::{
     Column, Condition, FieldKind, Projection, RowVersionSource, StockFields, Table,
 };
@@ -20,4 +26,5 @@ pub use query::{
     Facet, FacetRequest, Filter, Highlight, Hit, Lack, Order, SearchIndex, SearchPage, SearchQuery,
     Sort, Suggestion, Total,
 };
+pub use rows::Edit;
 pub use view::{FieldValue, View};
