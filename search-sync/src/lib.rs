@@ -1,9 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+pub mod analysis;
+mod check;
+mod cursor;
 mod document;
 mod error;
 mod fields;
 mod index;
+pub mod memory;
 mod merge;
 mod projection;
 mod query;
@@ -12,6 +16,7 @@ mod stock;
 mod validate;
 mod view;
 
+pub use cursor::PageEnd;
 pub use document::{Document, DocumentId, Row, RowKey, RowVersion};
 pub use error::SearchError;
 pub use index::{

@@ -130,14 +130,19 @@ impl Projection {
         {
             return Some(FieldKind::Keyword);
         }
-        let columns = || {
-            let tables = std::iter::once(&self.root).chain(&self.children);
-            tables.flat_map(|table| &table.columns)
+        let itself = self
+            .columns()
+            .find(|c| c.field == field && c.kind != FieldKind::Attributes);
+        let member = || {
+            self.columns()
+                .find(|c| c.kind == FieldKind::Attributes && is_member(field, &c.field))
         };
-        let itself = columns().find(|c| c.field == field && c.kind != FieldKind::Attributes);
-        let member =
-            || columns().find(|c| c.kind == FieldKind::Attributes && is_member(field, &c.field));
         itself.or_else(member).map(|column| column.kind)
+    }
+
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
+        let tables = std::iter::once(&self.root).chain(&self.children);
+        tables.flat_map(|table| &table.columns)
     }
 
     /// The projection of a stockade catalogue: products with their variants and stock.
