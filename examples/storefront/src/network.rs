@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockade_change_feed::Cause;
 use stockade_inventory_core::{
-    InventoryError, OutboxPage, Sku, SkuStock, StockOutbox, StockSource, Version,
+    Cursor, InventoryError, OutboxPage, Sku, SkuStock, StockOutbox, StockPage, StockSource,
+    Version,
 };
 
 /// The way from pages and the relay to inventory.
@@ -59,9 +60,9 @@ impl<S: StockSource> StockSource for Network<S> {
 
     async fn scan(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<SkuStock>, InventoryError> {
+    ) -> Result<StockPage, InventoryError> {
         self.cut.check("scan")?;
         self.inventory.scan(after, limit).await
     }
@@ -71,7 +72,7 @@ impl<S: StockSource> StockSource for Network<S> {
 impl<S: StockOutbox> StockOutbox for Network<S> {
     async fn unpublished(
         &self,
-        after: Option<&Sku>,
+        after: Option<&Cursor>,
         limit: usize,
     ) -> Result<OutboxPage, InventoryError> {
         self.cut.check("unpublished")?;

@@ -166,9 +166,8 @@ impl Shop {
             anyhow::Ok(())
         });
         workers.spawn(&shop, "lag watch", move |stop| async move {
-            availability
-                .watch_lag(log, stock_readers, vec![inventory_updates()], stop)
-                .await;
+            let topics = [inventory_updates()];
+            availability.watch_lag(log.as_ref(), &stock_readers, &topics, stop).await;
             anyhow::Ok(())
         });
         Ok((shop, workers))

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use stockade_catalog_core::{
-    Attributes, Expected, Origin, Product, ProductContent, ProductId, ProductKey, ProductQuery,
+    Attributes, Expected, Product, ProductContent, ProductId, ProductKey, ProductQuery,
     ProductType, ProductTypeName, ProductWrite, SkuAvailability, Slug, Stock, WriteEffect,
 };
 
@@ -55,15 +55,10 @@ fn availability(item: &SkuAvailability) -> Value {
         Stock::NotStocked => ("not_stocked", None),
         Stock::Unknown => ("unknown", None),
     };
-    let source = match item.origin {
-        Origin::Cache => "cache",
-        Origin::Inventory => "inventory",
-        Origin::LastKnown => "last_known",
-    };
     json!({
         "state": state,
         "available": available,
-        "source": source,
+        "source": item.origin.as_str(),
         "age_seconds": item.age.map(|age| age.as_secs_f64()),
     })
 }
