@@ -143,8 +143,7 @@ pub struct SubscribeOptions {
 /// Where a group starts that has committed nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
-    /// At the oldest record that the log still has. A log that keeps nothing for groups it does
-    /// not know begins at the subscription.
+    /// At the oldest record that the log still has.
     #[default]
     Earliest,
     /// After the newest one.

@@ -13,7 +13,7 @@ use stockade_inventory_core::{
 
 /// The way from pages and the relay to inventory.
 #[derive(Debug)]
-pub struct Network<S> {
+pub(crate) struct Network<S> {
     inventory: S,
     cut: Cut,
 }

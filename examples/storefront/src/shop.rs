@@ -3,6 +3,7 @@
 //! Catalogue writes reach search only through the change feed, stock reaches pages and search
 //! only through `inventory_updates`, and reservations expire by timers.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
@@ -56,6 +57,7 @@ pub struct Shop {
 }
 
 /// How a shop is doing.
+#[derive(Debug)]
 pub struct Health {
     /// A worker that ended although nobody stopped it.
     pub failed_worker: Option<String>,
@@ -66,6 +68,7 @@ pub struct Health {
 }
 
 /// The workers of a shop. They end when they are [stopped](Workers::stop).
+#[derive(Debug)]
 pub struct Workers {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -111,7 +114,7 @@ impl Shop {
         let stock_readers = Group::new("availability")?;
         let search_readers = Group::new("search-products-1")?;
         let search_topics = vec![catalog_changes(), inventory_updates()];
-        let ingest = Ingest::new(index.clone(), generation, projection);
+        let ingest = Ingest::new(index.clone(), generation, projection)?;
         let consumer = |group: &Group, topics: &[Topic], handler: Arc<dyn Handler>| {
             let dead_letters = Topic::new(format!("{group}.dead-letters"))?;
             anyhow::Ok(
@@ -200,6 +203,12 @@ impl Shop {
             circuit: self.availability.circuit().as_str(),
             lag,
         }
+    }
+}
+
+impl fmt::Debug for Shop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shop").finish_non_exhaustive()
     }
 }
 

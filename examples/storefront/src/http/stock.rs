@@ -1,5 +1,6 @@
 //! `/stock`.
 
+use std::num::NonZeroI64;
 use std::sync::Arc;
 
 use axum::Json;
@@ -55,7 +56,7 @@ pub(super) struct AdjustBody {
     location: Option<LocationId>,
     set: Option<u64>,
     receive: Option<Quantity>,
-    correct: Option<i64>,
+    correct: Option<NonZeroI64>,
     reason: Reason,
     operation_id: OperationId,
 }
@@ -65,7 +66,7 @@ impl AdjustBody {
         match (self.set, self.receive, self.correct) {
             (Some(units), None, None) => Ok(StockChange::Set(units)),
             (None, Some(quantity), None) => Ok(StockChange::Receive(quantity)),
-            (None, None, Some(units)) => Ok(StockChange::Correct(units)),
+            (None, None, Some(units)) => Ok(StockChange::Correct(units.get())),
             _ => Err(Problem::invalid(
                 "set",
                 "exactly one of set, receive and correct is needed",
