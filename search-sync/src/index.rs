@@ -21,7 +21,8 @@ pub trait IndexWriter: Send + Sync {
     /// How many workers may write at once.
     fn concurrency(&self) -> WriteConcurrency;
 
-    /// Creates a generation that is fit for the projection. One that exists stays as it is.
+    /// Creates a generation that is fit for the projection. One that exists stays as it is, also
+    /// where it was created for another projection: a changed one is a new generation.
     ///
     /// # Errors
     /// [`SearchError::Lacking`] where the server can't serve it, now rather than at a query.
@@ -62,9 +63,16 @@ pub trait IndexWriter: Send + Sync {
     ) -> Result<Vec<Loaded>, SearchError>;
 
     /// Writes each document whose revision is still the newest, in bulk, and returns an outcome
-    /// for each. They can be searched soon after.
-    async fn write(&self, generation: &Generation, writes: Vec<DocumentWrite>)
-    -> Vec<WriteOutcome>;
+    /// for each, in their order. They can be searched soon after.
+    ///
+    /// # Errors
+    /// As for [`load`](IndexWriter::load), for all of them together: each may then be written or
+    /// not.
+    async fn write(
+        &self,
+        generation: &Generation,
+        writes: Vec<DocumentWrite>,
+    ) -> Result<Vec<WriteOutcome>, SearchError>;
 
     /// At most `limit` ids (at least 1) of [`DocumentId::Root`] documents, hidden ones among
     /// them, in some fixed order after `after`. None means the end.
@@ -87,7 +95,8 @@ pub trait IndexWriter: Send + Sync {
 pub enum WriteConcurrency {
     /// Any number: a write is refused when its revision is no longer the newest.
     CompareAndSet,
-    /// One: revisions are not compared, and the operator sees to it that nobody else writes.
+    /// One: revisions are not compared. One [`Ingest`](crate::Ingest) in one process reads all
+    /// topics, and the operator sees to it that nobody else writes.
     SingleWriter,
 }
 

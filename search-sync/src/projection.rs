@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Projection {
     /// The table whose rows are the documents.
     pub root: Table,
+    /// The text field that names a document to people: what suggestions are.
+    pub title: String,
     /// The root is shown only while this column has this value.
     pub shown_when: Option<Condition>,
     /// Tables whose rows are parts of a document.
@@ -176,6 +178,7 @@ impl Projection {
                     Column::new("version", "version", FieldKind::Number),
                 ],
             ),
+            title: "title".to_owned(),
             shown_when: Some(Condition {
                 column: "status".to_owned(),
                 equals: "active".to_owned(),

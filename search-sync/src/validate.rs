@@ -15,6 +15,12 @@ impl Projection {
     pub fn validate(&self) -> Result<(), SearchError> {
         self.check_tables()?;
         let fields = self.check_columns()?;
+        if !matches!(
+            fields.get(self.title.as_str()),
+            Some(FieldKind::Text { .. })
+        ) {
+            return invalid("title", &self.title, "it has to be one of the text fields");
+        }
         self.check_stock(&fields)?;
         self.check_members(&fields)
     }

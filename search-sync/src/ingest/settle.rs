@@ -135,7 +135,7 @@ impl Ingest {
             id => Document::new(id.clone()),
         };
         let documents: Vec<_> = writes.iter().map(|write| kept(&write.document)).collect();
-        let outcomes = self.writer.write(&self.generation, writes).await;
+        let outcomes = self.writer.write(&self.generation, writes).await?;
         for (document, outcome) in documents.into_iter().zip(outcomes) {
             match outcome {
                 WriteOutcome::Durable => {

@@ -9,7 +9,6 @@ mod search;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -93,17 +92,18 @@ impl State {
         }
     }
 
-    fn write(&mut self, generation: &Generation, write: DocumentWrite) -> WriteOutcome {
+    fn write(
+        &mut self,
+        generation: &Generation,
+        write: DocumentWrite,
+    ) -> Result<WriteOutcome, SearchError> {
         let Some(documents) = self.generations.get_mut(generation) else {
-            // Loading says what is wrong.
-            return WriteOutcome::Retry {
-                reason: format!("generation {generation} does not exist"),
-                after: Duration::from_millis(100),
-            };
+            let generation = generation.clone();
+            return Err(SearchError::UnknownGeneration { generation });
         };
         let id = write.document.id.clone();
         if revision(documents.entries.get(&id)) != write.expected {
-            return WriteOutcome::Conflict;
+            return Ok(WriteOutcome::Conflict);
         }
         self.revisions += 1;
         let projection = &documents.projection;
@@ -113,7 +113,7 @@ impl State {
             searched: write.view.map(|view| Searched::new(view, projection)),
         };
         documents.entries.insert(id, entry);
-        WriteOutcome::Durable
+        Ok(WriteOutcome::Durable)
     }
 }
 
@@ -200,7 +200,7 @@ impl IndexWriter for MemoryIndex {
         &self,
         generation: &Generation,
         writes: Vec<DocumentWrite>,
-    ) -> Vec<WriteOutcome> {
+    ) -> Result<Vec<WriteOutcome>, SearchError> {
         let mut state = self.change();
         let outcomes = writes.into_iter();
         outcomes

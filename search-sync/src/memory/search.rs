@@ -209,21 +209,11 @@ fn most_weight(projection: &Projection) -> f64 {
     weights.fold(1.0, f64::max)
 }
 
-/// The values of the text fields of most weight.
+/// The titles of a document.
 fn titles<'a>(projection: &Projection, view: &'a View) -> impl Iterator<Item = &'a str> {
-    let weight = |field: &str| match projection.kind_of(field) {
-        Some(FieldKind::Text { weight }) => Some(weight),
-        _ => None,
-    };
-    let columns = projection.columns();
-    let most = columns.filter_map(|column| weight(&column.field));
-    let most = most.fold(0.0, f32::max);
-    let fields = view.fields.iter();
-    fields
-        .filter(move |(field, _)| weight(field) == Some(most))
-        .flat_map(|(_, values)| values)
-        .filter_map(|value| match value {
-            FieldValue::Text(text) => Some(text.as_str()),
-            FieldValue::Number(_) => None,
-        })
+    let values = view.fields.get(&projection.title).into_iter().flatten();
+    values.filter_map(|value| match value {
+        FieldValue::Text(text) => Some(text.as_str()),
+        FieldValue::Number(_) => None,
+    })
 }

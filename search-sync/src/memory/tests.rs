@@ -57,7 +57,7 @@ async fn put(index: &MemoryIndex, key: &str, version: u128, mut columns: Value) 
         document: loaded.document,
         expected: loaded.revision,
     };
-    let outcomes = index.write(&generation("g"), vec![write]).await;
+    let outcomes = index.write(&generation("g"), vec![write]).await.unwrap();
     assert_eq!(outcomes, [WriteOutcome::Durable]);
 }
 
@@ -393,12 +393,15 @@ async fn a_write_needs_the_newest_revision() {
     };
     assert_eq!(load().await.revision, Revision::Absent);
     let both = vec![write(Revision::Absent), write(Revision::Absent)];
-    let outcomes = index.write(&generation, both).await;
+    let outcomes = index.write(&generation, both).await.unwrap();
     assert_eq!(outcomes, [WriteOutcome::Durable, WriteOutcome::Conflict]);
     let first = load().await.revision;
-    let again = index.write(&generation, vec![write(first.clone())]).await;
+    let again = index
+        .write(&generation, vec![write(first.clone())])
+        .await
+        .unwrap();
     assert_eq!(again, [WriteOutcome::Durable]);
-    let stale = index.write(&generation, vec![write(first)]).await;
+    let stale = index.write(&generation, vec![write(first)]).await.unwrap();
     assert_eq!(stale, [WriteOutcome::Conflict]);
 }
 

@@ -60,7 +60,9 @@ async fn what_is_known_or_changes_nothing_shown_is_not_written() {
 #[tokio::test]
 async fn other_tables_heartbeats_and_tombstones_are_done() {
     let (index, ingest) = setup().await;
-    let heartbeat = Heartbeat::new(Timestamp::EPOCH, 1).to_messages().remove(0);
+    let heartbeat = Heartbeat::new(0, Timestamp::EPOCH, 1)
+        .to_messages()
+        .remove(0);
     let tombstone = record("catalog", Message::keyed("k", Bytes::new()));
     let records = [
         change("orders", Change::Truncate),
@@ -142,8 +144,12 @@ async fn conflicts_without_end_are_left_to_a_retry() {
             let absent = |id: &DocumentId| Loaded::new(Document::new(id.clone()), Revision::Absent);
             Ok(ids.iter().map(absent).collect())
         }
-        async fn write(&self, _: &Generation, writes: Vec<DocumentWrite>) -> Vec<WriteOutcome> {
-            writes.iter().map(|_| WriteOutcome::Conflict).collect()
+        async fn write(
+            &self,
+            _: &Generation,
+            writes: Vec<DocumentWrite>,
+        ) -> Result<Vec<WriteOutcome>, SearchError> {
+            Ok(writes.iter().map(|_| WriteOutcome::Conflict).collect())
         }
         async fn scan(
             &self,

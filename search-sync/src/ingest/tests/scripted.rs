@@ -64,7 +64,10 @@ impl Scripted {
         for write in writes {
             outcomes.push(match fails(&write) {
                 Some(outcome) => outcome,
-                None => self.inner.write(&generation(), vec![write]).await.remove(0),
+                None => {
+                    let written = self.inner.write(&generation(), vec![write]).await;
+                    written.unwrap().remove(0)
+                }
             });
         }
         outcomes
@@ -117,7 +120,11 @@ impl IndexWriter for Scripted {
         self.inner.load(name, ids).await
     }
 
-    async fn write(&self, _: &Generation, writes: Vec<DocumentWrite>) -> Vec<WriteOutcome> {
+    async fn write(
+        &self,
+        _: &Generation,
+        writes: Vec<DocumentWrite>,
+    ) -> Result<Vec<WriteOutcome>, SearchError> {
         self.largest.fetch_max(writes.len(), Ordering::SeqCst);
         let ids = writes.iter().map(|write| write.document.id.clone());
         self.written.lock().unwrap().extend(ids);
@@ -132,7 +139,7 @@ impl IndexWriter for Scripted {
             Fault::HangsAtRoots => hangs,
             _ => true,
         };
-        match self.next_if(applies) {
+        Ok(match self.next_if(applies) {
             None | Some(Fault::LoadFails) => self.write_where(writes, |_| None).await,
             Some(Fault::HangsAtRoots) => std::future::pending().await,
             Some(Fault::ReplyLost) => {
@@ -160,7 +167,7 @@ impl IndexWriter for Scripted {
                 self.write_where(writes, |write| has(write).then(refused))
                     .await
             }
-        }
+        })
     }
 
     async fn scan(
