@@ -1,6 +1,6 @@
 //! The conformance suites over a file of its own for each case.
 
-#![allow(missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,8 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockade_change_feed::Cause;
 use stockade_inventory_core::{
-    Cursor, InventoryError, OutboxPage, Sku, SkuStock, StockOutbox, StockPage, StockSource,
-    Version,
+    Cursor, InventoryError, OutboxPage, Sku, SkuStock, StockOutbox, StockPage, StockSource, Version,
 };
 
 /// The way from pages and the relay to inventory.

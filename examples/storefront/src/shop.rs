@@ -170,7 +170,9 @@ impl Shop {
         });
         workers.spawn(&shop, "lag watch", move |stop| async move {
             let topics = [inventory_updates()];
-            availability.watch_lag(log.as_ref(), &stock_readers, &topics, stop).await;
+            availability
+                .watch_lag(log.as_ref(), &stock_readers, &topics, stop)
+                .await;
             anyhow::Ok(())
         });
         Ok((shop, workers))

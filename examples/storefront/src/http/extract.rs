@@ -46,7 +46,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             &bytes[..]
         };
         let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let body = serde_path_to_error::deserialize(&mut deserializer).map_err(malformed)?;
+        let body = serde_path_to_error::deserialize(&mut deserializer)
+            .map_err(|error| malformed(&error))?;
         deserializer
             .end()
             .map_err(|error| Problem::invalid("body", error.to_string()))?;
@@ -56,12 +57,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
 /// Reads a body that is JSON already.
 pub(super) fn from_object<T: DeserializeOwned>(body: Map<String, Value>) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(Value::Object(body)).map_err(malformed)
+    serde_path_to_error::deserialize(Value::Object(body)).map_err(|error| malformed(&error))
 }
 
 /// Names the field that could not be read. One that is missing or unknown is named by the error
 /// only, after the path of the object that it should be in or is in.
-fn malformed(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let reason = error.inner().to_string();
     let of_object = ["missing field `", "unknown field `"];
     let name = of_object

@@ -52,7 +52,9 @@ impl Client {
     /// A shop with the sample catalogue.
     pub(crate) async fn with_sample() -> Self {
         let client = Self::new().await;
-        let report = client.import(include_str!("../../data/sample.ndjson")).await;
+        let report = client
+            .import(include_str!("../../data/sample.ndjson"))
+            .await;
         assert!(report.failures.is_empty(), "{:?}", report.failures);
         client
     }

@@ -142,7 +142,12 @@ async fn bad_bodies_are_refused_by_the_name_of_the_field() {
             stock("correct", json!(i64::MIN)),
             "sku",
         ),
-        (Method::POST, "/stock", stock("correct", json!(0)), "correct"),
+        (
+            Method::POST,
+            "/stock",
+            stock("correct", json!(0)),
+            "correct",
+        ),
         (
             Method::POST,
             "/stock",
