@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use stockade_change_feed::{Clock, SystemClock};
 use stockade_inventory_core::{Sku, StockChanged, Version};
 
-use crate::cache::{
+use crate::availability::{
     AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, FillToken, MarkWrite,
     PartitionMark,
 };

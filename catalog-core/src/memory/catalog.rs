@@ -10,8 +10,8 @@ use stockade_change_feed::memory::MemoryFeed;
 use stockade_change_feed::{Clock, Message, SystemClock, Topic};
 use stockade_inventory_core::Sku;
 
+use crate::catalog::limits::check_skus_differ;
 use crate::error::CatalogError;
-use crate::limits::check_skus_differ;
 use crate::product::{Product, ProductContent, ProductId, ProductType, ProductTypeName, Slug};
 use crate::rows;
 use crate::store::{

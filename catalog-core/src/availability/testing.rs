@@ -13,7 +13,7 @@ use stockade_inventory_core::{
 };
 use tokio::sync::Semaphore;
 
-use crate::cache::{
+use crate::availability::cache::{
     AvailabilityCache, CacheRead, CacheWrite, Coverage, FillToken, MarkWrite, PartitionMark,
 };
 use crate::error::CatalogError;

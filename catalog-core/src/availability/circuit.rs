@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::freshness::Freshness;
+use crate::availability::freshness::Freshness;
 
 /// When a circuit opens and closes.
 ///

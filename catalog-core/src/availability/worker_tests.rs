@@ -2,8 +2,8 @@ use stockade_change_feed::{Offset, Position, Timestamp, TopicPartition};
 use stockade_inventory_core::inventory_updates;
 
 use super::*;
-use crate::cache::{CacheEntry, CacheRead};
-use crate::testing::{Mode, ScriptedCache, changed, sku};
+use crate::availability::cache::{CacheEntry, CacheRead};
+use crate::availability::testing::{Mode, ScriptedCache, changed, sku};
 
 fn record(partition: u32, offset: u128, message: stockade_change_feed::Message) -> Record {
     let position = Position {
@@ -123,9 +123,9 @@ async fn stock_reaches_pages_through_the_log_only() {
     };
 
     use crate::availability::Availability;
-    use crate::circuit::CircuitState;
+    use crate::availability::circuit::CircuitState;
+    use crate::availability::page::{Origin, Stock};
     use crate::memory::MemoryAvailabilityCache;
-    use crate::page::{Origin, Stock};
 
     let clock = Arc::new(SystemClock::new());
     let inventory = Arc::new(MemoryInventory::new(clock.clone()));

@@ -1,8 +1,8 @@
 use stockade_inventory_core::Sku;
 
 use super::*;
+use crate::availability::testing::{Mode, ScriptedSource, changed};
 use crate::memory::MemoryAvailabilityCache;
-use crate::testing::{Mode, ScriptedSource, changed};
 
 fn refill(
     skus: u64,

@@ -10,7 +10,7 @@ use metrics::counter;
 use stockade_change_feed::{Disposition, Handler, Record, Retry};
 use stockade_inventory_core::{Heartbeat, Sku, StockChanged, StockEvent, Version};
 
-use crate::cache::{AvailabilityCache, CacheWrite, MarkWrite, PartitionMark};
+use crate::availability::cache::{AvailabilityCache, CacheWrite, MarkWrite, PartitionMark};
 use crate::deadline::within;
 use crate::error::CatalogError;
 

@@ -11,8 +11,8 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 use stockade_change_feed::shorten;
 
+use crate::catalog::limits::{check_depth, check_json_bytes, check_json_without_nul};
 use crate::error::{CatalogError, Violation};
-use crate::limits::{check_depth, check_json_bytes, check_json_without_nul};
 use crate::product::{Attributes, ProductContent, ProductType};
 
 const SCHEMA_BYTES: usize = 64 << 10;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{Mode, ScriptedSource, changed, sku};
+use crate::availability::testing::{Mode, ScriptedSource, changed, sku};
 
 fn limits() -> MergeLimits {
     MergeLimits {

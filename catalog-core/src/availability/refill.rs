@@ -8,10 +8,10 @@ use metrics::counter;
 use stockade_change_feed::{Clock, SystemClock};
 use stockade_inventory_core::{Cursor, StockChanged, StockPage, StockSource};
 
-use crate::cache::{AvailabilityCache, CacheWrite, Coverage, FillToken};
+use crate::availability::cache::{AvailabilityCache, CacheWrite, Coverage, FillToken};
+use crate::availability::worker::report_older_epoch;
 use crate::deadline::within;
 use crate::error::CatalogError;
-use crate::worker::report_older_epoch;
 
 const PAGE: usize = 1_000;
 

@@ -4,11 +4,11 @@ use stockade_change_feed::memory::MemoryFeed;
 use stockade_change_feed::{ManualClock, Message, Timestamp};
 
 use super::*;
-use crate::cache::{CacheEntry, PartitionMark};
+use crate::availability::cache::{CacheEntry, PartitionMark};
+use crate::availability::page::Stock;
+use crate::availability::refill::AvailabilityRefill;
+use crate::availability::testing::{Mode, ScriptedCache, ScriptedSource, changed, sku};
 use crate::memory::MemoryAvailabilityCache;
-use crate::page::Stock;
-use crate::refill::AvailabilityRefill;
-use crate::testing::{Mode, ScriptedCache, ScriptedSource, changed, sku};
 
 const PARTITIONS: u32 = 3;
 
@@ -278,7 +278,7 @@ async fn an_emptied_cache_is_refilled_and_trusted_again() {
     let refill = AvailabilityRefill::new(shop.cache.clone(), shop.source.clone());
     let filled = async {
         let coverage = || async { shop.cache.inner.read(&[]).await.unwrap().coverage };
-        while coverage().await == crate::cache::Coverage::Unfilled {
+        while coverage().await == crate::availability::cache::Coverage::Unfilled {
             tokio::task::yield_now().await;
         }
     };
@@ -358,7 +358,9 @@ async fn what_inventory_knew_earlier_never_replaces_what_the_cache_knows() {
     let source = Arc::new(ScriptedSource::new([changed("tee", 5, 0, 2)]));
     let refill = AvailabilityRefill::new(cache.clone(), source);
     let filled = async {
-        while cache.read(&[]).await.unwrap().coverage == crate::cache::Coverage::Unfilled {
+        while cache.read(&[]).await.unwrap().coverage
+            == crate::availability::cache::Coverage::Unfilled
+        {
             tokio::task::yield_now().await;
         }
     };

@@ -1,5 +1,15 @@
 //! What a page asks: how many units of each SKU are there, and how is that known.
 
+mod cache;
+mod circuit;
+mod freshness;
+mod merge;
+mod page;
+mod refill;
+#[cfg(test)]
+mod testing;
+mod worker;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,13 +19,20 @@ use metrics::counter;
 use stockade_change_feed::{Clock, Feed, Group, SystemClock, Topic};
 use stockade_inventory_core::{Sku, StockChanged, StockSource};
 
-use crate::cache::{AvailabilityCache, CacheRead};
-use crate::circuit::{Circuit, CircuitChange, CircuitConfig, CircuitState, Route};
+use self::merge::{Answers, MergeLimits, MergedSource};
+use self::page::Page;
 use crate::deadline::within;
 use crate::error::CatalogError;
-use crate::freshness::{Freshness, FreshnessTracker};
-use crate::merge::{Answers, MergeLimits, MergedSource};
-use crate::page::{Origin, Page, PageAvailability};
+
+pub use self::cache::{
+    AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, FillToken, MarkWrite,
+    PartitionMark,
+};
+pub use self::circuit::{Circuit, CircuitChange, CircuitConfig, CircuitState, Route};
+pub use self::freshness::{Freshness, FreshnessTracker, complete_as_of};
+pub use self::page::{Origin, PageAvailability, SkuAvailability, Stock};
+pub use self::refill::AvailabilityRefill;
+pub use self::worker::AvailabilityWorker;
 
 /// How often the lag of the cache's worker is read, and how long that may take.
 const LAG_EVERY: Duration = Duration::from_secs(5);
@@ -371,5 +388,4 @@ impl Availability {
 }
 
 #[cfg(test)]
-#[path = "availability_tests.rs"]
 mod tests;

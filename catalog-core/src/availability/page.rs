@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use stockade_inventory_core::Sku;
 
-use crate::cache::{CacheEntry, CacheRead};
-use crate::circuit::CircuitState;
-use crate::freshness::Freshness;
-use crate::merge::Answers;
+use crate::availability::cache::{CacheEntry, CacheRead};
+use crate::availability::circuit::CircuitState;
+use crate::availability::freshness::Freshness;
+use crate::availability::merge::Answers;
 
 /// The availability of the SKUs of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]

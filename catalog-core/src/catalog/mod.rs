@@ -1,5 +1,8 @@
 //! The catalogue as an embedding backend holds it: a store behind the rules for what is written.
 
+pub(crate) mod limits;
+mod schema;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,11 +10,11 @@ use std::time::Duration;
 
 use stockade_change_feed::Cause;
 
+use self::limits::{check_attributes, check_product};
+use self::schema::CompiledType;
 use crate::deadline::within;
 use crate::error::CatalogError;
-use crate::limits::{check_attributes, check_product};
 use crate::product::{Product, ProductId, ProductType, ProductTypeName};
-use crate::schema::CompiledType;
 use crate::store::{
     CatalogStore, Deleted, Expected, ProductKey, ProductQuery, ProductWrite, WriteEffect, Written,
 };
@@ -303,5 +306,4 @@ fn no_outcome(operation: &'static str) -> CatalogError {
 }
 
 #[cfg(test)]
-#[path = "catalog_tests.rs"]
 mod tests;

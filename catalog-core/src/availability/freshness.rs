@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stockade_change_feed::Timestamp;
 
-use crate::cache::PartitionMark;
+use crate::availability::cache::PartitionMark;
 
 /// How long a reading of the consumer's lag counts.
 const LAG_COUNTS_FOR: Duration = Duration::from_secs(30);
