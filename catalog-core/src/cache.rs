@@ -1,0 +1,126 @@
+//! The trait that a cache of availability implements, and what is in it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockade_change_feed::Timestamp;
+use stockade_inventory_core::{Sku, StockChanged, Version};
+
+use crate::error::CatalogError;
+
+/// Keeps the availability of SKUs for pages to read, and how fresh it is.
+///
+/// It may lose anything at any time; it may never go backwards. Every write carries a version
+/// and is compared and stored in one step, so that writers may race.
+#[async_trait]
+pub trait AvailabilityCache: Send + Sync {
+    /// The entries of `skus`, in their order, with the marks of all partitions, in one round trip
+    /// (on a cluster, one to each node).
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`] and the like, for all of them together.
+    async fn read(&self, skus: &[Sku]) -> Result<CacheRead, CatalogError>;
+
+    /// Stores each entry that is newer than the one that is there, and returns an outcome for
+    /// each. A known SKU replaces a remembered absence.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unavailable`] and the like: then each of them may be stored or not.
+    async fn write(&self, entries: &[StockChanged]) -> Result<Vec<CacheWrite>, CatalogError>;
+
+    /// Remembers for `ttl` that inventory does not know these SKUs. A known entry stays.
+    ///
+    /// # Errors
+    /// As for [`write`](AvailabilityCache::write).
+    async fn write_absent(&self, skus: &[Sku], ttl: Duration) -> Result<(), CatalogError>;
+
+    /// Notes how far partitions are complete. An older mark than the one that is there changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// As for [`write`](AvailabilityCache::write).
+    async fn mark(&self, marks: &[PartitionMark]) -> Result<(), CatalogError>;
+
+    /// Notes that every SKU of inventory has been written since the cache was last emptied.
+    ///
+    /// # Errors
+    /// As for [`write`](AvailabilityCache::write).
+    async fn mark_filled(&self) -> Result<(), CatalogError>;
+}
+
+/// What a read of the cache finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheRead {
+    /// The entry of each SKU, in the order asked for; `None` where there is none.
+    pub entries: Vec<Option<CacheEntry>>,
+    /// The newest mark of each partition, in any order.
+    pub marks: Vec<PartitionMark>,
+    /// Whether everything was written since it was last emptied.
+    pub coverage: Coverage,
+}
+
+impl CacheRead {
+    /// What was read.
+    #[must_use]
+    pub fn new(
+        entries: Vec<Option<CacheEntry>>,
+        marks: Vec<PartitionMark>,
+        coverage: Coverage,
+    ) -> Self {
+        Self {
+            entries,
+            marks,
+            coverage,
+        }
+    }
+}
+
+/// What the cache knows of a SKU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheEntry {
+    /// So many units are available.
+    Known {
+        /// Units that nobody was promised, at all locations.
+        available: u64,
+        /// As of this version.
+        version: Version,
+    },
+    /// Inventory does not know it.
+    Absent,
+}
+
+/// Whether a cache holds all SKUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// It was filled, and not emptied since.
+    Filled,
+    /// It is new, or was emptied.
+    Unfilled,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheWrite {
+    /// It is stored.
+    Stored,
+    /// The one that is there is as new, or newer.
+    NotNewer,
+    /// The one that is there is of a newer epoch: the writer reads a history that an operator has
+    /// ended, and somebody has to look.
+    OlderEpoch {
+        /// What is there.
+        cached: Version,
+    },
+}
+
+/// How far one partition of the stock events is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionMark {
+    /// Which partition.
+    pub partition: u32,
+    /// How many there are.
+    pub partitions: u32,
+    /// Everything that was committed before this time has arrived, on inventory's clock.
+    pub complete_as_of: Timestamp,
+}

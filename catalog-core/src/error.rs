@@ -1,0 +1,182 @@
+//! What can go wrong with a catalogue, and what the caller can do about it.
+
+use std::time::Duration;
+
+use stockade_change_feed::{Cause, FeedError, Retry, shorten};
+use stockade_inventory_core::{InventoryError, Sku};
+
+use crate::product::{Product, ProductId, ProductTypeName, Slug};
+use crate::store::Expected;
+
+/// What went wrong with a catalogue.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// A value is outside what is allowed.
+    #[error("{field} is invalid: {reason}; got {value:?}")]
+    Invalid {
+        /// The path of the input, such as `variants[2].price.currency`.
+        field: String,
+        /// What it was, shortened if long.
+        value: String,
+        /// What is allowed.
+        reason: String,
+    },
+    /// Attributes do not follow the schema of their product type.
+    #[error("product {product} does not follow the schema of type {product_type}: {}", violations.first().map_or_else(String::new, ToString::to_string))]
+    SchemaViolated {
+        /// The product.
+        product: ProductId,
+        /// Its type.
+        product_type: ProductTypeName,
+        /// Where and how, at most 20.
+        violations: Vec<Violation>,
+    },
+    /// There is no such product type.
+    #[error("product type {name} does not exist; put it first")]
+    UnknownProductType {
+        /// The name asked for.
+        name: ProductTypeName,
+    },
+    /// The product is not in the version that the caller expected.
+    #[error("product {id} was expected to be {expected}, and is {}", match current { Some(product) => format!("at version {}", product.version), None => "absent".to_owned() })]
+    VersionConflict {
+        /// The product.
+        id: ProductId,
+        /// What the caller expected.
+        expected: Expected,
+        /// What is there.
+        current: Option<Box<Product>>,
+    },
+    /// Another product has the slug.
+    #[error("slug {slug} belongs to product {owner}; choose another")]
+    SlugTaken {
+        /// The slug.
+        slug: Slug,
+        /// Who has it.
+        owner: ProductId,
+    },
+    /// The SKU belongs, or once belonged, to another product. A SKU is never reused.
+    #[error("SKU {sku} belongs, or once belonged, to product {owner}; a SKU is never reused")]
+    SkuTaken {
+        /// The SKU.
+        sku: Sku,
+        /// Whose it is.
+        owner: ProductId,
+    },
+    /// There was no answer within the deadline: it may have taken effect.
+    #[error("{operation} had no answer within {after:?}")]
+    Timeout {
+        /// What was being done.
+        operation: &'static str,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The surrounding transaction lost against another one.
+    #[error("{operation} lost against a concurrent transaction: {source}")]
+    TransactionLost {
+        /// What was being done.
+        operation: &'static str,
+        /// What the driver said.
+        source: Cause,
+    },
+    /// The store or cache could not be reached; nothing took effect.
+    #[error("{operation} could not reach its server: {source}")]
+    Unavailable {
+        /// What was being done.
+        operation: &'static str,
+        /// When to try again.
+        retry_after: Duration,
+        /// What the driver said.
+        source: Cause,
+    },
+    /// The reply was lost: it may have taken effect.
+    #[error("{operation} was sent and its reply lost: {source}")]
+    OutcomeUnknown {
+        /// What was being done.
+        operation: &'static str,
+        /// What the driver said.
+        source: Cause,
+    },
+    /// Stored data breaks a rule.
+    #[error("stored data is damaged: {what}")]
+    Damaged {
+        /// What was found, and where.
+        what: String,
+    },
+    /// The server or its driver refused for a reason of its own.
+    #[error("{operation} failed: {source}")]
+    Backend {
+        /// What was being done.
+        operation: &'static str,
+        /// What the driver said.
+        source: Cause,
+    },
+    /// Inventory answered with an error.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// The change feed answered with an error.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+}
+
+impl CatalogError {
+    /// A [`CatalogError::Invalid`], with the value shortened to what fits a line.
+    pub fn invalid(
+        field: impl Into<String>,
+        value: impl AsRef<str>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Invalid {
+            field: field.into(),
+            value: shorten(value.as_ref()),
+            reason: reason.into(),
+        }
+    }
+
+    /// What the caller may do.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Unavailable { retry_after, .. } => Retry::After(*retry_after),
+            Self::TransactionLost { .. } => Retry::RestartTransaction,
+            Self::Timeout { .. } | Self::OutcomeUnknown { .. } => Retry::OutcomeUnknown,
+            Self::Inventory(error) => error.retry(),
+            Self::Feed(error) => error.retry(),
+            Self::Invalid { .. }
+            | Self::SchemaViolated { .. }
+            | Self::UnknownProductType { .. }
+            | Self::VersionConflict { .. }
+            | Self::SlugTaken { .. }
+            | Self::SkuTaken { .. }
+            | Self::Damaged { .. }
+            | Self::Backend { .. } => Retry::Never,
+        }
+    }
+}
+
+/// One place where a value breaks a JSON Schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Violation {
+    /// The place, such as `attributes.wood_type`.
+    pub field: String,
+    /// What the schema wants.
+    pub reason: String,
+}
+
+impl Violation {
+    /// A violation.
+    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.field, self.reason)
+    }
+}

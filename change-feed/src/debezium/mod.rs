@@ -1,0 +1,323 @@
+//! Row changes in the envelopes that Debezium's Postgres connector writes as JSON.
+//!
+//! The format is the one documented for Debezium 3, "Debezium connector for PostgreSQL", data
+//! change events: with the schema beside the payload or, as [`encode`] writes it, without.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use crate::error::{FeedError, shorten};
+use crate::time::Timestamp;
+
+/// What Debezium puts in place of a column that it could not read: an unchanged TOASTed value of
+/// a table without `REPLICA IDENTITY FULL`.
+pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
+
+/// The columns of a row, as Debezium renders them: JSONB is a string that holds JSON.
+pub type Columns = Map<String, Value>;
+
+/// One change of one table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowChange {
+    /// The Postgres schema, such as `public`.
+    pub schema: String,
+    /// The table, without the schema.
+    pub table: String,
+    /// What happened, with the row before and after.
+    pub change: Change,
+    /// Where in the write-ahead log.
+    pub sequence: Sequence,
+    /// When it was committed, or read by a snapshot (`source.ts_us`, else `source.ts_ms`).
+    pub timestamp: Timestamp,
+}
+
+/// What happened to a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A snapshot read it (`op` is `r`).
+    Read {
+        /// The row as it was read.
+        after: Columns,
+    },
+    /// It was inserted (`c`).
+    Create {
+        /// The new row.
+        after: Columns,
+    },
+    /// It was updated (`u`).
+    Update {
+        /// The old row, whole under `REPLICA IDENTITY FULL`, else absent or only its key.
+        before: Option<Columns>,
+        /// The new row.
+        after: Columns,
+    },
+    /// It was deleted (`d`).
+    Delete {
+        /// The old row, whole under `REPLICA IDENTITY FULL`, else only its key.
+        before: Columns,
+    },
+    /// All rows of the table were removed at once (`t`).
+    Truncate,
+}
+
+/// `source.sequence`: what orders the changes of a table that has no version of its own.
+///
+/// Ordered by the commit before it, in which a snapshot's absent one ranks lowest, and then by
+/// its own place: a change's own place alone is not commit order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence {
+    /// The LSN of the last commit seen before this change; none in a snapshot.
+    pub last_commit: Option<u64>,
+    /// The LSN of the change itself.
+    pub lsn: Option<u64>,
+}
+
+/// Decodes the value of a record. `None` for what says nothing of a row: a bare tombstone, or a
+/// message written with `pg_logical_emit_message` (`m`).
+///
+/// Fields that are not needed are not looked at, so that envelopes of other Debezium versions
+/// decode as well.
+///
+/// # Errors
+/// [`FeedError::Malformed`] naming the field, for anything that is not such an envelope.
+pub fn decode(value: Option<&Bytes>) -> Result<Option<RowChange>, FeedError> {
+    let Some(bytes) = value.filter(|bytes| !bytes.is_empty()) else {
+        return Ok(None);
+    };
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| malformed("value", error.to_string()))?;
+    let Some(mut envelope) = envelope(value)? else {
+        return Ok(None);
+    };
+
+    let op = envelope.string("op")?;
+    let change = match op.as_str() {
+        "r" => Change::Read {
+            after: envelope.object("after")?,
+        },
+        "c" => Change::Create {
+            after: envelope.object("after")?,
+        },
+        "u" => Change::Update {
+            before: envelope.optional_object("before")?,
+            after: envelope.object("after")?,
+        },
+        "d" => Change::Delete {
+            before: envelope.object("before")?,
+        },
+        "t" => Change::Truncate,
+        "m" => return Ok(None),
+        _ => {
+            return Err(malformed(
+                "op",
+                format!("{:?} is none of r c u d t m", shorten(&op)),
+            ));
+        }
+    };
+    let mut source = Fields {
+        at: "source.",
+        fields: envelope.object("source")?,
+    };
+    Ok(Some(RowChange {
+        schema: source.string("schema")?,
+        table: source.string("table")?,
+        change,
+        sequence: sequence(&mut source)?,
+        timestamp: timestamp(&mut source)?,
+    }))
+}
+
+/// Encodes a change as an envelope without schema.
+///
+/// It has all the fields of Debezium 3.5. Those that only a connector could fill are null, and
+/// `source.version` says who wrote it and in which version of this format.
+#[must_use]
+pub fn encode(change: &RowChange) -> Bytes {
+    let (op, before, after) = match &change.change {
+        Change::Read { after } => ("r", None, Some(after)),
+        Change::Create { after } => ("c", None, Some(after)),
+        Change::Update { before, after } => ("u", before.as_ref(), Some(after)),
+        Change::Delete { before } => ("d", Some(before), None),
+        Change::Truncate => ("t", None, None),
+    };
+    let snapshot = if op == "r" { "true" } else { "false" };
+    let Sequence { last_commit, lsn } = change.sequence;
+    let text = |lsn: Option<u64>| lsn.map(|lsn| lsn.to_string());
+    let (ms, us) = (change.timestamp.as_millis(), change.timestamp.as_micros());
+    let ns = us.saturating_mul(1_000);
+    let envelope = json!({
+        "before": before,
+        "after": after,
+        "source": {
+            "version": "stockade-1",
+            "connector": "postgresql",
+            "name": "stockade",
+            "ts_ms": ms,
+            "snapshot": snapshot,
+            "db": "stockade",
+            // A string that holds JSON: so does Debezium.
+            "sequence": json!([text(last_commit), text(lsn)]).to_string(),
+            "ts_us": us,
+            "ts_ns": ns,
+            "schema": change.schema,
+            "table": change.table,
+            "txId": null,
+            "lsn": lsn,
+            "xmin": null,
+            "origin": null,
+            "origin_lsn": null,
+        },
+        "transaction": null,
+        "op": op,
+        "ts_ms": ms,
+        "ts_us": us,
+        "ts_ns": ns,
+    });
+    Bytes::from(envelope.to_string())
+}
+
+/// The envelope itself: the payload where a schema stands beside it.
+fn envelope(value: Value) -> Result<Option<Fields>, FeedError> {
+    let mut fields = match value {
+        Value::Null => return Ok(None),
+        Value::Object(fields) => fields,
+        other => return Err(expected("value", "an object", &other)),
+    };
+    let with_schema = !fields.contains_key("op") && fields.contains_key("payload");
+    if !with_schema {
+        return Ok(Some(Fields { at: "", fields }));
+    }
+    match fields.remove("payload") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(fields)) => Ok(Some(Fields { at: "", fields })),
+        Some(other) => Err(expected("payload", "an object", &other)),
+    }
+}
+
+fn sequence(source: &mut Fields) -> Result<Sequence, FeedError> {
+    let Some(text) = source.optional_string("sequence")? else {
+        // Before Debezium 1.6, and where a transform dropped it.
+        let lsn = source
+            .optional_integer("lsn")?
+            .map(u64::try_from)
+            .transpose();
+        let lsn = lsn.map_err(|_| malformed("source.lsn", "it is negative".to_owned()))?;
+        return Ok(Sequence {
+            last_commit: None,
+            lsn,
+        });
+    };
+    let parsed = serde_json::from_str::<[Option<String>; 2]>(&text)
+        .ok()
+        .and_then(|lsns| {
+            let [last_commit, lsn] = lsns.map(|lsn| lsn.map(|lsn| lsn.parse::<u64>()).transpose());
+            Some(Sequence {
+                last_commit: last_commit.ok()?,
+                lsn: lsn.ok()?,
+            })
+        });
+    parsed.ok_or_else(|| {
+        let reason = format!("{:?} is no JSON array of two LSNs or nulls", shorten(&text));
+        malformed("source.sequence", reason)
+    })
+}
+
+fn timestamp(source: &mut Fields) -> Result<Timestamp, FeedError> {
+    if let Some(micros) = source.optional_integer("ts_us")? {
+        let micros = i64::try_from(micros);
+        let reason = || malformed("source.ts_us", "it is beyond 64 bits".to_owned());
+        return micros.map(Timestamp::from_micros).map_err(|_| reason());
+    }
+    let millis = source.optional_integer("ts_ms")?.map(i64::try_from);
+    match millis {
+        Some(Ok(millis)) => Ok(Timestamp::from_millis(millis)),
+        Some(Err(_)) => Err(malformed("source.ts_ms", "it is beyond 64 bits".to_owned())),
+        None => Err(malformed(
+            "source.ts_us",
+            "it and ts_ms are missing".to_owned(),
+        )),
+    }
+}
+
+/// An object of the envelope, and where it stands in it.
+struct Fields {
+    at: &'static str,
+    fields: Columns,
+}
+
+impl Fields {
+    fn path(&self, name: &str) -> String {
+        format!("{}{name}", self.at)
+    }
+
+    /// A field that is neither absent nor null.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.fields.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn present<T>(&self, name: &str, value: Option<T>) -> Result<T, FeedError> {
+        value.ok_or_else(|| malformed(self.path(name), "it is missing".to_owned()))
+    }
+
+    fn optional_object(&mut self, name: &str) -> Result<Option<Columns>, FeedError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Object(object)) => Ok(Some(object)),
+            Some(other) => Err(expected(self.path(name), "an object", &other)),
+        }
+    }
+
+    fn object(&mut self, name: &str) -> Result<Columns, FeedError> {
+        let object = self.optional_object(name)?;
+        self.present(name, object)
+    }
+
+    fn optional_string(&mut self, name: &str) -> Result<Option<String>, FeedError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(expected(self.path(name), "a string", &other)),
+        }
+    }
+
+    fn string(&mut self, name: &str) -> Result<String, FeedError> {
+        let string = self.optional_string(name)?;
+        self.present(name, string)
+    }
+
+    fn optional_integer(&mut self, name: &str) -> Result<Option<i128>, FeedError> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let integer = value
+            .as_i64()
+            .map(i128::from)
+            .or(value.as_u64().map(i128::from));
+        integer
+            .map(Some)
+            .ok_or_else(|| expected(self.path(name), "an integer", &value))
+    }
+}
+
+fn expected(field: impl Into<String>, what: &str, found: &Value) -> FeedError {
+    let found = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    };
+    malformed(field, format!("expected {what}, found {found}"))
+}
+
+fn malformed(field: impl Into<String>, reason: String) -> FeedError {
+    FeedError::Malformed {
+        format: "Debezium envelope",
+        field: field.into(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests;
