@@ -1,5 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+mod suite;
+
+pub mod catalog;
+pub mod golden;
 mod harness;
 
 pub use harness::{

@@ -1,0 +1,55 @@
+//! The one place where a suite's cases are listed.
+
+/// Makes, of one list of cases, the exported macro that writes a `#[test]` for each, and the
+/// function that returns them as a table.
+///
+/// ```text
+/// suite! { $
+///     /// What the suite proves.
+///     inventory_store_conformance, inventory::store_cases: InventoryHarness;
+///     grants { grants_what_is_open, … }      // functions of the module `grants`
+///     races { … }
+/// }
+/// ```
+///
+/// The dollar sign is handed in, because a macro can not write one into the macro that it makes.
+/// Cases stay private to the crate, so the compiler reports one that is not listed.
+macro_rules! suite {
+    (
+        $d:tt
+        $(#[$doc:meta])*
+        $name:ident, $module:ident::$table:ident: $bound:ident $(+ $more:ident)*;
+        $($group:ident { $($case:ident),+ $(,)? })+
+    ) => {
+        $(#[$doc])*
+        #[macro_export]
+        macro_rules! $name {
+            ($d module:ident, $d harness:ty) => {
+                mod $d module {
+                    #[allow(unused_imports)]
+                    use super::*;
+
+                    $($(
+                        #[test]
+                        fn $case() {
+                            $crate::run::<$d harness>(
+                                &$crate::$module::$table(),
+                                stringify!($case),
+                            );
+                        }
+                    )+)+
+                }
+            };
+        }
+
+        #[doc = concat!("The cases of `", stringify!($name), "!`, in its order.")]
+        #[must_use]
+        pub fn $table<H: $bound $(+ $more)*>() -> Vec<$crate::Case<H>> {
+            vec![$($(
+                $crate::Case::new(stringify!($case), |harness| {
+                    ::std::boxed::Box::pin($group::$case(harness))
+                })
+            ),+),+]
+        }
+    };
+}

@@ -1,0 +1,3 @@
+//! The suites, run against the implementations in memory, and against ones broken on purpose.
+
+mod catalog;
