@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::record::{Offset, Topic};
+use crate::record::{Offset, Position, Topic};
 
 /// What a caller may do after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,16 @@ pub enum FeedError {
         /// The partition.
         partition: u32,
     },
+    /// A record can not be handled, and there is nowhere to put it.
+    #[error(
+        "the record at {position} can not be handled: {reason}; configure dead letters, or mend it"
+    )]
+    Poisoned {
+        /// Which record.
+        position: Position,
+        /// Why, as its handler says.
+        reason: String,
+    },
     /// Bytes that should be a record of some format are not.
     #[error("malformed {format} at {field}: {reason}")]
     Malformed {
@@ -180,6 +190,7 @@ impl FeedError {
             | Self::TooLarge { .. }
             | Self::OffsetLost { .. }
             | Self::NotAssigned { .. }
+            | Self::Poisoned { .. }
             | Self::Malformed { .. }
             | Self::Backend { .. } => Retry::Never,
         }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod consumer;
+mod dead_letter;
 pub mod debezium;
 mod error;
 mod feed;
@@ -9,7 +10,8 @@ mod record;
 mod text;
 mod time;
 
-pub use consumer::{Disposition, Handler};
+pub use consumer::{Consumer, Disposition, Handler};
+pub use dead_letter::{DeadLetter, DeadLetters};
 pub use error::{Cause, FeedError, Retry, shorten};
 pub use feed::{
     Feed, Group, OffsetReset, OnLostOffset, PartitionLag, PollLimits, Polled, Publisher, Start,

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod attempts;
 pub mod book;
 mod error;
 mod events;
@@ -9,6 +10,7 @@ pub mod memory;
 mod reservation;
 mod stock;
 mod store;
+mod telemetry;
 pub mod workers;
 
 pub use error::{InventoryError, Shortage};

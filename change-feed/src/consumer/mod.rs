@@ -1,10 +1,25 @@
 //! The one loop that workers are built on: poll, handle, commit.
 
+mod hand;
+mod member;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::sync::watch;
 
-use crate::record::Record;
+use crate::dead_letter::DeadLetters;
+use crate::error::FeedError;
+use crate::feed::{Feed, Group, PollLimits, SubscribeOptions};
+use crate::record::{Record, Topic};
+use crate::time::{Clock, SystemClock};
 
 /// What a worker does with records.
 ///
@@ -44,4 +59,190 @@ pub enum Disposition {
         /// Why.
         reason: String,
     },
+}
+
+/// Follows topics as a member of a group, and hands their records to a [`Handler`].
+///
+/// - At least once: a record is finished when it is handled or stored as a dead letter, and the
+///   committed offset never passes one that is not. After each call of the handler the finished
+///   prefix of each partition is committed.
+/// - A record that fails is handled again after a pause that doubles each time, and dead-lettered
+///   when its attempts are spent. Meanwhile nothing more is read from its partition; what was
+///   read after it is handled, and other partitions go on.
+/// - Never more records in hand than [`PollLimits`] allows, whatever the backlog.
+/// - While the handler works, the membership is kept alive. Records of a partition that is lost
+///   meanwhile are neither handled again nor committed.
+/// - Where reading could not go on at the committed offset, a warning says so.
+///
+/// Counters, each with the labels `group` and `topic`: `stockade_feed_records_handled_total`,
+/// `stockade_feed_records_retried_total`, `stockade_feed_records_dead_lettered_total`.
+pub struct Consumer {
+    feed: Arc<dyn Feed>,
+    group: Group,
+    topics: Vec<Topic>,
+    handler: Arc<dyn Handler>,
+    limits: PollLimits,
+    options: SubscribeOptions,
+    attempts: NonZeroU32,
+    backoff: ExponentialBuilder,
+    heartbeat: Duration,
+    grace: Duration,
+    clock: Arc<dyn Clock>,
+    dead_letters: Option<DeadLetters>,
+}
+
+impl Consumer {
+    /// A consumer with the defaults that its options state.
+    #[must_use]
+    pub fn new(
+        feed: Arc<dyn Feed>,
+        group: Group,
+        topics: Vec<Topic>,
+        handler: Arc<dyn Handler>,
+    ) -> Self {
+        let consumer = Self {
+            feed,
+            group,
+            topics,
+            handler,
+            limits: PollLimits::default(),
+            options: SubscribeOptions::default(),
+            attempts: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
+            backoff: ExponentialBuilder::new(),
+            heartbeat: Duration::from_secs(3),
+            grace: Duration::from_secs(5),
+            clock: Arc::new(SystemClock::new()),
+            dead_letters: None,
+        };
+        consumer.with_backoff(Duration::from_millis(200), Duration::from_secs(10))
+    }
+
+    /// With other bounds for the records in hand ([`PollLimits::default`]); at least one record
+    /// is read at a time.
+    #[must_use]
+    pub fn with_limits(mut self, limits: PollLimits) -> Self {
+        self.limits = PollLimits {
+            records: limits.records.max(1),
+            ..limits
+        };
+        self
+    }
+
+    /// With another place to start, or another policy for lost offsets.
+    #[must_use]
+    pub fn with_options(mut self, options: SubscribeOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// With another number of times that a record may be handled before it is dead-lettered (5).
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: NonZeroU32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// With another pause before something is tried again: `first` (200 ms), doubled each time up
+    /// to `most` (10 s; never more than a day), and up to as much again at random.
+    #[must_use]
+    pub fn with_backoff(mut self, first: Duration, most: Duration) -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let most = most.min(DAY);
+        let backoff = ExponentialBuilder::new().with_min_delay(first.min(most));
+        self.backoff = backoff
+            .with_max_delay(most)
+            .with_jitter()
+            .without_max_times();
+        self
+    }
+
+    /// With another interval at which the membership is kept alive while the handler works (3 s).
+    /// It must be well below the log's session timeout.
+    #[must_use]
+    pub fn with_heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// With another time that the handler gets to finish after the stop (5 s).
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// With another clock than the machine's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// With a place for records that can not be handled. Without one, such a record stops the
+    /// consumer with [`FeedError::Poisoned`]; it is never skipped.
+    ///
+    /// A dead letter that can not be stored is tried again, without limit; its record stays
+    /// unfinished until then.
+    #[must_use]
+    pub fn with_dead_letters(mut self, dead_letters: DeadLetters) -> Self {
+        self.dead_letters = Some(dead_letters);
+        self
+    }
+
+    /// Works until `stop` ends.
+    ///
+    /// Then nothing more is read, the handler may finish within the grace period (after that its
+    /// future is dropped), what is finished is committed, and the group is left. Dropping this
+    /// future instead is like a crash: what is not committed comes again, to others after the
+    /// session timeout.
+    ///
+    /// A log that can not be reached is tried again, without limit.
+    ///
+    /// # Errors
+    /// What the log says can not be mended by trying again, [`FeedError::OffsetLost`] among it;
+    /// [`FeedError::Poisoned`] where there is no place for dead letters; [`FeedError::Invalid`]
+    /// when the handler returns another number of dispositions than it got records. What had
+    /// been finished before is committed, and the group left.
+    #[tracing::instrument(name = "consume", skip_all, fields(group = %self.group))]
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), FeedError> {
+        let (stopping, stopped) = watch::channel(false);
+        let overdue = async {
+            stop.await;
+            stopping.send_replace(true);
+            self.clock.sleep(self.grace).await;
+        };
+        let mut member = None;
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.work(&mut member, stopped) => outcome,
+            () = overdue => {
+                tracing::warn!(grace = ?self.grace, "the handler did not finish in time; its records come again");
+                Ok(())
+            }
+        };
+        if let Some(member) = member {
+            self.leave(member).await;
+        }
+        outcome
+    }
+
+    /// The pause before the `n`th try after the first.
+    fn pause(&self, n: u32) -> Duration {
+        // By then the pause has reached its most.
+        let doublings = n.saturating_sub(1).min(63) as usize;
+        self.backoff.build().nth(doublings).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("group", &self.group)
+            .field("topics", &self.topics)
+            .field("limits", &self.limits)
+            .field("options", &self.options)
+            .field("attempts", &self.attempts)
+            .field("dead_letters", &self.dead_letters)
+            .finish_non_exhaustive()
+    }
 }

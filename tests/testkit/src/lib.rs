@@ -2,10 +2,11 @@
 
 #[macro_use]
 mod suite;
-
 pub mod catalog;
+pub mod feed;
 pub mod golden;
 mod harness;
+pub mod inventory;
 
 pub use harness::{
     Absent, Case, CaseFuture, DEADLINE, Harness, Outcome, Reopen, attempt, run, together,

@@ -1,3 +1,21 @@
-//! The suites, run against the implementations in memory, and against ones broken on purpose.
+//! The suites themselves: what keeps the rules passes, and what breaks one fails where it should.
 
+mod broken;
 mod catalog;
+mod flawed;
+mod harnesses;
+
+use harnesses::{CorrectlyBuilt, Memory};
+
+stockade_testkit::inventory_store_conformance!(memory_store, Memory);
+stockade_testkit::stock_outbox_conformance!(memory_outbox, Memory);
+stockade_testkit::reservation_timer_conformance!(memory_timer, Memory);
+stockade_testkit::inventory_reopen_conformance!(memory_kept, Memory);
+
+stockade_testkit::inventory_store_conformance!(built_on_the_book, CorrectlyBuilt);
+stockade_testkit::inventory_reopen_conformance!(built_on_the_book_kept, CorrectlyBuilt);
+
+stockade_testkit::publisher_conformance!(memory_publisher, Memory);
+stockade_testkit::feed_conformance!(memory_feed, Memory);
+stockade_testkit::feed_reopen_conformance!(memory_feed_kept, Memory);
+stockade_testkit::feed_retention_conformance!(memory_feed_retention, Memory);

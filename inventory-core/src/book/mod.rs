@@ -5,6 +5,10 @@
 //! does no I/O and reads no clock.
 
 mod adjust;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod properties;
 mod reserve;
 mod settle;
 #[cfg(test)]
@@ -66,8 +70,7 @@ pub struct Changes {
     /// Reservations in their new state, new ones among them, each once.
     pub reservations: Vec<Reservation>,
     /// New movements, in the order in which they took effect. Those with
-    /// [`MovementCause::Adjusted`](crate::MovementCause::Adjusted) are found by their operation
-    /// id from now on.
+    /// [`MovementCause::Adjusted`] are found by their operation id from now on.
     pub movements: Vec<Movement>,
 }
 

@@ -1,0 +1,711 @@
+//! What a [`Consumer`] promises, with a scripted handler and a clock that is moved by hand.
+
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::sync::Notify;
+
+use super::*;
+use crate::dead_letter::DeadLetter;
+use crate::error::Cause;
+use crate::feed::{OnLostOffset, PartitionLag, Polled, Publisher, Subscription};
+use crate::memory::MemoryFeed;
+use crate::record::{Message, Offset, Position, TopicPartition};
+use crate::time::{ManualClock, Timestamp};
+
+const STEP: Duration = Duration::from_millis(20);
+
+/// What the script says to one record.
+enum Say {
+    Now(Disposition),
+    /// Once the gate is open.
+    AtGate,
+    /// Nothing at all, which breaks the contract.
+    Nothing,
+}
+
+type Says = dyn Fn(&str, usize) -> Say + Send + Sync;
+
+/// Answers by the record's value and by how often it came before, and keeps what it was asked.
+struct Script {
+    says: Box<Says>,
+    batches: Mutex<Vec<Vec<String>>>,
+    gate: Notify,
+}
+
+impl Script {
+    fn new(says: impl Fn(&str, usize) -> Say + Send + Sync + 'static) -> Arc<Self> {
+        let (batches, gate) = (Mutex::default(), Notify::new());
+        Arc::new(Self {
+            says: Box::new(says),
+            batches,
+            gate,
+        })
+    }
+
+    fn done() -> Arc<Self> {
+        Self::new(|_, _| Say::Now(Disposition::Done))
+    }
+
+    fn batches(&self) -> Vec<Vec<String>> {
+        self.batches.lock().unwrap().clone()
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.batches().concat()
+    }
+
+    fn times(&self, value: &str) -> usize {
+        self.seen().iter().filter(|seen| *seen == value).count()
+    }
+}
+
+#[async_trait]
+impl Handler for Script {
+    async fn handle(&self, records: &[Record]) -> Vec<Disposition> {
+        let text = |record: &Record| String::from_utf8(record.value.clone().unwrap().into());
+        let values: Vec<String> = records.iter().map(|record| text(record).unwrap()).collect();
+        let before: Vec<usize> = values.iter().map(|value| self.times(value)).collect();
+        self.batches.lock().unwrap().push(values.clone());
+        let mut dispositions = Vec::new();
+        for (value, before) in values.iter().zip(before) {
+            match (self.says)(value, before) {
+                Say::Nothing => {}
+                Say::Now(disposition) => dispositions.push(disposition),
+                Say::AtGate => {
+                    self.gate.notified().await;
+                    dispositions.push(Disposition::Done);
+                }
+            }
+        }
+        dispositions
+    }
+}
+
+fn retry() -> Say {
+    Say::Now(Disposition::Retry {
+        reason: "not yet".to_owned(),
+    })
+}
+
+fn unavailable() -> Say {
+    let retry_after = Duration::from_secs(1);
+    Say::Now(Disposition::Unavailable {
+        reason: "no database".to_owned(),
+        retry_after,
+    })
+}
+
+struct Fixture {
+    clock: Arc<ManualClock>,
+    feed: MemoryFeed,
+    group: Group,
+    topic: Topic,
+}
+
+impl Fixture {
+    fn new(partitions: u32) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000)));
+        let feed = MemoryFeed::new(clock.clone()).with_partitions(partitions);
+        let (group, topic) = (Group::new("g").unwrap(), Topic::new("t").unwrap());
+        Self {
+            clock,
+            feed,
+            group,
+            topic,
+        }
+    }
+
+    fn append(&self, partition: u32, values: &[&str]) {
+        for value in values {
+            let message = Message::to_partition(partition, (*value).to_owned());
+            self.feed.append(&self.topic, message).unwrap();
+        }
+    }
+
+    fn consumer_of(&self, feed: Arc<dyn Feed>, handler: &Arc<Script>) -> Consumer {
+        Consumer::new(
+            feed,
+            self.group.clone(),
+            vec![self.topic.clone()],
+            handler.clone(),
+        )
+        .with_clock(self.clock.clone())
+    }
+
+    fn consumer(&self, handler: &Arc<Script>) -> Consumer {
+        self.consumer_of(Arc::new(self.feed.clone()), handler)
+    }
+
+    fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(Arc::new(self.feed.clone()), Topic::new("dead").unwrap())
+    }
+
+    /// Lets time pass until `condition` holds.
+    async fn until(&self, condition: impl Fn() -> bool) {
+        for _ in 0..20_000 {
+            if condition() {
+                return;
+            }
+            self.clock.advance(STEP);
+            tokio::task::yield_now().await;
+        }
+        panic!("it did not come to that");
+    }
+
+    /// Unfinished records by partition.
+    async fn lag(&self) -> Vec<u64> {
+        let lags = self
+            .feed
+            .lag(&self.group, std::slice::from_ref(&self.topic))
+            .await
+            .unwrap();
+        lags.into_iter().map(|lag| lag.records.unwrap()).collect()
+    }
+
+    async fn buried(&self) -> Vec<DeadLetter> {
+        let group = Group::new("undertaker").unwrap();
+        let topics = [Topic::new("dead").unwrap()];
+        let options = SubscribeOptions::default();
+        let mut member = self.feed.subscribe(&group, &topics, options).await.unwrap();
+        let limits = PollLimits {
+            wait: Duration::ZERO,
+            ..PollLimits::default()
+        };
+        let polled = member.poll(&limits).await.unwrap();
+        polled
+            .records
+            .iter()
+            .map(|record| DeadLetter::from_record(record).unwrap())
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn what_is_handled_is_committed_and_the_group_left() {
+    let f = Fixture::new(2);
+    f.append(0, &["a", "b"]);
+    f.append(1, &["c"]);
+    let script = Script::done();
+    let stop = f.until(|| script.seen().len() == 3);
+    f.consumer(&script).run(stop).await.unwrap();
+    assert_eq!(f.lag().await, [0, 0]);
+    // Others need not wait for a session timeout.
+    f.append(0, &["d"]);
+    let limits = PollLimits {
+        wait: Duration::ZERO,
+        ..PollLimits::default()
+    };
+    let topics = std::slice::from_ref(&f.topic);
+    let mut next = f
+        .feed
+        .subscribe(&f.group, topics, SubscribeOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(next.poll(&limits).await.unwrap().records.len(), 1);
+}
+
+#[tokio::test]
+async fn a_crash_between_effect_and_commit_delivers_again() {
+    let f = Fixture::new(1);
+    f.append(0, &["a"]);
+    let first = Script::new(|_, _| Say::AtGate);
+    tokio::select! {
+        _ = f.consumer(&first).run(pending()) => panic!("it never stops"),
+        () = f.until(|| first.seen() == ["a"]) => {}
+    }
+    let second = Script::done();
+    f.consumer(&second)
+        .run(f.until(|| second.seen() == ["a"]))
+        .await
+        .unwrap();
+    assert_eq!(f.lag().await, [0]);
+}
+
+#[tokio::test]
+async fn failing_records_are_retried_in_order_and_the_rest_is_not() {
+    let f = Fixture::new(1);
+    f.append(0, &["a", "bad 1", "b", "bad 2", "c"]);
+    let script = Script::new(
+        |value, before| match value.starts_with("bad") && before < 2 {
+            true => retry(),
+            false => Say::Now(Disposition::Done),
+        },
+    );
+    f.consumer(&script)
+        .run(f.until(|| script.times("bad 2") == 3))
+        .await
+        .unwrap();
+    let bad = ["bad 1", "bad 2"].as_slice();
+    let all = ["a", "bad 1", "b", "bad 2", "c"].as_slice();
+    assert_eq!(script.batches(), [all, bad, bad]);
+    assert_eq!(f.lag().await, [0]);
+}
+
+#[tokio::test]
+async fn only_the_finished_prefix_is_committed() {
+    let f = Fixture::new(2);
+    f.append(0, &["a", "bad", "b"]);
+    f.append(1, &["c", "d"]);
+    let script = Script::new(|value, _| match value {
+        "bad" => retry(),
+        _ => Say::Now(Disposition::Done),
+    });
+    let consumer = f.consumer(&script).with_attempts(NonZeroU32::MAX);
+    consumer
+        .run(f.until(|| script.times("bad") == 3))
+        .await
+        .unwrap();
+    assert_eq!(f.lag().await, [2, 0]);
+}
+
+#[tokio::test]
+async fn a_poison_record_is_dead_lettered_and_blocks_nobody_else() {
+    let f = Fixture::new(3);
+    f.append(0, &["bad", "after it"]);
+    f.append(1, &["never"]);
+    let script = Script::new(|value, _| match value {
+        "bad" => retry(),
+        "never" => Say::Now(Disposition::DeadLetter {
+            reason: "no such thing".to_owned(),
+        }),
+        _ => Say::Now(Disposition::Done),
+    });
+    let consumer = f
+        .consumer(&script)
+        .with_attempts(NonZeroU32::new(3).unwrap())
+        .with_backoff(Duration::from_secs(10), Duration::from_secs(60))
+        .with_dead_letters(f.dead_letters());
+    let stop = async {
+        f.until(|| script.times("bad") == 1).await;
+        // Read and finished while the bad one waits.
+        for n in 0..50 {
+            let value = format!("later {n}");
+            f.append(2, &[&value]);
+            f.append(1, &[&value]);
+            f.until(|| script.times(&value) == 2).await;
+        }
+        assert_eq!(script.times("bad"), 1);
+        f.append(0, &["last"]);
+        f.until(|| script.times("last") == 1).await;
+    };
+    consumer.run(stop).await.unwrap();
+    assert_eq!(script.times("bad"), 3);
+    assert_eq!(script.times("after it"), 1);
+    assert_eq!(f.lag().await, [0, 0, 0]);
+    let mut letters = f.buried().await;
+    letters.sort_by_key(|letter| letter.attempts);
+    let reasons: Vec<_> = letters
+        .iter()
+        .map(|l| (l.attempts, l.reason.as_str()))
+        .collect();
+    assert_eq!(reasons, [(1, "no such thing"), (3, "not yet")]);
+    let bad = letters[1].record.as_ref().unwrap();
+    assert_eq!(bad.value.as_deref(), Some("bad".as_bytes()));
+    assert_eq!(bad.position.partition.partition, 0);
+    assert_eq!(letters[1].group, f.group);
+}
+
+#[tokio::test]
+async fn without_dead_letters_a_poison_record_stops_it() {
+    let f = Fixture::new(1);
+    f.append(0, &["a", "bad", "b"]);
+    let script = Script::new(|value, _| match value {
+        "bad" => Say::Now(Disposition::DeadLetter {
+            reason: "no such thing".to_owned(),
+        }),
+        _ => Say::Now(Disposition::Done),
+    });
+    let error = f.consumer(&script).run(pending()).await.unwrap_err();
+    let FeedError::Poisoned { position, reason } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (position.offset, reason.as_str()),
+        (Offset(1), "no such thing")
+    );
+    assert_eq!(f.lag().await, [2]);
+}
+
+#[tokio::test]
+async fn what_is_unavailable_is_waited_for_without_limit() {
+    let f = Fixture::new(1);
+    f.append(0, &["a"]);
+    let script = Script::new(|_, _| unavailable());
+    let started = f.clock.monotonic();
+    let consumer = f.consumer(&script).with_dead_letters(f.dead_letters());
+    consumer
+        .run(f.until(|| script.seen().len() == 20))
+        .await
+        .unwrap();
+    assert!(
+        f.clock.monotonic() - started >= Duration::from_secs(19),
+        "it asked for 1 s each"
+    );
+    assert_eq!((f.lag().await, f.buried().await), (vec![1], vec![]));
+}
+
+/// Fails as often as it is told, then works.
+struct Faulty {
+    feed: MemoryFeed,
+    joins: AtomicU32,
+    polls: Arc<AtomicU32>,
+    commits: Arc<AtomicU32>,
+    publishes: AtomicU32,
+}
+
+impl Faulty {
+    fn new(feed: &MemoryFeed, times: u32) -> Self {
+        Self {
+            feed: feed.clone(),
+            joins: times.into(),
+            polls: Arc::new(times.into()),
+            commits: Arc::new(times.into()),
+            publishes: times.into(),
+        }
+    }
+}
+
+fn fault(left: &AtomicU32) -> Result<(), FeedError> {
+    let left = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+        left.checked_sub(1)
+    });
+    let retry_after = Duration::from_millis(1);
+    let source = Cause::new("out of order");
+    match left {
+        Ok(_) => Err(FeedError::Unavailable {
+            operation: "it",
+            retry_after,
+            source,
+        }),
+        Err(_) => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Feed for Faulty {
+    async fn subscribe(
+        &self,
+        group: &Group,
+        topics: &[Topic],
+        options: SubscribeOptions,
+    ) -> Result<Box<dyn Subscription>, FeedError> {
+        fault(&self.joins)?;
+        let subscription = self.feed.subscribe(group, topics, options).await?;
+        let (polls, commits) = (self.polls.clone(), self.commits.clone());
+        Ok(Box::new(FaultySubscription {
+            subscription,
+            polls,
+            commits,
+        }))
+    }
+
+    async fn lag(&self, group: &Group, topics: &[Topic]) -> Result<Vec<PartitionLag>, FeedError> {
+        self.feed.lag(group, topics).await
+    }
+}
+
+#[async_trait]
+impl Publisher for Faulty {
+    async fn publish(
+        &self,
+        topic: &Topic,
+        messages: Vec<Message>,
+    ) -> Vec<Result<Position, FeedError>> {
+        match fault(&self.publishes) {
+            Ok(()) => self.feed.publish(topic, messages).await,
+            Err(error) => messages.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn partitions(&self, topic: &Topic) -> Result<u32, FeedError> {
+        self.feed.partitions(topic).await
+    }
+}
+
+struct FaultySubscription {
+    subscription: Box<dyn Subscription>,
+    polls: Arc<AtomicU32>,
+    commits: Arc<AtomicU32>,
+}
+
+#[async_trait]
+impl Subscription for FaultySubscription {
+    async fn poll(&mut self, limits: &PollLimits) -> Result<Polled, FeedError> {
+        fault(&self.polls)?;
+        self.subscription.poll(limits).await
+    }
+
+    async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>> {
+        match fault(&self.commits) {
+            Ok(()) => self.subscription.commit(finished).await,
+            Err(error) => finished.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), FeedError> {
+        self.subscription.close().await
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_fails_for_a_while_is_tried_again() {
+    let f = Fixture::new(1);
+    f.append(0, &["a", "b"]);
+    let faulty = Arc::new(Faulty::new(&f.feed, 3));
+    let script = Script::done();
+    let stop = f.until(|| faulty.commits.load(Ordering::SeqCst) == 0);
+    f.consumer_of(faulty.clone(), &script)
+        .run(stop)
+        .await
+        .unwrap();
+    assert_eq!((script.seen().len(), f.lag().await), (2, vec![0]));
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_can_not_be_stored_holds_the_offset() {
+    let f = Fixture::new(1);
+    f.append(0, &["bad", "b"]);
+    let script = Script::new(|value, _| match value {
+        "bad" => Say::Now(Disposition::DeadLetter {
+            reason: "no such thing".to_owned(),
+        }),
+        _ => Say::Now(Disposition::Done),
+    });
+    let publisher = Arc::new(Faulty::new(&f.feed, u32::MAX));
+    let dead_letters = DeadLetters::new(publisher.clone(), Topic::new("dead").unwrap());
+    let stop = async {
+        f.until(|| publisher.publishes.load(Ordering::SeqCst) < u32::MAX - 3)
+            .await;
+        assert_eq!(f.lag().await, [2]);
+        publisher.publishes.store(0, Ordering::SeqCst);
+        f.append(0, &["c"]);
+        f.until(|| script.times("c") == 1).await;
+    };
+    f.consumer(&script)
+        .with_dead_letters(dead_letters)
+        .run(stop)
+        .await
+        .unwrap();
+    assert_eq!((script.times("bad"), f.lag().await), (1, vec![0]));
+    assert_eq!(f.buried().await.len(), 1);
+}
+
+#[tokio::test]
+async fn two_consumers_share_the_partitions() {
+    let f = Fixture::new(4);
+    let scripts = [Script::done(), Script::done()];
+    let count = |script: &Script| script.seen().into_iter().collect::<BTreeSet<_>>().len();
+    let stopping = Notify::new();
+    let work = |script| f.consumer(script).run(stopping.notified());
+    let driver = async {
+        let mut n = 0;
+        while scripts.iter().any(|script| count(script) < 20) {
+            f.append(n % 4, &[&format!("{n}")]);
+            n += 1;
+            f.clock.advance(STEP);
+            tokio::task::yield_now().await;
+        }
+        let all = || {
+            scripts
+                .iter()
+                .flat_map(|script| script.seen())
+                .collect::<BTreeSet<_>>()
+        };
+        f.until(|| all().len() == n as usize).await;
+        stopping.notify_waiters();
+    };
+    let (a, b, ()) = tokio::join!(work(&scripts[0]), work(&scripts[1]), driver);
+    a.and(b).unwrap();
+    assert_eq!(f.lag().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_slow_handler_keeps_its_partitions() {
+    let f = Fixture::new(1);
+    f.append(0, &["a"]);
+    let (slow, other) = (Script::new(|_, _| Say::AtGate), Script::done());
+    let stopping = Notify::new();
+    let driver = async {
+        f.until(|| slow.seen().len() == 1).await;
+        let until = f.clock.monotonic() + Duration::from_secs(300);
+        f.until(|| f.clock.monotonic() > until).await;
+        slow.gate.notify_one();
+        stopping.notify_waiters();
+    };
+    let later = async {
+        f.until(|| slow.seen().len() == 1).await;
+        f.consumer(&other).run(stopping.notified()).await
+    };
+    let (a, b, ()) = tokio::join!(f.consumer(&slow).run(stopping.notified()), later, driver);
+    a.and(b).unwrap();
+    assert_eq!((other.seen().len(), f.lag().await), (0, vec![0]));
+}
+
+#[tokio::test]
+async fn a_stalled_member_is_fenced() {
+    let f = Fixture::new(1);
+    f.append(0, &["a", "b"]);
+    let stalled = Script::new(|_, before| if before == 0 { Say::AtGate } else { retry() });
+    let mut running = std::pin::pin!(f.consumer(&stalled).run(pending()));
+    tokio::select! {
+        _ = &mut running => panic!("it never stops"),
+        () = f.until(|| stalled.seen().len() == 2) => {}
+    }
+    // Nobody drives it any more, and so it is silent.
+    f.clock.advance(Duration::from_secs(30));
+    let other = Script::new(|value, _| match value {
+        "a" => Say::Now(Disposition::Done),
+        _ => retry(),
+    });
+    f.consumer(&other)
+        .run(f.until(|| other.times("b") == 2))
+        .await
+        .unwrap();
+    assert_eq!(f.lag().await, [1]);
+    let third = Script::new(|_, _| Say::AtGate);
+    let mut third_running = std::pin::pin!(f.consumer(&third).run(pending()));
+    tokio::select! {
+        _ = &mut third_running => panic!("it never stops"),
+        () = f.until(|| third.seen() == ["b"]) => {}
+    }
+    // It wakes up, and finishes what is no longer its own.
+    for _ in 0..2 {
+        stalled.gate.notify_one();
+        tokio::select! {
+            _ = &mut running => panic!("being fenced is no error"),
+            () = async { for _ in 0..50 { tokio::task::yield_now().await } } => {}
+        }
+    }
+    assert_eq!((stalled.seen().len(), f.lag().await), (2, vec![1]));
+}
+
+#[tokio::test]
+async fn the_stop_lets_the_handler_finish() {
+    let f = Fixture::new(1);
+    f.append(0, &["a"]);
+    let script = Script::new(|_, _| Say::AtGate);
+    let stopped = Notify::new();
+    let stop = async {
+        f.until(|| script.seen().len() == 1).await;
+        stopped.notify_one();
+    };
+    let later = async {
+        stopped.notified().await;
+        f.append(0, &["not read any more"]);
+        f.clock.advance(Duration::from_secs(4));
+        script.gate.notify_one();
+    };
+    let (outcome, ()) = tokio::join!(f.consumer(&script).run(stop), later);
+    outcome.unwrap();
+    assert_eq!((script.seen().len(), f.lag().await), (1, vec![1]));
+}
+
+#[tokio::test]
+async fn the_grace_ends() {
+    let f = Fixture::new(1);
+    f.append(0, &["a", "b"]);
+    let script = Script::new(|_, _| Say::AtGate);
+    let stop = f.until(|| script.seen().len() == 2);
+    let limits = PollLimits {
+        records: 2,
+        ..PollLimits::default()
+    };
+    let consumer = f.consumer(&script).with_limits(limits);
+    let ((), outcome) = tokio::join!(
+        async {
+            f.until(|| script.seen().len() == 2).await;
+            tokio::task::yield_now().await;
+            for _ in 0..6 {
+                f.clock.advance(Duration::from_secs(1));
+                tokio::task::yield_now().await;
+            }
+        },
+        consumer.run(stop)
+    );
+    outcome.unwrap();
+    assert_eq!(f.lag().await, [2]);
+}
+
+#[tokio::test]
+async fn the_wrong_number_of_dispositions_commits_nothing() {
+    let f = Fixture::new(1);
+    f.append(0, &["a", "b"]);
+    let script = Script::new(|value, _| match value {
+        "b" => Say::Nothing,
+        _ => Say::Now(Disposition::Done),
+    });
+    let error = f.consumer(&script).run(pending()).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            FeedError::Invalid {
+                field: "dispositions",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(f.lag().await, [2]);
+}
+
+#[tokio::test]
+async fn no_more_in_hand_than_the_limits_allow() {
+    let f = Fixture::new(2);
+    let values: Vec<String> = (0..200).map(|n| format!("{n:03}")).collect();
+    for (n, value) in (0..).zip(&values) {
+        f.append(n % 2, &[value]);
+    }
+    let script = Script::new(|value, before| match value.ends_with('7') && before < 2 {
+        true => retry(),
+        false => Say::Now(Disposition::Done),
+    });
+    let limits = PollLimits {
+        records: 5,
+        bytes: 12,
+        ..PollLimits::default()
+    };
+    let consumer = f.consumer(&script).with_limits(limits);
+    consumer
+        .run(f.until(|| script.seen().len() == 240))
+        .await
+        .unwrap();
+    assert!(
+        script.batches().iter().all(|batch| batch.len() <= 4),
+        "12 bytes are 4 records"
+    );
+    assert_eq!(f.lag().await, [0, 0]);
+    assert_eq!(
+        script.seen().into_iter().collect::<BTreeSet<_>>(),
+        values.into_iter().collect()
+    );
+}
+
+#[tokio::test]
+async fn lost_offsets_end_it_or_are_resumed_as_the_policy_says() {
+    let f = Fixture::new(1);
+    f.append(0, &["a", "b", "c"]);
+    let script = Script::done();
+    f.consumer(&script)
+        .run(f.until(|| script.seen().len() == 3))
+        .await
+        .unwrap();
+    f.append(0, &["d", "e"]);
+    f.feed
+        .trim(&TopicPartition::new(f.topic.clone(), 0), Offset(4));
+    let error = f.consumer(&script).run(pending()).await.unwrap_err();
+    assert!(matches!(error, FeedError::OffsetLost { .. }), "{error}");
+    let on_lost_offset = OnLostOffset::Earliest;
+    let options = SubscribeOptions {
+        on_lost_offset,
+        ..SubscribeOptions::default()
+    };
+    let consumer = f.consumer(&script).with_options(options);
+    consumer
+        .run(f.until(|| script.times("e") == 1))
+        .await
+        .unwrap();
+    assert_eq!((script.times("d"), f.lag().await), (0, vec![0]));
+}

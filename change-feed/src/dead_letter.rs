@@ -1,0 +1,381 @@
+//! Records that could not be handled, kept in a topic of their own.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{Cause, FeedError, shorten};
+use crate::feed::{Group, Publisher};
+use crate::record::{Headers, Message, Offset, Position, Record, Route, Topic, TopicPartition};
+use crate::time::Timestamp;
+
+const FORMAT: &str = "1";
+const VERSION: &str = "stockade-dead-letter-version";
+const TOPIC: &str = "stockade-dead-letter-topic";
+const PARTITION: &str = "stockade-dead-letter-partition";
+const OFFSET: &str = "stockade-dead-letter-offset";
+const TIMESTAMP: &str = "stockade-dead-letter-timestamp";
+const GROUP: &str = "stockade-dead-letter-group";
+const ATTEMPTS: &str = "stockade-dead-letter-attempts";
+const REASON: &str = "stockade-dead-letter-reason";
+const CONTENT: &str = "stockade-dead-letter-content";
+const OURS: [&str; 9] = [
+    VERSION, TOPIC, PARTITION, OFFSET, TIMESTAMP, GROUP, ATTEMPTS, REASON, CONTENT,
+];
+const WHOLE: &str = "whole";
+const OMITTED: &str = "omitted";
+
+/// Longest reason that is stored, in bytes.
+const MOST_REASON: usize = 2_048;
+
+/// A record that a group could not handle, as it is stored in a topic of dead letters.
+///
+/// There it has the key, value and headers of the original, and these headers besides:
+/// `stockade-dead-letter-version` (`1`), `-topic`, `-partition`, `-offset`, `-timestamp`
+/// (microseconds since 1970), `-group`, `-attempts`, `-reason`, and `-content`, which is `whole`,
+/// or `omitted` where the original was too large: then it has neither key, value nor headers of
+/// its own, and is only a pointer to where the original stood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// Where the original stood.
+    pub origin: Position,
+    /// Which group could not handle it.
+    pub group: Group,
+    /// How often it was handled.
+    pub attempts: u32,
+    /// Why it was given up; at most 2 KiB of it.
+    pub reason: String,
+    /// The original; none when it was too large to be stored again.
+    pub record: Option<Record>,
+}
+
+impl DeadLetter {
+    /// The letter for a record that `group` gave up after that many attempts.
+    #[must_use]
+    pub fn new(record: Record, group: Group, attempts: u32, reason: impl Into<String>) -> Self {
+        let mut reason = reason.into();
+        reason.truncate(reason.floor_char_boundary(MOST_REASON));
+        let origin = record.position.clone();
+        Self {
+            origin,
+            group,
+            attempts,
+            reason,
+            record: Some(record),
+        }
+    }
+
+    /// Reads back what [`DeadLetters`] stored.
+    ///
+    /// # Errors
+    /// [`FeedError::Malformed`] naming the header, for any other record.
+    pub fn from_record(stored: &Record) -> Result<Self, FeedError> {
+        let headers = &stored.headers;
+        let version = text(headers, VERSION)?;
+        if version != FORMAT {
+            let reason = format!("{:?} is not {FORMAT:?}, the one known", shorten(version));
+            return Err(malformed(VERSION, reason));
+        }
+        let topic = Topic::new(text(headers, TOPIC)?);
+        let topic = topic.map_err(|error| malformed(TOPIC, error.to_string()))?;
+        let group = Group::new(text(headers, GROUP)?);
+        let group = group.map_err(|error| malformed(GROUP, error.to_string()))?;
+        let origin = Position {
+            partition: TopicPartition::new(topic, number(headers, PARTITION)?),
+            offset: Offset(number(headers, OFFSET)?),
+            timestamp: Timestamp::from_micros(number(headers, TIMESTAMP)?),
+        };
+        let record = match text(headers, CONTENT)? {
+            OMITTED => None,
+            WHOLE => Some(
+                Record::new(origin.clone())
+                    .with_key(stored.key.clone())
+                    .with_value(stored.value.clone())
+                    .with_headers(without_ours(headers)),
+            ),
+            other => {
+                let reason = format!("{:?} is neither {WHOLE} nor {OMITTED}", shorten(other));
+                return Err(malformed(CONTENT, reason));
+            }
+        };
+        let attempts = number(headers, ATTEMPTS)?;
+        let reason = text(headers, REASON)?.to_owned();
+        Ok(Self {
+            origin,
+            group,
+            attempts,
+            reason,
+            record,
+        })
+    }
+
+    /// The whole letter, or the pointer where that is over `max_bytes`.
+    fn message(&self, max_bytes: usize) -> Message {
+        let whole = self.record.as_ref().map(|record| Message {
+            route: Route::Key,
+            key: record.key.clone(),
+            value: record.value.clone(),
+            headers: self.with_ours(record.headers.clone(), WHOLE),
+        });
+        whole
+            .filter(|message| message.bytes() <= max_bytes)
+            .unwrap_or_else(|| Message {
+                route: Route::Key,
+                key: None,
+                value: None,
+                headers: self.with_ours(Headers::new(), OMITTED),
+            })
+    }
+
+    /// `headers`, and ours after them, so that ours count where a letter is itself given up.
+    fn with_ours(&self, headers: Headers, content: &'static str) -> Headers {
+        let Position {
+            partition,
+            offset,
+            timestamp,
+        } = &self.origin;
+        headers
+            .with(VERSION, FORMAT)
+            .with(TOPIC, partition.topic.as_str().to_owned())
+            .with(PARTITION, partition.partition.to_string())
+            .with(OFFSET, offset.to_string())
+            .with(TIMESTAMP, timestamp.as_micros().to_string())
+            .with(GROUP, self.group.as_str().to_owned())
+            .with(ATTEMPTS, self.attempts.to_string())
+            .with(REASON, self.reason.clone())
+            .with(CONTENT, content)
+    }
+}
+
+/// All but the last of each of our names.
+fn without_ours(headers: &Headers) -> Headers {
+    let pairs: Vec<(&str, &Bytes)> = headers.iter().collect();
+    let is_ours = |index: usize, name: &str| {
+        OURS.contains(&name) && !pairs[index + 1..].iter().any(|(later, _)| *later == name)
+    };
+    let originals = pairs
+        .iter()
+        .enumerate()
+        .filter(|(index, (name, _))| !is_ours(*index, name));
+    originals
+        .map(|(_, (name, value))| ((*name).to_owned(), (*value).clone()))
+        .collect()
+}
+
+fn text<'a>(headers: &'a Headers, name: &'static str) -> Result<&'a str, FeedError> {
+    let value = headers
+        .get(name)
+        .ok_or_else(|| malformed(name, "it is missing".to_owned()))?;
+    std::str::from_utf8(value).map_err(|error| malformed(name, error.to_string()))
+}
+
+fn number<N: FromStr<Err: fmt::Display>>(
+    headers: &Headers,
+    name: &'static str,
+) -> Result<N, FeedError> {
+    let text = text(headers, name)?;
+    text.parse()
+        .map_err(|error| malformed(name, format!("{:?}: {error}", shorten(text))))
+}
+
+fn malformed(header: &'static str, reason: String) -> FeedError {
+    FeedError::Malformed {
+        format: "dead letter",
+        field: header.to_owned(),
+        reason,
+    }
+}
+
+/// Where dead letters go.
+#[derive(Clone)]
+pub struct DeadLetters {
+    publisher: Arc<dyn Publisher>,
+    topic: Topic,
+    max_bytes: usize,
+}
+
+impl DeadLetters {
+    /// Stores dead letters in `topic`: whole up to 900 KiB, which fits the usual limit of 1 MiB,
+    /// and larger ones as pointers.
+    #[must_use]
+    pub fn new(publisher: Arc<dyn Publisher>, topic: Topic) -> Self {
+        Self {
+            publisher,
+            topic,
+            max_bytes: 900 << 10,
+        }
+    }
+
+    /// With another limit for a letter's key, value and headers together.
+    #[must_use]
+    pub fn with_max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Stores letters and returns an outcome for each, in their order. Durable when `Ok`.
+    ///
+    /// A letter that the log finds too large is stored as a pointer. Storing one again after an
+    /// error may store it twice.
+    pub async fn store(&self, letters: &[DeadLetter]) -> Vec<Result<Position, FeedError>> {
+        let mut outcomes = self.publish(letters, self.max_bytes).await;
+        for (letter, outcome) in letters.iter().zip(&mut outcomes) {
+            if matches!(outcome, Err(FeedError::TooLarge { .. })) {
+                let pointer = self.publish(std::slice::from_ref(letter), 0).await;
+                *outcome = pointer
+                    .into_iter()
+                    .next()
+                    .unwrap_or_else(|| Err(no_outcome()));
+            }
+        }
+        outcomes
+    }
+
+    async fn publish(
+        &self,
+        letters: &[DeadLetter],
+        max_bytes: usize,
+    ) -> Vec<Result<Position, FeedError>> {
+        let messages = letters
+            .iter()
+            .map(|letter| letter.message(max_bytes))
+            .collect();
+        let mut outcomes = self.publisher.publish(&self.topic, messages).await;
+        outcomes.resize_with(letters.len(), || Err(no_outcome()));
+        outcomes
+    }
+}
+
+/// A publisher that owes an outcome has not said that the message is stored.
+fn no_outcome() -> FeedError {
+    let source = Cause::new("the publisher returned too few outcomes");
+    FeedError::OutcomeUnknown {
+        operation: "storing a dead letter",
+        source,
+    }
+}
+
+impl fmt::Debug for DeadLetters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            topic, max_bytes, ..
+        } = self;
+        let mut debug = f.debug_struct("DeadLetters");
+        debug
+            .field("topic", topic)
+            .field("max_bytes", max_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::memory::MemoryFeed;
+    use crate::time::ManualClock;
+
+    fn stored(message: Message) -> Record {
+        let partition = TopicPartition::new(Topic::new("dead").unwrap(), 0);
+        let timestamp = Timestamp::EPOCH;
+        Record::new(Position {
+            partition,
+            offset: Offset(0),
+            timestamp,
+        })
+        .with_key(message.key)
+        .with_value(message.value)
+        .with_headers(message.headers)
+    }
+
+    fn any_bytes() -> impl Strategy<Value = Bytes> {
+        any::<Vec<u8>>().prop_map(Bytes::from)
+    }
+
+    fn any_letter() -> impl Strategy<Value = DeadLetter> {
+        let name = prop_oneof![
+            any::<String>(),
+            prop::sample::select(&OURS).prop_map(String::from)
+        ];
+        let headers = prop::collection::vec((name, any_bytes()), 0..6);
+        let position =
+            (any::<u32>(), any::<u128>(), any::<i64>()).prop_map(|(number, offset, at)| Position {
+                partition: TopicPartition::new(Topic::new("origin").unwrap(), number),
+                offset: Offset(offset),
+                timestamp: Timestamp::from_micros(at),
+            });
+        let parts = (
+            prop::option::of(any_bytes()),
+            prop::option::of(any_bytes()),
+            headers,
+        );
+        (position, parts, any::<u32>(), any::<String>()).prop_map(
+            |(position, (key, value, headers), attempts, reason)| {
+                let record = Record::new(position)
+                    .with_key(key)
+                    .with_value(value)
+                    .with_headers(headers.into_iter().collect());
+                DeadLetter::new(record, Group::new("g").unwrap(), attempts, reason)
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_stored_is_read_back(letter in any_letter()) {
+            let whole = stored(letter.message(usize::MAX));
+            prop_assert_eq!(&DeadLetter::from_record(&whole).unwrap(), &letter);
+            let pointer = stored(letter.message(0));
+            let expected = DeadLetter { record: None, ..letter };
+            prop_assert_eq!(DeadLetter::from_record(&pointer).unwrap(), expected);
+        }
+
+        #[test]
+        fn a_letter_can_be_given_up_itself(letter in any_letter()) {
+            let record = stored(letter.message(usize::MAX));
+            let second = DeadLetter::new(record, Group::new("h").unwrap(), 1, "again");
+            let second = DeadLetter::from_record(&stored(second.message(usize::MAX))).unwrap();
+            prop_assert_eq!(&second.reason, "again");
+            prop_assert_eq!(DeadLetter::from_record(&second.record.unwrap()).unwrap(), letter);
+        }
+
+        #[test]
+        fn other_records_are_refused(
+            letter in any_letter(),
+            broken in prop::sample::select(&OURS[..7]),
+            value in "[^0-9a-zA-Z]{1,9}",
+        ) {
+            let mut record = stored(letter.message(usize::MAX));
+            record.headers = record.headers.with(broken, value);
+            match DeadLetter::from_record(&record).unwrap_err() {
+                FeedError::Malformed { field, .. } => prop_assert_eq!(field, broken),
+                other => prop_assert!(false, "{}", other),
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_at_a_character() {
+        let position = stored(Message::keyed("", "")).position;
+        let group = Group::new("g").unwrap();
+        let letter = DeadLetter::new(Record::new(position), group, 1, "é".repeat(5_000));
+        assert_eq!(letter.reason, "é".repeat(1_024));
+    }
+
+    #[tokio::test]
+    async fn what_the_log_finds_too_large_becomes_a_pointer() {
+        let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+        let feed = MemoryFeed::new(clock).with_max_message_bytes(1_000);
+        let letters = DeadLetters::new(Arc::new(feed), Topic::new("dead").unwrap());
+        let record = stored(Message::keyed("k", "v".repeat(1_000)));
+        let group = Group::new("g").unwrap();
+        let outcomes = letters
+            .store(&[DeadLetter::new(record, group, 1, "x")])
+            .await;
+        assert!(matches!(outcomes[..], [Ok(_)]), "{outcomes:?}");
+    }
+}

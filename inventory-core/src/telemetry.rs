@@ -1,0 +1,46 @@
+//! The names of the metrics, and what labels their values have.
+
+use crate::error::InventoryError;
+
+/// Calls by `operation` and `outcome`.
+pub(crate) const OPERATIONS: &str = "stockade_inventory_operations_total";
+/// How long calls took, all attempts together, by `operation`.
+pub(crate) const OPERATION_SECONDS: &str = "stockade_inventory_operation_seconds";
+/// Timers that could not be set or removed.
+pub(crate) const TIMER_FAILURES: &str = "stockade_inventory_timer_failures_total";
+/// Reservations that expired, by who found them: `timer` or `sweep`.
+pub(crate) const EXPIRED: &str = "stockade_inventory_expired_total";
+/// Failed calls of the expiry worker, by `operation`.
+pub(crate) const EXPIRY_FAILURES: &str = "stockade_inventory_expiry_failures_total";
+/// Stock events that the log acknowledged.
+pub(crate) const PUBLISHED: &str = "stockade_inventory_published_total";
+/// Stock events that it did not.
+pub(crate) const PUBLISH_FAILURES: &str = "stockade_inventory_publish_failures_total";
+/// Time since everything was last published, and heartbeats sent.
+pub(crate) const COMPLETE_AGE: &str = "stockade_inventory_relay_complete_age_seconds";
+
+/// The outcome of a call in a word.
+pub(crate) fn outcome<T>(outcome: &Result<T, InventoryError>) -> &'static str {
+    match outcome {
+        Ok(_) => "ok",
+        Err(error) => match error {
+            InventoryError::Invalid { .. } => "invalid",
+            InventoryError::UnknownSku { .. } => "unknown_sku",
+            InventoryError::Insufficient { .. } => "insufficient",
+            InventoryError::UnknownReservation { .. } => "unknown_reservation",
+            InventoryError::ReservationConflict { .. } => "reservation_conflict",
+            InventoryError::OperationConflict { .. } => "operation_conflict",
+            InventoryError::WrongState { .. } => "wrong_state",
+            InventoryError::NotOwner { .. } => "not_owner",
+            InventoryError::BelowPromised { .. } => "below_promised",
+            InventoryError::Busy { .. } => "busy",
+            InventoryError::TransactionLost { .. } => "transaction_lost",
+            InventoryError::Timeout { .. } => "timeout",
+            InventoryError::Unavailable { .. } => "unavailable",
+            InventoryError::OutcomeUnknown { .. } => "outcome_unknown",
+            InventoryError::Damaged { .. } => "damaged",
+            InventoryError::Backend { .. } => "backend",
+            InventoryError::Feed(_) => "feed",
+        },
+    }
+}

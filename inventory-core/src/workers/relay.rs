@@ -1,0 +1,347 @@
+//! Publishes what changed.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use stockade_change_feed::{
+    Cause, Clock, FeedError, Message, Position, Publisher, Retry, SystemClock, Timestamp, Topic,
+};
+
+use crate::attempts::{Patience, jittered, pauses};
+use crate::error::InventoryError;
+use crate::events::{Heartbeat, StockChanged, inventory_updates};
+use crate::ids::Sku;
+use crate::stock::Version;
+use crate::store::{StockOutbox, StockSource};
+use crate::telemetry;
+use crate::workers::halt::Halt;
+
+/// Publishes the newest state of every SKU that changed, at least once, and then a heartbeat to
+/// every partition that says up to when everything is published.
+///
+/// It works in passes over the outbox. What the log did not acknowledge stays in the outbox for
+/// the next pass, and there is no heartbeat until a pass is acknowledged as a whole. Now and then
+/// all stock is published again, so that an event which a reader lost is made good.
+///
+/// Several may run, and a stalled one may publish late: readers keep the highest version.
+#[derive(Clone)]
+pub struct OutboxRelay {
+    outbox: Arc<dyn StockOutbox>,
+    source: Arc<dyn StockSource>,
+    publisher: Arc<dyn Publisher>,
+    topic: Topic,
+    interval: Duration,
+    batch: usize,
+    republish_interval: Duration,
+    timeout: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+/// What came of a pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pass {
+    /// Events that the log acknowledged.
+    pub published: usize,
+    /// Events that it did not; they stay in the outbox.
+    pub failed: usize,
+    /// Everything that was committed before this time on the store's clock is published, and a
+    /// heartbeat in every partition says so. None where something failed.
+    pub complete_as_of: Option<Timestamp>,
+}
+
+/// What the log said to some events.
+#[derive(Default)]
+struct Published {
+    acknowledged: Vec<(Sku, Version)>,
+    failed: usize,
+    /// Why the first of those failed.
+    failure: Option<FeedError>,
+}
+
+/// The shortest pause between passes.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest pause after passes that failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+impl OutboxRelay {
+    /// A relay to the topic `inventory_updates` that makes a pass every 200 ms in pages of 500
+    /// SKUs, publishes all stock again about every 10 minutes, and waits 10 seconds for an answer.
+    #[must_use]
+    pub fn new(
+        outbox: Arc<dyn StockOutbox>,
+        source: Arc<dyn StockSource>,
+        publisher: Arc<dyn Publisher>,
+    ) -> Self {
+        Self {
+            outbox,
+            source,
+            publisher,
+            topic: inventory_updates(),
+            interval: Duration::from_millis(200),
+            batch: 500,
+            republish_interval: Duration::from_secs(600),
+            timeout: Duration::from_secs(10),
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+
+    /// Publishes to another topic.
+    #[must_use]
+    pub fn with_topic(mut self, topic: Topic) -> Self {
+        self.topic = topic;
+        self
+    }
+
+    /// Pauses this long between passes, at least a millisecond. After one that failed the pauses grow, up to 30 seconds.
+    #[must_use]
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval.max(SHORTEST_PAUSE);
+        self
+    }
+
+    /// Reads and publishes so many SKUs at a time, at least 1. No more are held in memory.
+    #[must_use]
+    pub fn with_batch(mut self, skus: usize) -> Self {
+        self.batch = skus.max(1);
+        self
+    }
+
+    /// Publishes all stock again about this often, with the interval between two pages.
+    #[must_use]
+    pub fn with_republish_interval(mut self, interval: Duration) -> Self {
+        self.republish_interval = interval;
+        self
+    }
+
+    /// Waits this long for an answer of the store or the log.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Waits on this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Runs until `stop` is done. What was published and not yet marked is published again by
+    /// whoever runs next. Failures end nothing.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) {
+        let halt = Halt::new();
+        let work = async {
+            tokio::join!(self.make_passes(), self.republish_from_time_to_time());
+        };
+        tokio::join!(halt.when(stop), halt.or(work));
+    }
+
+    async fn make_passes(&self) {
+        let first_pause = self.interval.min(LONGEST_PAUSE);
+        let mut backoff = pauses(first_pause, LONGEST_PAUSE);
+        let mut complete_at = self.clock.monotonic();
+        loop {
+            let pass = self.pass().await;
+            let complete = matches!(&pass, Ok(pass) if pass.complete_as_of.is_some());
+            let now = self.clock.monotonic();
+            let pause = if complete {
+                complete_at = now;
+                backoff = pauses(first_pause, LONGEST_PAUSE);
+                self.interval
+            } else {
+                backoff.next().unwrap_or(LONGEST_PAUSE)
+            };
+            gauge!(telemetry::COMPLETE_AGE).set(now.saturating_sub(complete_at));
+            if let Err(error) = pass {
+                tracing::warn!(%error, ?pause, "a pass over the outbox failed; it is made again");
+            }
+            self.clock.sleep(pause).await;
+        }
+    }
+
+    /// Publishes all pages of the outbox from the first to the last, marks what the log
+    /// acknowledged, and sends the heartbeats if that was everything.
+    ///
+    /// # Errors
+    /// Those of the outbox and of the log where nothing more can be done. What was acknowledged
+    /// until then is marked, and there was no heartbeat.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn pass(&self) -> Result<Pass, InventoryError> {
+        let (mut published, mut failed) = (0, 0);
+        let mut after: Option<Sku> = None;
+        let mut complete_as_of = None;
+        loop {
+            let page = self.outbox.unpublished(after.as_ref(), self.batch);
+            let page = self.patience().wait("unpublished", page).await.flatten()?;
+            // Of the first page: a change behind the place where the pass is by now is in the
+            // next pass.
+            let complete_as_of = *complete_as_of.get_or_insert(page.complete_as_of);
+            // A page that fails ends nothing: its partition may be down, and the next one's not.
+            let outcome = self.publish(&page.changes).await?;
+            published += outcome.acknowledged.len();
+            failed += outcome.failed;
+            self.mark(&outcome.acknowledged).await;
+            match page.next {
+                Some(next) if after.as_ref().is_none_or(|after| *after < next) => {
+                    after = Some(next);
+                }
+                Some(next) => {
+                    let what = format!("the outbox goes from {after:?} back to {next:?}");
+                    return Err(InventoryError::Damaged { what });
+                }
+                None => return self.conclude(published, failed, complete_as_of).await,
+            }
+        }
+    }
+
+    async fn conclude(
+        &self,
+        published: usize,
+        failed: usize,
+        complete_as_of: Timestamp,
+    ) -> Result<Pass, InventoryError> {
+        let mut pass = Pass {
+            published,
+            failed,
+            complete_as_of: None,
+        };
+        if failed == 0 {
+            self.heartbeat(complete_as_of).await?;
+            pass.complete_as_of = Some(complete_as_of);
+        }
+        Ok(pass)
+    }
+
+    async fn publish(&self, changes: &[StockChanged]) -> Result<Published, InventoryError> {
+        let mut published = Published::default();
+        if changes.is_empty() {
+            return Ok(published);
+        }
+        let messages = changes.iter().map(StockChanged::to_message).collect();
+        for (change, outcome) in changes.iter().zip(self.append(messages).await?) {
+            match outcome {
+                Ok(_) => {
+                    let marked = (change.sku.clone(), change.version);
+                    published.acknowledged.push(marked);
+                }
+                Err(error) => {
+                    published.failed += 1;
+                    published.failure.get_or_insert(error);
+                }
+            }
+        }
+        counter!(telemetry::PUBLISHED).increment(published.acknowledged.len() as u64);
+        counter!(telemetry::PUBLISH_FAILURES).increment(published.failed as u64);
+        if let Some(error) = &published.failure {
+            let failed = published.failed;
+            tracing::warn!(%error, failed, "stock events were not published; they stay");
+        }
+        Ok(published)
+    }
+
+    /// Marks what is published. Where that fails it is published again, which harms nobody.
+    async fn mark(&self, acknowledged: &[(Sku, Version)]) {
+        if acknowledged.is_empty() {
+            return;
+        }
+        let marked = self.outbox.mark_published(acknowledged);
+        let marked = self.patience().wait("mark_published", marked).await;
+        if let Err(error) = marked.flatten() {
+            tracing::warn!(%error, "published events were not marked; they are published again");
+        }
+    }
+
+    async fn heartbeat(&self, complete_as_of: Timestamp) -> Result<(), InventoryError> {
+        let partitions = self.publisher.partitions(&self.topic);
+        let partitions = self.patience().wait("partitions", partitions).await??;
+        let heartbeat = Heartbeat::new(complete_as_of, partitions);
+        for outcome in self.append(heartbeat.to_messages()).await? {
+            outcome?;
+        }
+        Ok(())
+    }
+
+    async fn append(
+        &self,
+        messages: Vec<Message>,
+    ) -> Result<Vec<Result<Position, FeedError>>, InventoryError> {
+        let expected = messages.len();
+        let outcomes = self.publisher.publish(&self.topic, messages);
+        let outcomes = self.patience().wait("publish", outcomes).await?;
+        if outcomes.len() != expected {
+            let got = outcomes.len();
+            return Err(InventoryError::Backend {
+                operation: "publish",
+                source: Cause::new(format!("{got} outcomes for {expected} messages")),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    async fn republish_from_time_to_time(&self) {
+        loop {
+            self.clock.sleep(jittered(self.republish_interval)).await;
+            self.republish().await;
+        }
+    }
+
+    /// Publishes all stock again. A page of which the log takes nothing is tried again, with
+    /// growing pauses; single events that fail are left to the next time.
+    async fn republish(&self) {
+        let mut after = None;
+        let mut backoff = pauses(Duration::from_secs(1), LONGEST_PAUSE);
+        loop {
+            let pause = match self.republish_page(after.as_ref()).await {
+                Ok(None) => return,
+                Ok(last) => {
+                    after = last;
+                    backoff = pauses(Duration::from_secs(1), LONGEST_PAUSE);
+                    self.interval
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "stock could not be published again; it is tried again");
+                    backoff.next().unwrap_or(LONGEST_PAUSE)
+                }
+            };
+            self.clock.sleep(pause).await;
+        }
+    }
+
+    /// Publishes a page of all stock, and returns its last SKU; none at the end.
+    async fn republish_page(&self, after: Option<&Sku>) -> Result<Option<Sku>, InventoryError> {
+        let page = self.source.scan(after, self.batch);
+        let page = self.patience().wait("scan", page).await.flatten()?;
+        let changes: Vec<StockChanged> = page.iter().map(StockChanged::from).collect();
+        let published = self.publish(&changes).await?;
+        if let Some(error) = published.failure
+            && published.acknowledged.is_empty()
+            && error.retry() != Retry::Never
+        {
+            return Err(error.into());
+        }
+        Ok(changes.last().map(|change| change.sku.clone()))
+    }
+
+    fn patience(&self) -> Patience<'_> {
+        Patience {
+            clock: self.clock.as_ref(),
+            timeout: self.timeout,
+        }
+    }
+}
+
+impl fmt::Debug for OutboxRelay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboxRelay")
+            .field("topic", &self.topic)
+            .field("interval", &self.interval)
+            .field("batch", &self.batch)
+            .field("republish_interval", &self.republish_interval)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

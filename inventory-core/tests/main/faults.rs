@@ -1,0 +1,288 @@
+//! A store, timers and a log that do what a script says, and then what they should.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockade_change_feed::*;
+use stockade_inventory_core::*;
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fault {
+    /// It arrives, and its answer does too.
+    None,
+    /// It does not arrive.
+    Refused,
+    /// It arrives, and its answer is lost.
+    AnswerLost,
+    /// It does not arrive, and there is never an answer.
+    Silence,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Script(Arc<Mutex<VecDeque<Fault>>>);
+
+impl Script {
+    pub(crate) fn add(&self, faults: &[Fault]) {
+        self.0.lock().unwrap().extend(faults);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.lock().unwrap().is_empty()
+    }
+
+    pub(crate) async fn follow<T>(
+        &self,
+        call: impl Future<Output = T>,
+    ) -> Result<T, InventoryError> {
+        let fault = self.0.lock().unwrap().pop_front().unwrap_or(Fault::None);
+        match fault {
+            Fault::None => Ok(call.await),
+            Fault::Refused => Err(InventoryError::Unavailable {
+                operation: "test",
+                retry_after: Duration::ZERO,
+                source: Cause::new("refused"),
+            }),
+            Fault::AnswerLost => {
+                call.await;
+                Err(InventoryError::OutcomeUnknown {
+                    operation: "test",
+                    source: Cause::new("answer lost"),
+                })
+            }
+            Fault::Silence => std::future::pending().await,
+        }
+    }
+
+    async fn each<T>(
+        &self,
+        requests: usize,
+        call: impl Future<Output = Vec<Result<T, InventoryError>>>,
+    ) -> Vec<Result<T, InventoryError>> {
+        match self.follow(call).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => (0..requests).map(|_| Err(error.clone())).collect(),
+        }
+    }
+}
+
+/// Something behind a script.
+#[derive(Clone)]
+pub(crate) struct Faulty<S> {
+    pub(crate) script: Script,
+    inner: S,
+}
+
+impl<S> Faulty<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        let script = Script::default();
+        Self { script, inner }
+    }
+}
+
+#[async_trait]
+impl<S: StockSource> StockSource for Faulty<S> {
+    async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
+        self.script.follow(self.inner.stock(skus)).await.flatten()
+    }
+
+    async fn scan(
+        &self,
+        after: Option<&Sku>,
+        limit: usize,
+    ) -> Result<Vec<SkuStock>, InventoryError> {
+        self.script
+            .follow(self.inner.scan(after, limit))
+            .await
+            .flatten()
+    }
+}
+
+#[async_trait]
+impl<S: InventoryStore> InventoryStore for Faulty<S> {
+    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>> {
+        self.script
+            .each(requests.len(), self.inner.reserve(requests))
+            .await
+    }
+
+    async fn transition(
+        &self,
+        request: &TransitionRequest,
+    ) -> Result<Transitioned, InventoryError> {
+        self.script
+            .follow(self.inner.transition(request))
+            .await
+            .flatten()
+    }
+
+    async fn extend(&self, request: &ExtendRequest) -> Result<Transitioned, InventoryError> {
+        self.script
+            .follow(self.inner.extend(request))
+            .await
+            .flatten()
+    }
+
+    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>> {
+        self.script.each(ids.len(), self.inner.expire(ids)).await
+    }
+
+    async fn expire_overdue(&self, limit: usize) -> Result<Vec<Reservation>, InventoryError> {
+        self.script
+            .follow(self.inner.expire_overdue(limit))
+            .await
+            .flatten()
+    }
+
+    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
+        self.script
+            .each(adjustments.len(), self.inner.adjust(adjustments))
+            .await
+    }
+
+    async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {
+        self.script
+            .follow(self.inner.reservation(id))
+            .await
+            .flatten()
+    }
+
+    async fn movements(
+        &self,
+        sku: &Sku,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<MovementPage, InventoryError> {
+        self.script
+            .follow(self.inner.movements(sku, after, limit))
+            .await
+            .flatten()
+    }
+}
+
+#[async_trait]
+impl<S: StockOutbox> StockOutbox for Faulty<S> {
+    async fn unpublished(
+        &self,
+        after: Option<&Sku>,
+        limit: usize,
+    ) -> Result<OutboxPage, InventoryError> {
+        self.inner.unpublished(after, limit).await
+    }
+
+    async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError> {
+        self.script
+            .follow(self.inner.mark_published(published))
+            .await
+            .flatten()
+    }
+}
+
+#[async_trait]
+impl<S: ReservationTimer> ReservationTimer for Faulty<S> {
+    async fn arm(&self, timers: &[(ReservationId, Duration)]) -> Result<(), InventoryError> {
+        self.script.follow(self.inner.arm(timers)).await.flatten()
+    }
+
+    async fn disarm(&self, ids: &[ReservationId]) -> Result<(), InventoryError> {
+        self.script.follow(self.inner.disarm(ids)).await.flatten()
+    }
+
+    async fn due(
+        &self,
+        limit: usize,
+        wait: Duration,
+    ) -> Result<Vec<ReservationId>, InventoryError> {
+        // Only setting and removing fails: how often a worker waits is its own affair.
+        self.inner.due(limit, wait).await
+    }
+}
+
+type Hook = Box<dyn Fn(&Message) + Send + Sync>;
+
+/// Keeps what it acknowledged, in three partitions.
+#[derive(Clone, Default)]
+pub(crate) struct Log {
+    pub(crate) kept: Arc<Mutex<Vec<Message>>>,
+    /// The keys that it refuses for the time being.
+    pub(crate) refused: Arc<Mutex<Vec<String>>>,
+    pub(crate) largest_batch: Arc<Mutex<usize>>,
+    /// Called with each message, before it is kept.
+    pub(crate) hook: Arc<Mutex<Option<Hook>>>,
+}
+
+impl Log {
+    pub(crate) const PARTITIONS: u32 = 3;
+
+    pub(crate) fn refuse(&self, keys: &[&str]) {
+        *self.refused.lock().unwrap() = keys.iter().map(|key| (*key).to_owned()).collect();
+    }
+
+    /// What it got since the last call.
+    pub(crate) fn take(&self) -> Vec<StockEvent> {
+        let position = Position {
+            partition: TopicPartition::new(inventory_updates(), 0),
+            offset: Offset(0),
+            timestamp: Timestamp::EPOCH,
+        };
+        let kept = std::mem::take(&mut *self.kept.lock().unwrap());
+        let read = |message: Message| {
+            let record = Record::new(position.clone())
+                .with_key(message.key)
+                .with_value(message.value)
+                .with_headers(message.headers);
+            StockEvent::from_record(&record).unwrap().unwrap()
+        };
+        kept.into_iter().map(read).collect()
+    }
+
+    fn append(&self, topic: &Topic, message: Message) -> Result<Position, FeedError> {
+        if let Some(hook) = &*self.hook.lock().unwrap() {
+            hook(&message);
+        }
+        let key = message.key.clone().unwrap_or_default();
+        let partition = match message.route {
+            Route::Partition(partition) => partition,
+            Route::Key => u32::from(key[0]) % Self::PARTITIONS,
+        };
+        let name = String::from_utf8(key.to_vec()).unwrap();
+        let heartbeat = format!("heartbeat-{partition}");
+        let name = if name.is_empty() { heartbeat } else { name };
+        if self.refused.lock().unwrap().contains(&name) {
+            return Err(FeedError::Unavailable {
+                operation: "publish",
+                retry_after: Duration::ZERO,
+                source: Cause::new("refused"),
+            });
+        }
+        let mut kept = self.kept.lock().unwrap();
+        kept.push(message);
+        Ok(Position {
+            partition: TopicPartition::new(topic.clone(), partition),
+            offset: Offset(kept.len() as u128),
+            timestamp: Timestamp::EPOCH,
+        })
+    }
+}
+
+#[async_trait]
+impl Publisher for Log {
+    async fn publish(
+        &self,
+        topic: &Topic,
+        messages: Vec<Message>,
+    ) -> Vec<Result<Position, FeedError>> {
+        let mut largest = self.largest_batch.lock().unwrap();
+        *largest = messages.len().max(*largest);
+        messages
+            .into_iter()
+            .map(|message| self.append(topic, message))
+            .collect()
+    }
+
+    async fn partitions(&self, _topic: &Topic) -> Result<u32, FeedError> {
+        Ok(Self::PARTITIONS)
+    }
+}

@@ -1,0 +1,158 @@
+//! What a host sees when a store or the timers fail.
+
+use std::sync::Arc;
+
+use stockade_change_feed::Clock;
+use stockade_inventory_core::*;
+
+use crate::faults::{Fault, Faulty};
+use crate::shop::*;
+
+const ANYONE: ActingFor = ActingFor::Anyone;
+
+async fn timers(shop: &Shop) -> Vec<ReservationId> {
+    shop.clock.advance(seconds(3600));
+    shop.timer.due(99, seconds(0)).await.unwrap()
+}
+
+/// The outcome of a call, while time passes.
+async fn while_time_passes<T>(shop: &Shop, call: impl Future<Output = T>) -> T {
+    let time = shop.pass_time(seconds(600));
+    tokio::select! {
+        outcome = call => outcome,
+        () = time => panic!("no outcome within ten minutes"),
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_reserves_once() {
+    let shop = Shop::with(&[("tee", 1)]).await;
+    let store = Faulty::new(shop.store.clone());
+    store.script.add(&[Fault::AnswerLost, Fault::Refused]);
+    let inventory = shop.inventory(Arc::new(store));
+    let reserved = inventory.reserve(request("r", "tee", 1));
+    let reserved = while_time_passes(&shop, reserved).await.unwrap();
+    assert_eq!(reserved.effect, Effect::Repeated);
+    assert_eq!(shop.counts("tee").await, (1, 1));
+    assert_eq!(timers(&shop).await, [id("r")]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_receives_once() {
+    let shop = Shop::with(&[("tee", 1)]).await;
+    let store = Faulty::new(shop.store.clone());
+    store.script.add(&[Fault::AnswerLost]);
+    let inventory = shop.inventory(Arc::new(store));
+    let reason = Reason::new("delivery").unwrap();
+    let fifty = StockChange::Receive(Quantity::new(50).unwrap());
+    let receive = Adjustment::new(OperationId::new("o").unwrap(), sku("tee"), fifty, reason);
+    let received = [receive];
+    let received = while_time_passes(&shop, inventory.adjust(&received)).await;
+    assert_eq!(received[0].as_ref().unwrap().level.counts.physical(), 51);
+}
+
+#[tokio::test]
+async fn silence_is_an_unknown_outcome() {
+    let shop = Shop::with(&[("tee", 1)]).await;
+    let store = Faulty::new(shop.store.clone());
+    store.script.add(&[Fault::Silence]);
+    let inventory = shop.inventory(Arc::new(store)).with_timeout(seconds(3));
+    let reserved = inventory.reserve(request("r", "tee", 1));
+    let error = while_time_passes(&shop, reserved).await.unwrap_err();
+    assert!(matches!(
+        error,
+        InventoryError::Timeout {
+            operation: "reserve",
+            ..
+        }
+    ));
+    assert!(shop.clock.monotonic() < seconds(10));
+}
+
+#[tokio::test]
+async fn timers_that_fail_fail_nothing() {
+    for fault in [Fault::Refused, Fault::Silence] {
+        let shop = Shop::with(&[("tee", 1)]).await;
+        let timer = Faulty::new(shop.timer.clone());
+        timer.script.add(&[fault; 3]);
+        let store = Arc::new(shop.store.clone());
+        let inventory = shop.inventory(store).with_timer(Arc::new(timer.clone()));
+        let reserved = inventory.reserve(request("r", "tee", 1));
+        while_time_passes(&shop, reserved).await.unwrap();
+        let until = shop.clock.now().plus(seconds(60));
+        let r = id("r");
+        let extended = inventory.extend(&r, until, ANYONE);
+        while_time_passes(&shop, extended).await.unwrap();
+        while_time_passes(&shop, inventory.confirm(&r, ANYONE))
+            .await
+            .unwrap();
+        assert!(timer.script.is_over(), "each of the three told the timer");
+    }
+}
+
+#[tokio::test]
+async fn a_timer_lasts_as_long_as_the_hold() {
+    let shop = Shop::with(&[("tee", 9)]).await;
+    let inventory = shop.inventory(Arc::new(shop.store.clone()));
+    for reservation in ["held", "released", "confirmed"] {
+        inventory
+            .reserve(request(reservation, "tee", 1))
+            .await
+            .unwrap();
+    }
+    inventory.release(&id("released"), ANYONE).await.unwrap();
+    inventory.confirm(&id("confirmed"), ANYONE).await.unwrap();
+    let again = inventory
+        .reserve(request("confirmed", "tee", 1))
+        .await
+        .unwrap();
+    assert_eq!(again.reservation.state, ReservationState::Confirmed);
+    assert_eq!(timers(&shop).await, [id("held")]);
+}
+
+#[tokio::test]
+async fn an_extension_sets_the_timer_anew() {
+    let shop = Shop::with(&[("tee", 9)]).await;
+    let inventory = shop.inventory(Arc::new(shop.store.clone()));
+    inventory.reserve(request("r", "tee", 1)).await.unwrap();
+    let until = shop.clock.now().plus(seconds(60));
+    inventory.extend(&id("r"), until, ANYONE).await.unwrap();
+    shop.clock.advance(seconds(59));
+    assert!(shop.timer.due(9, seconds(0)).await.unwrap().is_empty());
+    shop.clock.advance(seconds(1));
+    assert_eq!(shop.timer.due(9, seconds(0)).await.unwrap(), [id("r")]);
+}
+
+#[tokio::test]
+async fn a_host_may_reserve_in_its_own_transaction() {
+    let shop = Shop::with(&[("tee", 9)]).await;
+    let inventory = shop.inventory(Arc::new(shop.store.clone()));
+    let reserved = shop.reserve("r", "tee", 1).await;
+    inventory.committed(&reserved).await;
+    assert_eq!(timers(&shop).await, [id("r")]);
+}
+
+#[tokio::test]
+async fn its_futures_may_be_spawned() {
+    let shop = Shop::with(&[("tee", 9)]).await;
+    let inventory = shop.inventory(Arc::new(shop.store.clone()));
+    let life = tokio::spawn(async move {
+        let (r, owner) = (id("r"), ActingFor::Owner(OwnerId::new("ann").unwrap()));
+        inventory.reserve(request("r", "tee", 2)).await?;
+        inventory.confirm(&r, owner.clone()).await?;
+        inventory.fulfil(&r, owner).await?;
+        assert!(inventory.adjust(&[set("o", "tee", 8)]).await[0].is_ok());
+        let page = inventory.movements(&sku("tee"), None, 9).await?;
+        assert_eq!(page.movements.len(), 4);
+        let source: &dyn StockSource = &inventory;
+        assert_eq!(
+            source.scan(None, 9).await?,
+            [inventory.stock(&[sku("tee")]).await?.remove(0).unwrap()]
+        );
+        inventory.reservation(&r).await
+    });
+    assert_eq!(
+        life.await.unwrap().unwrap().state,
+        ReservationState::Fulfilled
+    );
+}

@@ -1,0 +1,197 @@
+//! The store and the timers in memory.
+
+use std::sync::Arc;
+
+use stockade_change_feed::{Clock, SystemClock};
+use stockade_inventory_core::memory::{MemoryInventory, MemoryTimer};
+use stockade_inventory_core::*;
+
+use crate::shop::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_last_unit_goes_to_one() {
+    let store = MemoryInventory::new(Arc::new(SystemClock::new()));
+    store.adjust(&[set("first", "tee", 1)]).await;
+    let tries = (0..1000).map(|n| {
+        let store = store.clone();
+        let request = request(&format!("r{n}"), "tee", 1);
+        tokio::spawn(async move { store.reserve(&[request]).await.remove(0).is_ok() })
+    });
+    let mut granted = 0;
+    for granting in tries.collect::<Vec<_>>() {
+        granted += usize::from(granting.await.unwrap());
+    }
+    assert_eq!(granted, 1);
+    let page = store.movements(&sku("tee"), None, 10).await.unwrap();
+    assert_eq!(page.movements.len(), 2);
+}
+
+#[tokio::test]
+async fn listings_come_in_pages() {
+    let shop = Shop::with(&[("a", 1), ("b", 2), ("c", 3)]).await;
+    let names = |page: Vec<SkuStock>| -> Vec<String> {
+        page.iter().map(|stock| stock.sku().to_string()).collect()
+    };
+    let first = shop.store.scan(None, 2).await.unwrap();
+    let rest = shop.store.scan(Some(&sku("b")), 2).await.unwrap();
+    assert_eq!(
+        (names(first), names(rest)),
+        (vec!["a".into(), "b".into()], vec!["c".into()])
+    );
+
+    shop.set("again", "a", 4).await;
+    let first = shop.store.movements(&sku("a"), None, 1).await.unwrap();
+    let rest = shop
+        .store
+        .movements(&sku("a"), first.next.as_ref(), 1)
+        .await
+        .unwrap();
+    assert_eq!(rest.movements[0].delta.physical, 3);
+    assert_eq!(rest.next, None);
+    for foreign in ["3", "-1", "", "x", "99999999999999999999"] {
+        let cursor = Cursor(foreign.to_owned());
+        let refused = shop.store.movements(&sku("a"), Some(&cursor), 1).await;
+        assert!(matches!(
+            refused,
+            Err(InventoryError::Invalid {
+                field: "cursor",
+                ..
+            })
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_page_has_at_least_one_entry() {
+    let shop = Shop::with(&[("a", 1)]).await;
+    let a = sku("a");
+    let errors = [
+        shop.store.scan(None, 0).await.unwrap_err(),
+        shop.store.movements(&a, None, 0).await.unwrap_err(),
+        shop.store.unpublished(None, 0).await.unwrap_err(),
+        shop.store.expire_overdue(0).await.unwrap_err(),
+        shop.timer.due(0, seconds(0)).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(
+            error,
+            InventoryError::Invalid { field: "limit", .. }
+        ));
+    }
+}
+
+#[tokio::test]
+async fn the_longest_overdue_expire_first() {
+    let shop = Shop::with(&[("tee", 9)]).await;
+    for reservation in ["c", "a", "b"] {
+        shop.reserve(reservation, "tee", 1).await;
+        shop.clock.advance(seconds(1));
+    }
+    shop.clock.advance(seconds(8));
+    let expired = shop.store.expire_overdue(1).await.unwrap();
+    assert_eq!(expired[0].id, id("c"));
+    let expired = shop.store.expire_overdue(9).await.unwrap();
+    assert_eq!(expired.len(), 1, "the last one is not due");
+    assert_eq!(shop.counts("tee").await, (9, 1));
+}
+
+#[tokio::test]
+async fn what_changed_since_stays_in_the_outbox() {
+    let shop = Shop::with(&[("a", 1), ("b", 2)]).await;
+    let page = shop.store.unpublished(None, 1).await.unwrap();
+    assert_eq!((page.changes.len(), page.next), (1, Some(sku("a"))));
+    let rest = shop.store.unpublished(Some(&sku("a")), 1).await.unwrap();
+    assert_eq!((rest.changes[0].sku.as_str(), rest.next), ("b", None));
+    let marks: Vec<_> = [page.changes, rest.changes]
+        .concat()
+        .into_iter()
+        .map(|change| (change.sku, change.version))
+        .collect();
+    shop.reserve("r", "a", 1).await;
+    shop.store.mark_published(&marks).await.unwrap();
+    let page = shop.store.unpublished(None, 9).await.unwrap();
+    assert_eq!(
+        (page.changes.len(), page.changes[0].new_stock_count),
+        (1, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_new_epoch_outranks_all_numbers() {
+    let shop = Shop::with(&[("a", 1)]).await;
+    let version = |stock: Vec<Option<SkuStock>>| stock[0].as_ref().unwrap().version();
+    let before = version(shop.store.stock(&[sku("a")]).await.unwrap());
+    shop.store
+        .mark_published(&[(sku("a"), before)])
+        .await
+        .unwrap();
+    shop.store.raise_epoch();
+    let after = version(shop.store.stock(&[sku("a")]).await.unwrap());
+    assert_eq!(after, Version::new(1, before.number));
+    shop.store
+        .mark_published(&[(sku("a"), before)])
+        .await
+        .unwrap();
+    let page = shop.store.unpublished(None, 9).await.unwrap();
+    assert_eq!(page.changes[0].version, after);
+}
+
+async fn arm(timer: &MemoryTimer, name: &str, after: u64) {
+    timer.arm(&[(id(name), seconds(after))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn timers_come_once_and_in_time() {
+    let shop = Shop::with(&[]).await;
+    arm(&shop.timer, "late", 20).await;
+    arm(&shop.timer, "removed", 5).await;
+    arm(&shop.timer, "replaced", 5).await;
+    arm(&shop.timer, "replaced", 8).await;
+    shop.timer
+        .disarm(&[id("removed"), id("unknown")])
+        .await
+        .unwrap();
+    shop.clock.advance(seconds(7));
+    assert!(shop.timer.due(9, seconds(0)).await.unwrap().is_empty());
+    shop.clock.advance(seconds(1));
+    assert_eq!(
+        shop.timer.due(9, seconds(0)).await.unwrap(),
+        [id("replaced")]
+    );
+    assert!(shop.timer.due(9, seconds(0)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_a_timer_that_is_set_later() {
+    let shop = Shop::with(&[]).await;
+    arm(&shop.timer, "last", 500).await;
+    let timer = shop.timer.clone();
+    let waiting = tokio::spawn(async move { timer.due(9, seconds(600)).await.unwrap() });
+    tokio::task::yield_now().await;
+    arm(&shop.timer, "first", 3).await;
+    shop.pass_time_until(|| async { waiting.is_finished() })
+        .await;
+    assert_eq!(waiting.await.unwrap(), [id("first")]);
+    assert!(shop.clock.monotonic() < seconds(60));
+}
+
+#[tokio::test]
+async fn a_dropped_wait_takes_nothing_and_waits_share() {
+    let shop = Shop::with(&[]).await;
+    let timer = shop.timer.clone();
+    let dropped = tokio::spawn(async move { timer.due(9, seconds(600)).await });
+    tokio::task::yield_now().await;
+    dropped.abort();
+    for name in ["a", "b", "c"] {
+        arm(&shop.timer, name, 1).await;
+    }
+    shop.clock.advance(seconds(1));
+    let mut due = Vec::new();
+    for expected in [2, 1, 0] {
+        let page = shop.timer.due(2, seconds(0)).await.unwrap();
+        assert_eq!(page.len(), expected);
+        due.extend(page);
+    }
+    due.sort();
+    assert_eq!(due, [id("a"), id("b"), id("c")]);
+}

@@ -1,0 +1,173 @@
+//! What is published, and what a heartbeat claims.
+
+use std::sync::Arc;
+
+use stockade_change_feed::memory::MemoryFeed;
+use stockade_change_feed::{Clock, Publisher, Timestamp};
+use stockade_inventory_core::workers::OutboxRelay;
+use stockade_inventory_core::*;
+
+use crate::faults::{Fault, Faulty, Log};
+use crate::shop::*;
+
+fn relay(shop: &Shop, log: &Log) -> OutboxRelay {
+    let store = Arc::new(shop.store.clone());
+    OutboxRelay::new(store.clone(), store, Arc::new(log.clone())).with_clock(shop.clock.clone())
+}
+
+/// The events as `sku count`, and the times of the heartbeats.
+fn read(log: &Log) -> (Vec<String>, Vec<Timestamp>) {
+    let (mut changes, mut heartbeats) = (Vec::new(), Vec::new());
+    for event in log.take() {
+        match event {
+            StockEvent::Changed(changed) => {
+                changes.push(format!("{} {}", changed.sku, changed.new_stock_count));
+            }
+            StockEvent::Heartbeat(heartbeat) => heartbeats.push(heartbeat.complete_as_of),
+            other => panic!("unknown event {other:?}"),
+        }
+    }
+    (changes, heartbeats)
+}
+
+#[tokio::test]
+async fn a_pass_publishes_everything_and_says_so_to_every_partition() {
+    let (shop, log) = (
+        Shop::with(&[("a", 1), ("b", 2), ("c", 3)]).await,
+        Log::default(),
+    );
+    let relay = relay(&shop, &log).with_batch(2);
+    let pass = relay.pass().await.unwrap();
+    let now = shop.clock.now();
+    assert_eq!(
+        (pass.published, pass.failed, pass.complete_as_of),
+        (3, 0, Some(now))
+    );
+    let published = vec!["a 1".to_owned(), "b 2".into(), "c 3".into()];
+    assert_eq!(read(&log), (published, vec![now; 3]));
+
+    shop.clock.advance(seconds(1));
+    let pass = relay.pass().await.unwrap();
+    assert_eq!(
+        (pass.published, pass.complete_as_of),
+        (0, Some(shop.clock.now()))
+    );
+    assert_eq!(read(&log), (vec![], vec![shop.clock.now(); 3]));
+    assert!(*log.largest_batch.lock().unwrap() <= 3);
+}
+
+#[tokio::test]
+async fn nothing_is_complete_while_an_event_fails() {
+    let (shop, log) = (
+        Shop::with(&[("a", 1), ("b", 2), ("c", 3)]).await,
+        Log::default(),
+    );
+    log.refuse(&["a"]);
+    let relay = relay(&shop, &log).with_batch(1);
+    let pass = relay.pass().await.unwrap();
+    assert_eq!(
+        (pass.published, pass.failed, pass.complete_as_of),
+        (2, 1, None)
+    );
+    assert_eq!(read(&log), (vec!["b 2".to_owned(), "c 3".into()], vec![]));
+    log.refuse(&[]);
+    let pass = relay.pass().await.unwrap();
+    assert_eq!((pass.published, pass.failed), (1, 0));
+    assert_eq!(
+        read(&log),
+        (vec!["a 1".to_owned()], vec![shop.clock.now(); 3])
+    );
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_fails_is_no_completion() {
+    let (shop, log) = (Shop::with(&[]).await, Log::default());
+    log.refuse(&["heartbeat-2"]);
+    assert!(matches!(
+        relay(&shop, &log).pass().await,
+        Err(InventoryError::Feed(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_change_during_a_pass_is_not_claimed_and_not_lost() {
+    let (shop, log) = (Shop::with(&[("a", 1), ("b", 2)]).await, Log::default());
+    let started = shop.clock.now();
+    let (clock, store) = (shop.clock.clone(), shop.store.clone());
+    // While `b` is on its way: `a`, which the pass is beyond, and `b` itself change.
+    *log.hook.lock().unwrap() = Some(Box::new(move |message| {
+        if message.key.as_deref() == Some(b"b") {
+            clock.advance(seconds(1));
+            let (store, changes) = (store.clone(), [set("a-2", "a", 11), set("b-2", "b", 12)]);
+            let adjusted = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async { store.adjust(&changes).await })
+            });
+            assert!(adjusted.join().unwrap().iter().all(Result::is_ok));
+        }
+    }));
+    let relay = relay(&shop, &log).with_batch(1);
+    let pass = relay.pass().await.unwrap();
+    assert_eq!(pass.complete_as_of, Some(started));
+    assert_eq!(
+        read(&log),
+        (vec!["a 1".to_owned(), "b 2".into()], vec![started; 3])
+    );
+    *log.hook.lock().unwrap() = None;
+    relay.pass().await.unwrap();
+    assert_eq!(read(&log).0, ["a 11", "b 12"]);
+}
+
+#[tokio::test]
+async fn what_was_published_and_not_marked_is_published_again() {
+    let (shop, log) = (Shop::with(&[("a", 1)]).await, Log::default());
+    let outbox = Faulty::new(shop.store.clone());
+    outbox.script.add(&[Fault::Refused]);
+    let source = Arc::new(shop.store.clone());
+    let relay = OutboxRelay::new(Arc::new(outbox), source, Arc::new(log.clone()));
+    for expected in [vec!["a 1".to_owned()], vec!["a 1".to_owned()], vec![]] {
+        let pass = relay.pass().await.unwrap();
+        assert!(
+            pass.complete_as_of.is_some(),
+            "it was acknowledged, marked or not"
+        );
+        assert_eq!(read(&log).0, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_running_relay_heals_and_publishes_again() {
+    let (shop, log) = (Shop::with(&[("a", 1), ("b", 2)]).await, Log::default());
+    log.refuse(&["a", "b"]);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(relay(&shop, &log).with_batch(1).run(async {
+        let _ = stopped.await;
+    }));
+    shop.pass_time(seconds(20)).await;
+    assert_eq!(read(&log), (vec![], vec![]));
+    log.refuse(&[]);
+    shop.pass_time(seconds(60)).await;
+    let (changes, heartbeats) = read(&log);
+    assert_eq!(changes, ["a 1", "b 2"], "each once, as nothing changes");
+    assert!(heartbeats.is_sorted() && heartbeats.len() > 100);
+    shop.pass_time(seconds(900)).await;
+    assert_eq!(read(&log).0[..2], ["a 1", "b 2"]);
+    stop.send(()).unwrap();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn it_publishes_to_a_log_in_memory() {
+    let shop = Shop::with(&[("a", 1)]).await;
+    let feed = MemoryFeed::new(shop.clock.clone());
+    let store = Arc::new(shop.store.clone());
+    let relay = OutboxRelay::new(store.clone(), store, Arc::new(feed.clone()));
+    let pass = relay.pass().await.unwrap();
+    assert_eq!(
+        (pass.published, pass.complete_as_of),
+        (1, Some(shop.clock.now()))
+    );
+    assert_eq!(feed.partitions(&inventory_updates()).await.unwrap(), 4);
+}

@@ -1,0 +1,191 @@
+//! How members of a group share, finish and hand over.
+
+use std::collections::BTreeMap;
+
+use stockade_change_feed::{FeedError, Message, Position, Start, Topic, TopicPartition};
+
+use super::FeedHarness;
+use super::reader::{Reader, from, limits, number, numbers, publish, settle_both, texts};
+
+pub(super) async fn each_group_reads_everything<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..5).await;
+    for name in ["one", "two"] {
+        let mut reader = Reader::join(&h, name, &topics).await;
+        let records = reader.read(5).await;
+        assert_eq!(texts(&records), numbers(0..5));
+        reader.commit(&records[4].position).await;
+    }
+}
+
+pub(super) async fn members_share_what_there_is<H: FeedHarness>(h: H) {
+    const RECORDS: usize = 100;
+    let topics = [h.create_topic(4).await];
+    let mut a = Reader::join(&h, "g", &topics).await;
+    let mut b = Reader::join(&h, "g", &topics).await;
+    settle_both(&mut a, &mut b, 4).await;
+    let message = |n: usize| Message::to_partition(n as u32 % 4, n.to_string());
+    publish(&h, &topics[0], (0..RECORDS).map(message).collect()).await;
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut idle = 0;
+    while idle < 4 {
+        let mut records = a.poll(&limits(10)).await;
+        records.extend(b.poll(&limits(10)).await);
+        idle = if records.is_empty() { idle + 1 } else { 0 };
+        for text in texts(&records) {
+            *seen.entry(text).or_default() += 1;
+        }
+    }
+    let twice: Vec<_> = seen.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(
+        twice.is_empty(),
+        "records that came to a group of two more than once: {twice:?}"
+    );
+    assert_eq!(seen.len(), RECORDS, "records that came to a group of two");
+}
+
+pub(super) async fn a_group_goes_on_after_what_is_finished<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..10).await;
+    let mut reader = Reader::join(&h, "g", &topics).await;
+    let records = reader.read(8).await;
+    reader.commit(&records[4].position).await;
+    reader.close().await;
+    let mut next = Reader::join(&h, "g", &topics).await;
+    assert_eq!(
+        texts(&next.read(5).await),
+        numbers(5..10),
+        "0 to 4 are finished"
+    );
+}
+
+pub(super) async fn a_start_is_only_for_new_groups<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..4).await;
+    let mut reader = Reader::join(&h, "g", &topics).await;
+    let records = reader.read(2).await;
+    reader.commit(&records[1].position).await;
+    reader.close().await;
+    let mut next = Reader::join_with(&h, "g", &topics, from(Start::Latest)).await;
+    assert_eq!(
+        texts(&next.read(2).await),
+        numbers(2..4),
+        "a known group goes on"
+    );
+}
+
+pub(super) async fn what_is_unfinished_comes_again_after_a_close<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(2).await];
+    number(&h, &topics[0], 0, 0..3).await;
+    let mut a = Reader::join(&h, "g", &topics).await;
+    assert_eq!(texts(&a.read(3).await), numbers(0..3));
+    let mut b = Reader::join(&h, "g", &topics).await;
+    a.close().await;
+    b.settle(2).await;
+    assert_eq!(
+        texts(&b.read(3).await),
+        numbers(0..3),
+        "read by one that left, and not finished"
+    );
+}
+
+pub(super) async fn what_is_unfinished_comes_again_after_a_crash<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..4).await;
+    let mut a = Reader::join(&h, "g", &topics).await;
+    let records = a.read(4).await;
+    a.commit(&records[0].position).await;
+    drop(a);
+    let mut b = Reader::join(&h, "g", &topics).await;
+    b.settle(1).await;
+    assert_eq!(
+        texts(&b.read(3).await),
+        numbers(1..4),
+        "read by one that crashed"
+    );
+}
+
+pub(super) async fn each_commit_has_its_own_outcome<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(2).await];
+    for partition in [0, 1] {
+        number(&h, &topics[0], partition, 0..3).await;
+    }
+    let other = h.create_topic(1).await;
+    let foreign = number(&h, &other, 0, 0..1).await.remove(0);
+    let mut reader = Reader::join(&h, "g", &topics).await;
+    let records = reader.read(6).await;
+    assert!(reader.subscription.commit(&[]).await.is_empty());
+    let last = |partition| {
+        let at = TopicPartition::new(topics[0].clone(), partition);
+        let mut read = records.iter().rev().map(|record| &record.position);
+        read.find(|position| position.partition == at)
+            .cloned()
+            .expect("6 records were read")
+    };
+    let outcomes = reader
+        .subscription
+        .commit(&[last(0), foreign, last(1)])
+        .await;
+    let committed: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(committed, [true, false, true], "{outcomes:?}");
+    not_assigned(&outcomes[1], &other, 0);
+    reader.close().await;
+    let mut next = Reader::join(&h, "g", &topics).await;
+    next.settle(2).await;
+    next.expect_nothing("both partitions are finished").await;
+}
+
+pub(super) async fn a_commit_behind_changes_nothing<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..6).await;
+    let mut reader = Reader::join(&h, "g", &topics).await;
+    let records = reader.read(6).await;
+    for finished in [3, 1, 3, 0] {
+        reader.commit(&records[finished].position).await;
+    }
+    reader.close().await;
+    let mut next = Reader::join(&h, "g", &topics).await;
+    assert_eq!(
+        texts(&next.read(2).await),
+        numbers(4..6),
+        "finished up to 3, whatever came later"
+    );
+}
+
+pub(super) async fn a_commit_of_a_lost_partition_is_refused<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(2).await];
+    for partition in [0, 1] {
+        number(&h, &topics[0], partition, 0..3).await;
+    }
+    let mut a = Reader::join(&h, "g", &topics).await;
+    let records = a.read(6).await;
+    let mut b = Reader::join(&h, "g", &topics).await;
+    settle_both(&mut a, &mut b, 2).await;
+    let lost = b
+        .owned
+        .first()
+        .cloned()
+        .expect("the second member reads a partition");
+    let read: Vec<Position> = records.into_iter().map(|record| record.position).collect();
+    let last = read
+        .iter()
+        .rev()
+        .find(|position| position.partition == lost);
+    let last = last.expect("the first member had read both").clone();
+    let outcomes = a.subscription.commit(&[last]).await;
+    not_assigned(&outcomes[0], &lost.topic, lost.partition);
+    assert_eq!(
+        texts(&b.read(3).await),
+        numbers(0..3),
+        "nothing was finished for the new owner"
+    );
+}
+
+fn not_assigned(outcome: &Result<(), FeedError>, of: &Topic, number: u32) {
+    match outcome {
+        Err(FeedError::NotAssigned { topic, partition }) => {
+            assert_eq!((topic, *partition), (of, number));
+        }
+        other => panic!("{of}/{number} is not this member's, and committing it gave {other:?}"),
+    }
+}

@@ -1,0 +1,75 @@
+//! How far a group is behind.
+
+use std::time::Duration;
+
+use stockade_change_feed::{PartitionLag, Topic};
+
+use super::FeedHarness;
+use super::reader::{Reader, group, number};
+
+async fn lag<H: FeedHarness>(h: &H, topics: &[Topic]) -> Vec<PartitionLag> {
+    let lag = h.feed().lag(&group("g"), topics).await;
+    let mut lag = lag.unwrap_or_else(|error| panic!("reading the lag failed: {error}"));
+    lag.sort_by(|a, b| a.partition.cmp(&b.partition));
+    lag
+}
+
+/// Expects a number of records, where the log can count them.
+fn assert_behind(lag: &PartitionLag, records: u64) {
+    let counted = lag.records.unwrap_or(records);
+    assert_eq!(counted, records, "unfinished records of {}", lag.partition);
+    match lag.age {
+        Some(age) if records == 0 => assert_eq!(age, Duration::ZERO, "with nothing unfinished"),
+        Some(_) | None => {}
+    }
+}
+
+pub(super) async fn lag_is_what_is_unfinished<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..10).await;
+    let mut reader = Reader::join(&h, "g", &topics).await;
+    let records = reader.read(10).await;
+    for (finished, behind) in [(3, 6), (3, 6), (8, 1), (9, 0)] {
+        reader.commit(&records[finished].position).await;
+        assert_behind(&lag(&h, &topics).await[0], behind);
+    }
+    number(&h, &topics[0], 0, 10..12).await;
+    assert_behind(&lag(&h, &topics).await[0], 2);
+    reader.close().await;
+    assert_behind(&lag(&h, &topics).await[0], 2);
+}
+
+pub(super) async fn lag_tells_of_every_partition<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(3).await, h.create_topic(1).await];
+    number(&h, &topics[0], 1, 0..4).await;
+    let mut reader = Reader::join(&h, "g", &topics[..1]).await;
+    let records = reader.read(4).await;
+    reader.commit(&records[1].position).await;
+    // One of the topics is not read by anybody.
+    let told = lag(&h, &topics).await;
+    assert_eq!(told.len(), 4, "the partitions of both topics: {told:?}");
+    for lag in told {
+        let committed = lag.partition.topic == topics[0] && lag.partition.partition == 1;
+        assert_behind(&lag, if committed { 2 } else { 0 });
+    }
+}
+
+pub(super) async fn lag_grows_old<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..2).await;
+    let mut reader = Reader::join(&h, "g", &topics).await;
+    let records = reader.read(2).await;
+    reader.commit(&records[0].position).await;
+    h.pass_time(Duration::from_millis(500)).await;
+    let told = lag(&h, &topics).await.remove(0);
+    assert_behind(&told, 1);
+    if let Some(age) = told.age {
+        let expected = Duration::from_millis(400)..Duration::from_secs(60);
+        assert!(
+            expected.contains(&age),
+            "half a second and a little ago, not {age:?}"
+        );
+    }
+    reader.commit(&records[1].position).await;
+    assert_behind(&lag(&h, &topics).await[0], 0);
+}

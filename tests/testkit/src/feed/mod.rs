@@ -1,0 +1,122 @@
+//! Suites for ordered logs: publishing to them, and reading from them in groups.
+
+mod groups;
+mod lag;
+mod publishing;
+mod reader;
+mod reading;
+mod reopening;
+mod retention;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stockade_change_feed::{Feed, Offset, Publisher, Topic, TopicPartition};
+
+use crate::{Harness, Reopen};
+
+/// Opens what is published to.
+#[async_trait]
+pub trait PublisherHarness: Harness {
+    /// The publisher of this instance.
+    fn publisher(&self) -> Arc<dyn Publisher>;
+
+    /// Makes a topic without records, of a name that no other case uses, with so many partitions
+    /// (at most 4).
+    async fn create_topic(&self, partitions: u32) -> Topic;
+}
+
+/// Opens what is published to and read from. A member that is silent should lose its partitions
+/// after 10 seconds or less.
+#[async_trait]
+pub trait FeedHarness: PublisherHarness {
+    /// The feed of this instance.
+    fn feed(&self) -> Arc<dyn Feed>;
+}
+
+/// For logs that lose old records, or whole topics.
+#[async_trait]
+pub trait RetentionHarness: FeedHarness {
+    /// Removes the records of a partition before `before`.
+    async fn trim(&self, partition: &TopicPartition, before: Offset);
+
+    /// Deletes the topic and creates it anew, under the same name and with as many partitions.
+    async fn recreate(&self, topic: &Topic);
+}
+
+suite! { $
+    /// Tests a `Publisher`: `publisher_conformance!(module, Harness);` writes a module with a
+    /// `#[test]` for each case. The harness implements
+    /// [`PublisherHarness`](crate::feed::PublisherHarness).
+    publisher_conformance, feed::publisher_cases: PublisherHarness;
+    publishing {
+        outcomes_are_in_order,
+        equal_keys_share_a_partition,
+        a_named_partition_is_kept,
+        an_unknown_partition_is_refused_alone,
+        partitions_are_counted,
+        publishing_nothing_has_no_outcomes,
+        concurrent_publishers_keep_their_order,
+    }
+}
+
+suite! { $
+    /// Tests a `Feed`, filled by a `Publisher`: `feed_conformance!(module, Harness);`. The
+    /// harness implements [`FeedHarness`](crate::feed::FeedHarness).
+    feed_conformance, feed::feed_cases: FeedHarness;
+    reading {
+        records_come_back_as_they_were,
+        records_are_in_order_within_a_partition,
+        several_topics_are_read_together,
+        a_poll_keeps_to_its_number_of_records,
+        a_poll_keeps_to_its_bytes,
+        a_poll_for_no_records_fetches_nothing,
+        paused_partitions_are_left_out_and_kept,
+        a_poll_ends_after_its_wait,
+        a_poll_ends_with_the_first_record,
+        a_dropped_poll_loses_nothing,
+        a_new_group_starts_where_it_is_told,
+    }
+    groups {
+        each_group_reads_everything,
+        members_share_what_there_is,
+        a_group_goes_on_after_what_is_finished,
+        a_start_is_only_for_new_groups,
+        what_is_unfinished_comes_again_after_a_close,
+        what_is_unfinished_comes_again_after_a_crash,
+        each_commit_has_its_own_outcome,
+        a_commit_behind_changes_nothing,
+        a_commit_of_a_lost_partition_is_refused,
+    }
+    lag {
+        lag_is_what_is_unfinished,
+        lag_tells_of_every_partition,
+        lag_grows_old,
+    }
+}
+
+suite! { $
+    /// Tests that a durable feed keeps what it has answered:
+    /// `feed_reopen_conformance!(module, Harness);`. The harness implements
+    /// [`FeedHarness`](crate::feed::FeedHarness) and [`Reopen`](crate::Reopen).
+    feed_reopen_conformance, feed::reopen_cases: FeedHarness + Reopen;
+    reopening {
+        records_survive,
+        commits_survive,
+        offsets_go_on,
+    }
+}
+
+suite! { $
+    /// Tests what a feed does when a committed offset is no longer what it was:
+    /// `feed_retention_conformance!(module, Harness);`. The harness implements
+    /// [`RetentionHarness`](crate::feed::RetentionHarness).
+    feed_retention_conformance, feed::retention_cases: RetentionHarness;
+    retention {
+        removing_what_is_finished_loses_nothing,
+        a_lost_offset_stops_the_group,
+        a_lost_offset_goes_on_at_the_oldest,
+        a_lost_offset_goes_on_after_the_newest,
+        a_topic_created_anew_is_noticed,
+    }
+}

@@ -1,0 +1,205 @@
+//! What has to hold of a store whatever was done to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use stockade_inventory_core::{
+    Counts, Cursor, Delta, InventoryStore, LocationId, Movement, MovementCause, Reservation,
+    ReservationId, ReservationState, Sku, SkuStock, StockLevel,
+};
+
+const PAGE: usize = 100;
+
+/// Checks the books of a store at rest, from its first movement:
+///
+/// - the movements of each level add up to its three counts, and never left their bounds;
+/// - their versions rise by one, and end with the level's;
+/// - as many units are reserved as live reservations hold;
+/// - each reservation took its units once, and gave them back or shipped them once if its state
+///   says so.
+///
+/// # Panics
+/// Where one of these is broken, naming it, and where the store fails.
+pub async fn check_ledger(store: &dyn InventoryStore) {
+    let mut promised = BTreeMap::new();
+    let mut checked = BTreeSet::new();
+    let mut stock = Vec::new();
+    for sku in all_stock(store).await {
+        let movements = all_movements(store, sku.sku()).await;
+        for level in sku.levels() {
+            check_level(level, &movements);
+        }
+        for movement in &movements {
+            let known = sku.levels().iter().any(|l| l.location == movement.location);
+            assert!(known, "ledger: a movement has no level: {movement:?}");
+        }
+        for id in movements
+            .iter()
+            .filter_map(|movement| reservation_of(&movement.cause))
+        {
+            let reservation = store.reservation(id).await.unwrap_or_else(|error| {
+                panic!("ledger: units moved for reservation {id}, which can not be read: {error}")
+            });
+            check_reservation(&reservation, sku.sku(), &movements);
+            if checked.insert(id.clone()) && reservation.state.is_live() {
+                add_up(&mut promised, &reservation);
+            }
+        }
+        stock.push(sku);
+    }
+    for level in stock.iter().flat_map(SkuStock::levels) {
+        let held = promised.remove(&(level.sku.clone(), level.location.clone()));
+        assert_eq!(
+            level.counts.reserved(),
+            held.unwrap_or(0),
+            "ledger: units reserved (left) of {} at {}, and units that live reservations hold",
+            level.sku,
+            level.location
+        );
+    }
+    assert!(
+        promised.is_empty(),
+        "ledger: reservations hold units where there is no level: {promised:?}"
+    );
+}
+
+/// Every SKU of a store, read in pages.
+pub(super) async fn all_stock(store: &dyn InventoryStore) -> Vec<SkuStock> {
+    let mut all: Vec<SkuStock> = Vec::new();
+    loop {
+        let page = store.scan(all.last().map(SkuStock::sku), PAGE).await;
+        let page = page.unwrap_or_else(|error| panic!("scanning the stock failed: {error}"));
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+/// Every movement of a SKU, read in pages.
+pub(super) async fn all_movements(store: &dyn InventoryStore, sku: &Sku) -> Vec<Movement> {
+    movements_in_pages(store, sku, PAGE).await
+}
+
+pub(super) async fn movements_in_pages(
+    store: &dyn InventoryStore,
+    sku: &Sku,
+    limit: usize,
+) -> Vec<Movement> {
+    let mut all = Vec::new();
+    let mut after: Option<Cursor> = None;
+    loop {
+        let page = store.movements(sku, after.as_ref(), limit).await;
+        let page = page.unwrap_or_else(|error| panic!("reading movements failed: {error}"));
+        let got = page.movements.len();
+        assert!(
+            got <= limit,
+            "a page of at most {limit} movements has {got}"
+        );
+        all.extend(page.movements);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return all,
+        }
+    }
+}
+
+fn check_level(level: &StockLevel, movements: &[Movement]) {
+    let StockLevel { sku, location, .. } = level;
+    let mut counts = Counts::default();
+    let mut last = None;
+    for movement in movements.iter().filter(|m| m.location == *location) {
+        counts = counts.after(movement.delta).unwrap_or_else(|| {
+            panic!("ledger: {counts:?} of {sku} at {location} can not take {movement:?}")
+        });
+        if let Some(before) = last.replace(movement.version) {
+            assert!(
+                movement.version.number == before.number + 1 && movement.version >= before,
+                "ledger: the versions of {sku} at {location} rise by one, but {} follows {before}",
+                movement.version
+            );
+        }
+    }
+    assert_eq!(
+        level.counts, counts,
+        "ledger: counts (left) of {sku} at {location}, and what its movements add up to"
+    );
+    assert_eq!(
+        Some(level.version),
+        last,
+        "ledger: version (left) of {sku} at {location}, and that of its last movement"
+    );
+}
+
+fn check_reservation(reservation: &Reservation, sku: &Sku, movements: &[Movement]) {
+    let locations: BTreeSet<&LocationId> = movements.iter().map(|m| &m.location).collect();
+    for location in locations {
+        let took_effect: Vec<(MovementCause, Delta)> = movements
+            .iter()
+            .filter(|m| m.location == *location)
+            .filter(|m| reservation_of(&m.cause) == Some(&reservation.id))
+            .map(|m| (m.cause.clone(), m.delta))
+            .collect();
+        assert_eq!(
+            took_effect,
+            effects(reservation, sku, location),
+            "ledger: what reservation {} did to {sku} at {location} (left), and what it should \
+             have done, as it is {}",
+            reservation.id,
+            reservation.state
+        );
+    }
+}
+
+/// What a reservation in its state has done to a level.
+fn effects(
+    reservation: &Reservation,
+    sku: &Sku,
+    location: &LocationId,
+) -> Vec<(MovementCause, Delta)> {
+    let id = &reservation.id;
+    let quantity: u64 = reservation
+        .lines
+        .iter()
+        .filter(|line| line.sku == *sku && line.location == *location)
+        .map(|line| line.quantity.get())
+        .sum();
+    if quantity == 0 {
+        return Vec::new();
+    }
+    let units = i64::try_from(quantity).expect("a sum of 100 quantities fits");
+    let delta = |physical, reserved| Delta {
+        physical,
+        reserved,
+        escrowed: 0,
+    };
+    let mut effects = vec![(MovementCause::Reserved(id.clone()), delta(0, units))];
+    let end = match reservation.state {
+        ReservationState::Held | ReservationState::Confirmed => return effects,
+        ReservationState::Fulfilled => {
+            (MovementCause::Fulfilled(id.clone()), delta(-units, -units))
+        }
+        ReservationState::Released => (MovementCause::Released(id.clone()), delta(0, -units)),
+        ReservationState::Expired => (MovementCause::Expired(id.clone()), delta(0, -units)),
+        ReservationState::Cancelled => (MovementCause::Cancelled(id.clone()), delta(0, -units)),
+    };
+    effects.push(end);
+    effects
+}
+
+fn add_up(promised: &mut BTreeMap<(Sku, LocationId), u64>, reservation: &Reservation) {
+    for line in &reservation.lines {
+        let key = (line.sku.clone(), line.location.clone());
+        *promised.entry(key).or_default() += line.quantity.get();
+    }
+}
+
+fn reservation_of(cause: &MovementCause) -> Option<&ReservationId> {
+    match cause {
+        MovementCause::Reserved(id)
+        | MovementCause::Released(id)
+        | MovementCause::Expired(id)
+        | MovementCause::Cancelled(id)
+        | MovementCause::Fulfilled(id) => Some(id),
+        MovementCause::Adjusted { .. } => None,
+    }
+}

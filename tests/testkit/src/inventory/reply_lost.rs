@@ -1,0 +1,139 @@
+//! A store whose replies get lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use stockade_change_feed::Cause;
+use stockade_inventory_core::{
+    Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
+    MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock, StockSource,
+    TransitionRequest, Transitioned,
+};
+
+/// A store in front of another one. Of as many writes as it is told, it lets each take effect and
+/// then answers [`InventoryError::OutcomeUnknown`], as when a connection breaks after the commit.
+pub struct ReplyLost {
+    store: Arc<dyn InventoryStore>,
+    to_lose: AtomicUsize,
+}
+
+impl std::fmt::Debug for ReplyLost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplyLost")
+            .field("to_lose", &self.to_lose)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ReplyLost {
+    /// Loses nothing yet.
+    #[must_use]
+    pub fn new(store: Arc<dyn InventoryStore>) -> Self {
+        Self {
+            store,
+            to_lose: AtomicUsize::new(0),
+        }
+    }
+
+    /// Loses the replies to the next `writes` calls that write.
+    pub fn lose(&self, writes: usize) {
+        self.to_lose.store(writes, Ordering::SeqCst);
+    }
+
+    fn lost(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        self.to_lose
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+            .is_ok()
+    }
+
+    fn one<T>(
+        &self,
+        operation: &'static str,
+        outcome: Result<T, InventoryError>,
+    ) -> Result<T, InventoryError> {
+        if self.lost() {
+            Err(unknown(operation))
+        } else {
+            outcome
+        }
+    }
+
+    fn each<T>(
+        &self,
+        operation: &'static str,
+        outcomes: Vec<Result<T, InventoryError>>,
+    ) -> Vec<Result<T, InventoryError>> {
+        if self.lost() {
+            outcomes.iter().map(|_| Err(unknown(operation))).collect()
+        } else {
+            outcomes
+        }
+    }
+}
+
+fn unknown(operation: &'static str) -> InventoryError {
+    InventoryError::OutcomeUnknown {
+        operation,
+        source: Cause::new("the reply was lost on purpose"),
+    }
+}
+
+#[async_trait]
+impl StockSource for ReplyLost {
+    async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
+        self.store.stock(skus).await
+    }
+
+    async fn scan(
+        &self,
+        after: Option<&Sku>,
+        limit: usize,
+    ) -> Result<Vec<SkuStock>, InventoryError> {
+        self.store.scan(after, limit).await
+    }
+}
+
+#[async_trait]
+impl InventoryStore for ReplyLost {
+    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>> {
+        self.each("reserve", self.store.reserve(requests).await)
+    }
+
+    async fn transition(
+        &self,
+        request: &TransitionRequest,
+    ) -> Result<Transitioned, InventoryError> {
+        self.one("transition", self.store.transition(request).await)
+    }
+
+    async fn extend(&self, request: &ExtendRequest) -> Result<Transitioned, InventoryError> {
+        self.one("extend", self.store.extend(request).await)
+    }
+
+    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>> {
+        self.each("expire", self.store.expire(ids).await)
+    }
+
+    async fn expire_overdue(&self, limit: usize) -> Result<Vec<Reservation>, InventoryError> {
+        self.one("expire_overdue", self.store.expire_overdue(limit).await)
+    }
+
+    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
+        self.each("adjust", self.store.adjust(adjustments).await)
+    }
+
+    async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {
+        self.store.reservation(id).await
+    }
+
+    async fn movements(
+        &self,
+        sku: &Sku,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<MovementPage, InventoryError> {
+        self.store.movements(sku, after, limit).await
+    }
+}

@@ -1,0 +1,159 @@
+//! Harnesses of what runs in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockade_change_feed::memory::MemoryFeed;
+use stockade_change_feed::{
+    Feed, ManualClock, Offset, Publisher, Timestamp, Topic, TopicPartition,
+};
+use stockade_inventory_core::book::LocationPriority;
+use stockade_inventory_core::memory::{MemoryInventory, MemoryTimer};
+use stockade_inventory_core::{InventoryStore, LocationId, ReservationTimer, StockOutbox};
+use stockade_testkit::feed::{FeedHarness, PublisherHarness, RetentionHarness};
+use stockade_testkit::inventory::{InventoryHarness, OutboxHarness, TimerHarness};
+use stockade_testkit::{Absent, Harness, Reopen};
+
+use crate::flawed::{Flaw, FlawedStore};
+
+/// The stores and logs in memory, on a clock that is moved by hand.
+pub(crate) struct Memory {
+    clock: Arc<ManualClock>,
+    store: MemoryInventory,
+    timer: MemoryTimer,
+    feed: MemoryFeed,
+    topics: AtomicU32,
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_millis(1_764_000_000_000)))
+}
+
+#[async_trait]
+impl Harness for Memory {
+    const BACKEND: &'static str = "memory";
+
+    async fn open() -> Result<Self, Absent> {
+        let clock = clock();
+        let priority = LocationPriority::new(locations().to_vec());
+        Ok(Self {
+            store: MemoryInventory::new(clock.clone()).with_locations(priority),
+            timer: MemoryTimer::new(clock.clone()),
+            feed: MemoryFeed::new(clock.clone()).with_session_timeout(Duration::from_secs(5)),
+            topics: AtomicU32::new(0),
+            clock,
+        })
+    }
+
+    async fn pass_time(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+}
+
+/// Not in the order of their names, so that the store has to go by its priorities.
+fn locations() -> [LocationId; 2] {
+    ["zwolle", "arnhem"].map(|name| LocationId::new(name).unwrap())
+}
+
+impl InventoryHarness for Memory {
+    fn store(&self) -> Arc<dyn InventoryStore> {
+        Arc::new(self.store.clone())
+    }
+
+    fn locations(&self) -> [LocationId; 2] {
+        locations()
+    }
+}
+
+impl OutboxHarness for Memory {
+    fn outbox(&self) -> Arc<dyn StockOutbox> {
+        Arc::new(self.store.clone())
+    }
+}
+
+impl TimerHarness for Memory {
+    fn timer(&self) -> Arc<dyn ReservationTimer> {
+        Arc::new(self.timer.clone())
+    }
+}
+
+#[async_trait]
+impl PublisherHarness for Memory {
+    fn publisher(&self) -> Arc<dyn Publisher> {
+        Arc::new(self.feed.clone())
+    }
+
+    async fn create_topic(&self, partitions: u32) -> Topic {
+        let number = self.topics.fetch_add(1, Ordering::Relaxed);
+        let topic = Topic::new(format!("topic-{number}")).unwrap();
+        let feed = self.feed.clone().with_partitions(partitions);
+        assert_eq!(feed.partitions(&topic).await.unwrap(), partitions);
+        topic
+    }
+}
+
+impl FeedHarness for Memory {
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(self.feed.clone())
+    }
+}
+
+#[async_trait]
+impl RetentionHarness for Memory {
+    async fn trim(&self, partition: &TopicPartition, before: Offset) {
+        self.feed.trim(partition, before);
+    }
+
+    async fn recreate(&self, topic: &Topic) {
+        let partitions = self.feed.partitions(topic).await.unwrap();
+        self.feed.delete_topic(topic);
+        let feed = self.feed.clone().with_partitions(partitions);
+        assert_eq!(feed.partitions(topic).await.unwrap(), partitions);
+    }
+}
+
+/// The process does not end, so the data is there: this proves the suite, not the store.
+#[async_trait]
+impl Reopen for Memory {
+    async fn reopen(self) -> Self {
+        self
+    }
+}
+
+/// The store of the self-tests, with a flaw or without.
+pub(crate) struct Built<const FLAW: usize> {
+    clock: Arc<ManualClock>,
+    store: Arc<FlawedStore>,
+}
+
+pub(crate) type CorrectlyBuilt = Built<{ Flaw::None as usize }>;
+
+#[async_trait]
+impl<const FLAW: usize> Harness for Built<FLAW> {
+    const BACKEND: &'static str = "memory";
+
+    async fn open() -> Result<Self, Absent> {
+        let clock = clock();
+        let store = Arc::new(FlawedStore::new(clock.clone(), Flaw::ALL[FLAW]));
+        Ok(Self { clock, store })
+    }
+
+    async fn pass_time(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+}
+
+impl<const FLAW: usize> InventoryHarness for Built<FLAW> {
+    fn store(&self) -> Arc<dyn InventoryStore> {
+        self.store.clone()
+    }
+}
+
+#[async_trait]
+impl<const FLAW: usize> Reopen for Built<FLAW> {
+    async fn reopen(self) -> Self {
+        self
+    }
+}
