@@ -1,1 +1,375 @@
-//! x
+//! What a page asks: how many units of each SKU are there, and how is that known.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use metrics::counter;
+use stockade_change_feed::{Clock, Feed, Group, SystemClock, Topic};
+use stockade_inventory_core::{Sku, StockChanged, StockSource};
+
+use crate::cache::{AvailabilityCache, CacheRead};
+use crate::circuit::{Circuit, CircuitChange, CircuitConfig, CircuitState, Route};
+use crate::deadline::within;
+use crate::error::CatalogError;
+use crate::freshness::{Freshness, FreshnessTracker};
+use crate::merge::{Answers, MergeLimits, MergedSource};
+use crate::page::{Origin, Page, PageAvailability};
+
+/// How often the lag of the cache's worker is read, and how long that may take.
+const LAG_EVERY: Duration = Duration::from_secs(5);
+/// SKUs that may wait for inventory, in batches.
+const WAITING_BATCHES: usize = 32;
+
+/// Told of each change of the circuit.
+pub type Alert = Arc<dyn Fn(&CircuitChange) + Send + Sync>;
+
+/// Answers pages, from a cache while it is fresh and from inventory while it is not.
+///
+/// It never fails and keeps nobody waiting for long: what inventory can't answer either is
+/// answered with the last known value and its age, and only what nobody knows is unknown.
+pub struct Availability {
+    cache: Arc<dyn AvailabilityCache>,
+    source: Arc<dyn StockSource>,
+    inventory: MergedSource,
+    limits: MergeLimits,
+    clock: Arc<dyn Clock>,
+    cache_timeout: Duration,
+    absent_ttl: Duration,
+    alert: Option<Alert>,
+    breaker: Mutex<Breaker>,
+}
+
+#[derive(Debug)]
+struct Breaker {
+    circuit: Circuit,
+    tracker: FreshnessTracker,
+}
+
+impl fmt::Debug for Availability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Availability")
+            .field("breaker", &self.breaker)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Availability {
+    /// Over a cache, and the inventory that it is filled from.
+    #[must_use]
+    pub fn new(cache: Arc<dyn AvailabilityCache>, source: Arc<dyn StockSource>) -> Self {
+        let limits = MergeLimits {
+            calls: 4,
+            batch: 1_000,
+            waiting: 1_000 * WAITING_BATCHES,
+            timeout: Duration::from_secs(1),
+        };
+        Self {
+            cache,
+            inventory: MergedSource::new(Arc::clone(&source), limits),
+            source,
+            limits,
+            clock: Arc::new(SystemClock::new()),
+            cache_timeout: Duration::from_millis(50),
+            absent_ttl: Duration::from_secs(60),
+            alert: None,
+            breaker: Mutex::new(Breaker {
+                circuit: Circuit::new(CircuitConfig::default()),
+                tracker: FreshnessTracker::new(Duration::from_secs(5)),
+            }),
+        }
+    }
+
+    /// With another idea of when to distrust the cache.
+    #[must_use]
+    pub fn with_circuit(self, config: CircuitConfig) -> Self {
+        self.lock().circuit = Circuit::new(config);
+        self
+    }
+
+    /// With another tolerance for marks in the future, as two hosts' clocks differ (5 s).
+    #[must_use]
+    pub fn with_clock_skew(self, skew: Duration) -> Self {
+        self.lock().tracker = FreshnessTracker::new(skew);
+        self
+    }
+
+    /// With another clock, by which ages are counted. Deadlines are the runtime's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// With another deadline for each call of the cache (50 ms).
+    #[must_use]
+    pub fn with_cache_timeout(mut self, timeout: Duration) -> Self {
+        self.cache_timeout = timeout;
+        self
+    }
+
+    /// With another deadline for each call of inventory (1 s); waiting for a free call may take
+    /// as long again.
+    #[must_use]
+    pub fn with_inventory_timeout(self, timeout: Duration) -> Self {
+        let limits = MergeLimits {
+            timeout,
+            ..self.limits
+        };
+        self.with_limits(limits)
+    }
+
+    /// With another number of calls of inventory at a time (4).
+    #[must_use]
+    pub fn with_concurrent_calls(self, calls: usize) -> Self {
+        let limits = MergeLimits {
+            calls,
+            ..self.limits
+        };
+        self.with_limits(limits)
+    }
+
+    /// With another number of SKUs in a call of inventory (1,000). Of 32 times as many SKUs, all
+    /// pages together, can wait for a call; pages beyond that get the last known values.
+    #[must_use]
+    pub fn with_batch(self, skus: usize) -> Self {
+        let limits = MergeLimits {
+            batch: skus,
+            waiting: skus.saturating_mul(WAITING_BATCHES),
+            ..self.limits
+        };
+        self.with_limits(limits)
+    }
+
+    /// With another time for which the cache remembers that inventory does not know a SKU (60 s).
+    #[must_use]
+    pub fn with_absent_ttl(mut self, ttl: Duration) -> Self {
+        self.absent_ttl = ttl;
+        self
+    }
+
+    /// Tells `alert` of each change of the circuit, on the page's task: it must not block.
+    #[must_use]
+    pub fn with_alert(mut self, alert: Alert) -> Self {
+        self.alert = Some(alert);
+        self
+    }
+
+    fn with_limits(mut self, limits: MergeLimits) -> Self {
+        self.inventory = MergedSource::new(Arc::clone(&self.source), limits);
+        self.limits = limits;
+        self
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        // Nothing panics halfway through a change.
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Availability {
+    /// The availability of these SKUs, which may repeat, in their order. It never fails.
+    ///
+    /// It takes at most a few deadlines of the cache, and twice that of inventory for every full
+    /// batch of SKUs.
+    pub async fn of(&self, skus: &[Sku]) -> PageAvailability {
+        let wanted: BTreeSet<&Sku> = skus.iter().collect();
+        let wanted: Vec<Sku> = wanted.into_iter().cloned().collect();
+        let mut page = Page::default();
+        let circuit = self.answer(&wanted, &mut page).await;
+        let items: Vec<_> = skus.iter().map(|sku| page.item(sku)).collect();
+        for item in &items {
+            counter!("stockade_availability_answers_total", "origin" => item.origin.as_str())
+                .increment(1);
+        }
+        PageAvailability { items, circuit }
+    }
+
+    /// What the circuit is now.
+    #[must_use]
+    pub fn circuit(&self) -> CircuitState {
+        self.lock().circuit.state()
+    }
+
+    async fn answer(&self, wanted: &[Sku], page: &mut Page) -> CircuitState {
+        let mut route = self.lock().circuit.route(self.clock.monotonic());
+        if route == Route::Probe {
+            let (state, _, _) = self.read(route, &[]).await;
+            if state == CircuitState::Closed {
+                route = Route::Cache;
+            }
+        }
+        let mut last_known = None;
+        if route == Route::Cache {
+            let (state, freshness, read) = self.read(route, wanted).await;
+            match read {
+                Some(read) if state == CircuitState::Closed => {
+                    page.cached(wanted, &read, Origin::Cache, freshness);
+                    self.fill_misses(wanted, page).await;
+                    return state;
+                }
+                read => last_known = read.map(|read| (freshness, read)),
+            }
+        }
+        self.ask_inventory(wanted, page, last_known).await;
+        self.circuit()
+    }
+
+    /// Reads the cache and tells the circuit how fresh it is.
+    async fn read(
+        &self,
+        route: Route,
+        wanted: &[Sku],
+    ) -> (CircuitState, Freshness, Option<CacheRead>) {
+        let read = self.read_cache(wanted).await;
+        let mut breaker = self.lock();
+        let monotonic = self.clock.monotonic();
+        let freshness = match &read {
+            Some(read) => breaker
+                .tracker
+                .observe(&read.marks, self.clock.now(), monotonic),
+            None => Freshness::Unread,
+        };
+        let change = breaker.circuit.observe(route, freshness, monotonic);
+        let state = breaker.circuit.state();
+        drop(breaker);
+        if let Some(change) = change {
+            self.announce(&change);
+        }
+        (state, freshness, read)
+    }
+
+    async fn read_cache(&self, wanted: &[Sku]) -> Option<CacheRead> {
+        let call = self.cache.read(wanted);
+        match within("reading availability", self.cache_timeout, call).await {
+            Ok(read) if read.entries.len() == wanted.len() => Some(read),
+            Ok(read) => {
+                let (found, asked) = (read.entries.len(), wanted.len());
+                tracing::error!(
+                    found,
+                    asked,
+                    "the cache answered for another number of SKUs"
+                );
+                None
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the cache of availability could not be read");
+                None
+            }
+        }
+    }
+
+    /// Asks inventory for what the cache lacks, and writes it back.
+    async fn fill_misses(&self, wanted: &[Sku], page: &mut Page) {
+        let misses = page.unanswered(wanted);
+        if misses.is_empty() {
+            return;
+        }
+        let answers = self.ask(&misses).await;
+        let absent: Vec<Sku> = answers
+            .iter()
+            .filter(|(_, answer)| answer.is_none())
+            .map(|(sku, _)| sku.clone())
+            .collect();
+        let known: Vec<StockChanged> = answers.values().flatten().cloned().collect();
+        page.answered(answers);
+        let write = async {
+            if !known.is_empty() {
+                self.cache.write(&known).await?;
+            }
+            if !absent.is_empty() {
+                self.cache.write_absent(&absent, self.absent_ttl).await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = within("writing availability", self.cache_timeout, write).await {
+            tracing::debug!(%error, "what inventory answered was not written back");
+        }
+    }
+
+    /// Asks inventory for everything, and falls back to what is last known.
+    async fn ask_inventory(
+        &self,
+        wanted: &[Sku],
+        page: &mut Page,
+        last_known: Option<(Freshness, CacheRead)>,
+    ) {
+        page.answered(self.ask(wanted).await);
+        let missing = page.unanswered(wanted);
+        if missing.is_empty() {
+            return;
+        }
+        if let Some((freshness, read)) = last_known {
+            page.cached(wanted, &read, Origin::LastKnown, freshness);
+        } else if let Some(read) = self.read_cache(&missing).await {
+            let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+            let freshness = self.lock().tracker.observe(&read.marks, now, monotonic);
+            page.cached(&missing, &read, Origin::LastKnown, freshness);
+        }
+    }
+
+    async fn ask(&self, skus: &[Sku]) -> Answers {
+        let mut answers = Answers::new();
+        if let Err(error) = self.inventory.ask(skus, &mut answers).await {
+            counter!("stockade_availability_inventory_failures_total").increment(1);
+            tracing::debug!(%error, "inventory had no answer for a page");
+        }
+        answers
+    }
+
+    fn announce(&self, change: &CircuitChange) {
+        let (from, to) = (change.from.as_str(), change.to.as_str());
+        counter!("stockade_availability_circuit_changes_total", "to" => to).increment(1);
+        match change.to {
+            CircuitState::Open => tracing::error!(from, to, why = %change.freshness, "circuit"),
+            _ => tracing::warn!(from, to, why = %change.freshness, "circuit"),
+        }
+        if let Some(alert) = &self.alert {
+            alert(change);
+        }
+    }
+}
+
+impl Availability {
+    /// Reads how far the cache's worker is behind, every 5 s until `stop`, as a second source of
+    /// freshness. `group` and `topics` are the worker's. Lag that can't be read is ignored.
+    pub async fn watch_lag(
+        &self,
+        feed: &dyn Feed,
+        group: &Group,
+        topics: &[Topic],
+        stop: impl Future<Output = ()> + Send,
+    ) {
+        let watch = async {
+            loop {
+                let age = self.read_lag(feed, group, topics).await;
+                let now = self.clock.monotonic();
+                self.lock().tracker.note_lag(age, now);
+                self.clock.sleep(LAG_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = stop => {}
+            () = watch => {}
+        }
+        let now = self.clock.monotonic();
+        self.lock().tracker.note_lag(None, now);
+    }
+
+    async fn read_lag(&self, feed: &dyn Feed, group: &Group, topics: &[Topic]) -> Option<Duration> {
+        let call = async { feed.lag(group, topics).await.map_err(CatalogError::from) };
+        match within("reading the lag of availability", LAG_EVERY, call).await {
+            Ok(lags) => lags.iter().filter_map(|lag| lag.age).max(),
+            Err(error) => {
+                tracing::debug!(%error, "the lag of availability could not be read");
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "availability_tests.rs"]
+mod tests;

@@ -114,6 +114,18 @@ pub enum CacheWrite {
     },
 }
 
+impl CacheWrite {
+    /// Whether an entry of version `new` is stored over one of version `cached`.
+    #[must_use]
+    pub fn decide(cached: Option<Version>, new: Version) -> Self {
+        match cached {
+            Some(cached) if new.epoch < cached.epoch => Self::OlderEpoch { cached },
+            Some(cached) if new <= cached => Self::NotNewer,
+            _ => Self::Stored,
+        }
+    }
+}
+
 /// How far one partition of the stock events is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionMark {

@@ -1,0 +1,20 @@
+//! Everything remote has a deadline.
+
+use std::time::Duration;
+
+use crate::error::CatalogError;
+
+/// The outcome of a call, or [`CatalogError::Timeout`] after `deadline`.
+pub(crate) async fn within<T>(
+    operation: &'static str,
+    deadline: Duration,
+    call: impl Future<Output = Result<T, CatalogError>>,
+) -> Result<T, CatalogError> {
+    match tokio::time::timeout(deadline, call).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(CatalogError::Timeout {
+            operation,
+            after: deadline,
+        }),
+    }
+}

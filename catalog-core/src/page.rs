@@ -1,0 +1,127 @@
+//! The availability that a page shows, and how it comes together from several sources.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use stockade_inventory_core::Sku;
+
+use crate::cache::{CacheEntry, CacheRead};
+use crate::circuit::CircuitState;
+use crate::freshness::Freshness;
+use crate::merge::Answers;
+
+/// The availability of the SKUs of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PageAvailability {
+    /// One for each SKU asked for, in their order.
+    pub items: Vec<SkuAvailability>,
+    /// Whether the cache was trusted.
+    pub circuit: CircuitState,
+}
+
+/// The availability of one SKU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SkuAvailability {
+    /// The SKU.
+    pub sku: Sku,
+    /// How many units there are.
+    pub stock: Stock,
+    /// Who said so.
+    pub origin: Origin,
+    /// How old the answer is at most, where that is known.
+    pub age: Option<Duration>,
+}
+
+/// How many units of a SKU there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stock {
+    /// So many that nobody was promised; may be 0.
+    Available(u64),
+    /// Inventory does not know the SKU.
+    NotStocked,
+    /// Nobody who knows could be asked.
+    Unknown,
+}
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The cache, which was fresh.
+    Cache,
+    /// Inventory, just now.
+    Inventory,
+    /// The cache, which may be stale, as inventory had no answer.
+    LastKnown,
+    /// Nowhere: the stock is [`Stock::Unknown`].
+    Nowhere,
+}
+
+impl Origin {
+    /// The name as metrics have it, such as `last_known`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Inventory => "inventory",
+            Self::LastKnown => "last_known",
+            Self::Nowhere => "nowhere",
+        }
+    }
+}
+
+/// The answers for a page, as they come in: the first for each SKU counts.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    answers: HashMap<Sku, (Stock, Origin, Option<Duration>)>,
+}
+
+impl Page {
+    pub(crate) fn cached(
+        &mut self,
+        skus: &[Sku],
+        read: &CacheRead,
+        origin: Origin,
+        freshness: Freshness,
+    ) {
+        for (sku, entry) in skus.iter().zip(&read.entries) {
+            let stock = match entry {
+                Some(CacheEntry::Known { available, .. }) => Stock::Available(*available),
+                Some(CacheEntry::Absent) => Stock::NotStocked,
+                None => continue,
+            };
+            self.answers
+                .entry(sku.clone())
+                .or_insert((stock, origin, freshness.age()));
+        }
+    }
+
+    pub(crate) fn answered(&mut self, answers: Answers) {
+        for (sku, answer) in answers {
+            let stock = match answer {
+                Some(changed) => Stock::Available(changed.new_stock_count),
+                None => Stock::NotStocked,
+            };
+            self.answers
+                .entry(sku)
+                .or_insert((stock, Origin::Inventory, Some(Duration::ZERO)));
+        }
+    }
+
+    pub(crate) fn unanswered(&self, skus: &[Sku]) -> Vec<Sku> {
+        let unanswered = skus.iter().filter(|sku| !self.answers.contains_key(*sku));
+        unanswered.cloned().collect()
+    }
+
+    pub(crate) fn item(&self, sku: &Sku) -> SkuAvailability {
+        let nobody = (Stock::Unknown, Origin::Nowhere, None);
+        let (stock, origin, age) = self.answers.get(sku).copied().unwrap_or(nobody);
+        SkuAvailability {
+            sku: sku.clone(),
+            stock,
+            origin,
+            age,
+        }
+    }
+}

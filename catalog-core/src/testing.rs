@@ -1,0 +1,203 @@
+//! An inventory and a cache that do as a test tells them.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockade_change_feed::{Cause, Timestamp};
+use stockade_inventory_core::{
+    Counts, InventoryError, LocationId, Sku, SkuStock, StockChanged, StockLevel, StockSource,
+    Version,
+};
+use tokio::sync::Semaphore;
+
+use crate::cache::{AvailabilityCache, CacheRead, CacheWrite, PartitionMark};
+use crate::error::CatalogError;
+use crate::memory::MemoryAvailabilityCache;
+
+pub(crate) fn sku(name: &str) -> Sku {
+    Sku::new(name).unwrap()
+}
+
+pub(crate) fn changed(name: &str, count: u64, epoch: u32, number: u64) -> StockChanged {
+    let version = Version::new(epoch, number);
+    StockChanged::new(sku(name), count, version, Timestamp::EPOCH)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Works,
+    Fails,
+    /// Everything works but writing entries.
+    FailsToWrite,
+    Hangs,
+}
+
+impl Mode {
+    /// Whether a call works; one that hangs never returns.
+    async fn call(mode: &Mutex<Self>) -> bool {
+        let mode = *mode.lock().unwrap();
+        if mode == Self::Hangs {
+            std::future::pending::<()>().await;
+        }
+        mode != Self::Fails
+    }
+}
+
+/// Counts calls, and makes each wait at a gate.
+#[derive(Debug)]
+pub(crate) struct ScriptedSource {
+    pub(crate) calls: AtomicUsize,
+    pub(crate) gate: Semaphore,
+    mode: Mutex<Mode>,
+    stock: Mutex<BTreeMap<Sku, StockChanged>>,
+}
+
+impl ScriptedSource {
+    pub(crate) fn new(stock: impl IntoIterator<Item = StockChanged>) -> Self {
+        let stock = stock.into_iter().map(|entry| (entry.sku.clone(), entry));
+        Self {
+            calls: AtomicUsize::new(0),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            mode: Mutex::new(Mode::Works),
+            stock: Mutex::new(stock.collect()),
+        }
+    }
+
+    pub(crate) fn behind_a_gate(mut self) -> Self {
+        self.gate = Semaphore::new(0);
+        self
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        *self.mode.lock().unwrap() = mode;
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many calls have come in.
+    pub(crate) async fn called(&self, calls: usize) {
+        while self.calls() < calls {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+fn stock(entry: &StockChanged) -> SkuStock {
+    let counts = Counts::new(entry.new_stock_count, 0, 0).unwrap();
+    let location = LocationId::default();
+    let (version, at) = (entry.version, entry.changed_at);
+    let level = StockLevel::new(entry.sku.clone(), location, counts, version, at);
+    SkuStock::new(vec![level]).unwrap()
+}
+
+fn down() -> InventoryError {
+    InventoryError::Unavailable {
+        operation: "stock",
+        retry_after: Duration::from_secs(1),
+        source: Cause::new("scripted"),
+    }
+}
+
+#[async_trait]
+impl StockSource for ScriptedSource {
+    async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+        if !Mode::call(&self.mode).await {
+            return Err(down());
+        }
+        let known = self.stock.lock().unwrap();
+        Ok(skus.iter().map(|sku| known.get(sku).map(stock)).collect())
+    }
+
+    async fn scan(
+        &self,
+        after: Option<&Sku>,
+        limit: usize,
+    ) -> Result<Vec<SkuStock>, InventoryError> {
+        if !Mode::call(&self.mode).await {
+            return Err(down());
+        }
+        let known = self.stock.lock().unwrap();
+        let rest = known.values().filter(|entry| Some(&entry.sku) > after);
+        Ok(rest.take(limit).map(stock).collect())
+    }
+}
+
+/// A cache in memory that can be unreachable, and counts what reads it.
+#[derive(Debug)]
+pub(crate) struct ScriptedCache {
+    pub(crate) inner: MemoryAvailabilityCache,
+    pub(crate) reads: AtomicUsize,
+    mode: Mutex<Mode>,
+}
+
+impl ScriptedCache {
+    pub(crate) fn new() -> Self {
+        Self {
+            inner: MemoryAvailabilityCache::new(),
+            reads: AtomicUsize::new(0),
+            mode: Mutex::new(Mode::Works),
+        }
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        *self.mode.lock().unwrap() = mode;
+    }
+
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    async fn call(&self) -> Result<(), CatalogError> {
+        if Mode::call(&self.mode).await {
+            return Ok(());
+        }
+        Err(unreachable())
+    }
+}
+
+fn unreachable() -> CatalogError {
+    CatalogError::Unavailable {
+        operation: "cache",
+        retry_after: Duration::from_secs(7),
+        source: Cause::new("scripted"),
+    }
+}
+
+#[async_trait]
+impl AvailabilityCache for ScriptedCache {
+    async fn read(&self, skus: &[Sku]) -> Result<CacheRead, CatalogError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.call().await?;
+        self.inner.read(skus).await
+    }
+
+    async fn write(&self, entries: &[StockChanged]) -> Result<Vec<CacheWrite>, CatalogError> {
+        self.call().await?;
+        if *self.mode.lock().unwrap() == Mode::FailsToWrite {
+            return Err(unreachable());
+        }
+        self.inner.write(entries).await
+    }
+
+    async fn write_absent(&self, skus: &[Sku], ttl: Duration) -> Result<(), CatalogError> {
+        self.call().await?;
+        self.inner.write_absent(skus, ttl).await
+    }
+
+    async fn mark(&self, marks: &[PartitionMark]) -> Result<(), CatalogError> {
+        self.call().await?;
+        self.inner.mark(marks).await
+    }
+
+    async fn mark_filled(&self) -> Result<(), CatalogError> {
+        self.call().await?;
+        self.inner.mark_filled().await
+    }
+}

@@ -1,0 +1,304 @@
+//! A store of one's own: inventory in a file, over the key-value store `redb`.
+//!
+//! It shows what writing an adapter takes. The rules of stock are decided by
+//! [`Book`](stockade_inventory_core::book::Book); what is left is to load rows, to write what
+//! changed in one transaction, and to turn the driver's errors into the core's. `rows.rs` knows
+//! the tables, this file the traits. `tests/main.rs` runs the conformance suites over it.
+
+mod rows;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use redb::{Database, ReadableDatabase};
+use rows::{Rows, Snapshot};
+use stockade_change_feed::{Cause, Clock};
+use stockade_inventory_core::book::{Book, LocationPriority};
+use stockade_inventory_core::{
+    Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
+    MovementPage, OutboxPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock,
+    StockChanged, StockOutbox, StockSource, TransitionRequest, Transitioned, Version,
+};
+
+/// Inventory in a `redb` file. Clones share it.
+///
+/// One writer at a time, each write synced to disk before it is answered. Takes `redb` 4.
+#[derive(Clone, Debug)]
+pub struct RedbInventory {
+    database: Arc<Database>,
+    clock: Arc<dyn Clock>,
+}
+
+impl RedbInventory {
+    /// Opens the file, or creates it.
+    ///
+    /// # Errors
+    /// [`InventoryError::Backend`] where the file can't be opened, or is open elsewhere.
+    pub fn open(path: impl AsRef<Path>, clock: Arc<dyn Clock>) -> Result<Self, InventoryError> {
+        let database = Database::create(path).map_err(failed("open"))?;
+        let transaction = database.begin_write().map_err(failed("open"))?;
+        rows::create_tables(&transaction)?;
+        transaction.commit().map_err(failed("open"))?;
+        Ok(Self {
+            database: Arc::new(database),
+            clock,
+        })
+    }
+
+    /// Loads rows, decides on them and writes what changed, in one transaction. It runs to its
+    /// end also when nobody waits for it any more, so nothing is ever half done.
+    async fn decide<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        decide: impl FnOnce(&Rows<'_>, &mut Book) -> Result<T, InventoryError> + Send + 'static,
+    ) -> Result<T, InventoryError> {
+        let Self { database, clock } = self.clone();
+        blocking(operation, move || {
+            let transaction = database.begin_write().map_err(failed(operation))?;
+            // The transaction is the lock, so the clock is read after it has begun.
+            let mut book = Book::new(clock.now(), 0, LocationPriority::default());
+            let outcome = {
+                let mut rows = Rows::open(&transaction)?;
+                let outcome = decide(&rows, &mut book)?;
+                rows.write(book.into_changes())?;
+                outcome
+            };
+            // After a failed commit the next start finds it done or not done.
+            transaction
+                .commit()
+                .map_err(|error| InventoryError::OutcomeUnknown {
+                    operation,
+                    source: Cause::new(error),
+                })?;
+            Ok(outcome)
+        })
+        .await
+    }
+
+    /// Reads one snapshot.
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        read: impl FnOnce(&Snapshot) -> Result<T, InventoryError> + Send + 'static,
+    ) -> Result<T, InventoryError> {
+        let database = self.database.clone();
+        blocking(operation, move || {
+            let transaction = database.begin_read().map_err(failed(operation))?;
+            read(&Snapshot::open(&transaction)?)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl StockSource for RedbInventory {
+    async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
+        let skus = skus.to_vec();
+        self.read("stock", move |snapshot| {
+            skus.iter().map(|sku| snapshot.stock(sku)).collect()
+        })
+        .await
+    }
+
+    async fn scan(
+        &self,
+        after: Option<&Sku>,
+        limit: usize,
+    ) -> Result<Vec<SkuStock>, InventoryError> {
+        at_least_one(limit)?;
+        let after = after.cloned();
+        self.read("scan", move |snapshot| snapshot.scan(after.as_ref(), limit))
+            .await
+    }
+}
+
+#[async_trait]
+impl InventoryStore for RedbInventory {
+    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>> {
+        let count = requests.len();
+        let requests = requests.to_vec();
+        let outcomes = self.decide("reserve", move |rows, book| {
+            for request in &requests {
+                rows.load_reservation(book, &request.id)?;
+                for line in request.lines.as_slice() {
+                    rows.load_sku(book, &line.sku)?;
+                }
+            }
+            Ok(requests
+                .iter()
+                .map(|request| book.reserve(request))
+                .collect())
+        });
+        everybodys(outcomes.await, count)
+    }
+
+    async fn transition(
+        &self,
+        request: &TransitionRequest,
+    ) -> Result<Transitioned, InventoryError> {
+        let request = request.clone();
+        // The inner outcome is given back with the changes written: refusing a late confirmation
+        // expires the reservation.
+        self.decide("transition", move |rows, book| {
+            rows.load_reservation(book, &request.id)?;
+            Ok(book.transition(&request))
+        })
+        .await?
+    }
+
+    async fn extend(&self, request: &ExtendRequest) -> Result<Transitioned, InventoryError> {
+        let request = request.clone();
+        self.decide("extend", move |rows, book| {
+            rows.load_reservation(book, &request.id)?;
+            Ok(book.extend(&request))
+        })
+        .await?
+    }
+
+    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>> {
+        let count = ids.len();
+        let ids = ids.to_vec();
+        let outcomes = self.decide("expire", move |rows, book| {
+            for id in &ids {
+                rows.load_reservation(book, id)?;
+            }
+            Ok(ids.iter().map(|id| book.expire(id)).collect())
+        });
+        everybodys(outcomes.await, count)
+    }
+
+    async fn expire_overdue(&self, limit: usize) -> Result<Vec<Reservation>, InventoryError> {
+        at_least_one(limit)?;
+        let clock = self.clock.clone();
+        self.decide("expire_overdue", move |rows, book| {
+            let mut expired = Vec::new();
+            for id in rows.overdue(clock.now(), limit)? {
+                rows.load_reservation(book, &id)?;
+                if let Expiry::Expired(reservation) = book.expire(&id)? {
+                    expired.push(reservation);
+                }
+            }
+            Ok(expired)
+        })
+        .await
+    }
+
+    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
+        let count = adjustments.len();
+        let adjustments = adjustments.to_vec();
+        let outcomes = self.decide("adjust", move |rows, book| {
+            for adjustment in &adjustments {
+                rows.load_operation(book, &adjustment.operation)?;
+                rows.load_sku(book, &adjustment.sku)?;
+            }
+            Ok(adjustments
+                .iter()
+                .map(|adjustment| book.adjust(adjustment))
+                .collect())
+        });
+        everybodys(outcomes.await, count)
+    }
+
+    async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {
+        let id = id.clone();
+        self.read("reservation", move |snapshot| {
+            let found = snapshot.reservation(&id)?;
+            found.ok_or(InventoryError::UnknownReservation { id })
+        })
+        .await
+    }
+
+    async fn movements(
+        &self,
+        sku: &Sku,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<MovementPage, InventoryError> {
+        at_least_one(limit)?;
+        let start = match after {
+            None => 0,
+            Some(cursor) => cursor.0.parse().map_err(|_| {
+                let reason = "it has to be the one that the page before gave";
+                InventoryError::invalid("cursor", &cursor.0, reason)
+            })?,
+        };
+        let sku = sku.clone();
+        self.read("movements", move |snapshot| {
+            snapshot.movements(&sku, start, limit)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl StockOutbox for RedbInventory {
+    async fn unpublished(
+        &self,
+        after: Option<&Sku>,
+        limit: usize,
+    ) -> Result<OutboxPage, InventoryError> {
+        at_least_one(limit)?;
+        // Read before the snapshot is taken: what is committed in between is in it, and younger.
+        let complete_as_of = self.clock.now();
+        let after = after.cloned();
+        self.read("unpublished", move |snapshot| {
+            let stock = snapshot.unpublished(after.as_ref(), limit)?;
+            let next = (stock.len() == limit).then(|| stock.last().map(|last| last.sku().clone()));
+            let changes = stock.iter().map(StockChanged::from).collect();
+            Ok(OutboxPage::new(changes, complete_as_of, next.flatten()))
+        })
+        .await
+    }
+
+    async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError> {
+        let published = published.to_vec();
+        let database = self.database.clone();
+        blocking("mark_published", move || {
+            let transaction = database.begin_write().map_err(failed("mark_published"))?;
+            Rows::open(&transaction)?.mark_published(&published)?;
+            transaction.commit().map_err(failed("mark_published"))
+        })
+        .await
+    }
+}
+
+/// Runs what blocks on a thread that may.
+async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    run: impl FnOnce() -> Result<T, InventoryError> + Send + 'static,
+) -> Result<T, InventoryError> {
+    match tokio::task::spawn_blocking(run).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(InventoryError::OutcomeUnknown {
+            operation,
+            source: Cause::new(error),
+        }),
+    }
+}
+
+/// A transaction that failed is everybody's failure.
+fn everybodys<T>(
+    outcomes: Result<Vec<Result<T, InventoryError>>, InventoryError>,
+    count: usize,
+) -> Vec<Result<T, InventoryError>> {
+    outcomes.unwrap_or_else(|error| (0..count).map(|_| Err(error.clone())).collect())
+}
+
+fn at_least_one(limit: usize) -> Result<(), InventoryError> {
+    match limit {
+        0 => Err(InventoryError::invalid(
+            "limit",
+            "0",
+            "it has to be at least 1",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn failed<E: Into<redb::Error>>(operation: &'static str) -> impl Fn(E) -> InventoryError {
+    move |error| InventoryError::Backend {
+        operation,
+        source: Cause::new(error.into()),
+    }
+}

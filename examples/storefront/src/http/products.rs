@@ -1,0 +1,177 @@
+//! `/products` and `/product-types`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+use stockade_catalog_core::{
+    Attributes, Expected, Origin, Product, ProductContent, ProductId, ProductKey, ProductQuery,
+    ProductType, ProductTypeName, ProductWrite, SkuAvailability, Slug, Stock, WriteEffect,
+};
+
+use super::extract::{Body, Params, Segment, from_object, limit};
+use super::problem::Problem;
+use crate::shop::Shop;
+
+/// The page of a product: what it is, and the availability of each variant.
+pub(super) async fn page(
+    State(shop): State<Arc<Shop>>,
+    Segment(name): Segment,
+) -> Result<Json<Value>, Problem> {
+    let product = find(&shop, &name).await?;
+    let variants = &product.content.variants;
+    let skus: Vec<_> = variants.iter().map(|variant| variant.sku.clone()).collect();
+    let page = shop.availability.of(&skus).await;
+    let mut body = json(&product);
+    for (variant, item) in body["variants"].as_array_mut().into_iter().flatten().zip(&page.items) {
+        variant["availability"] = availability(item);
+    }
+    body["circuit"] = json!(page.circuit.as_str());
+    Ok(Json(body))
+}
+
+async fn find(shop: &Shop, name: &str) -> Result<Product, Problem> {
+    let keys = [
+        ProductId::new(name).map(ProductKey::Id)?,
+        Slug::new(name).map(ProductKey::Slug)?,
+    ];
+    let found = shop.catalog.get(&keys).await?;
+    found.into_iter().flatten().next().ok_or_else(|| {
+        Problem::not_found(format!("no product has the id or slug {name:?}")).with("field", "id")
+    })
+}
+
+fn availability(item: &SkuAvailability) -> Value {
+    let (state, available) = match item.stock {
+        Stock::Available(0) => ("out_of_stock", Some(0)),
+        Stock::Available(units) => ("in_stock", Some(units)),
+        Stock::NotStocked => ("not_stocked", None),
+        Stock::Unknown => ("unknown", None),
+    };
+    let source = match item.origin {
+        Origin::Cache => "cache",
+        Origin::Inventory => "inventory",
+        Origin::LastKnown => "last_known",
+    };
+    json!({
+        "state": state,
+        "available": available,
+        "source": source,
+        "age_seconds": item.age.map(|age| age.as_secs_f64()),
+    })
+}
+
+/// A product as the shop shows it: its content with its version.
+pub(super) fn json(product: &Product) -> Value {
+    let mut body = json!(product.content);
+    body["version"] = json!(product.version);
+    body
+}
+
+pub(super) async fn list(
+    State(shop): State<Arc<Shop>>,
+    params: Params,
+) -> Result<Json<Value>, Problem> {
+    let params = params.only(&["product_type", "attributes", "after", "limit"])?;
+    let attributes = match params.get("attributes") {
+        None => Attributes::new(),
+        Some(text) => serde_json::from_str(text).map_err(|error| {
+            Problem::invalid("attributes", format!("it has to be a JSON object: {error}"))
+        })?,
+    };
+    let query = ProductQuery {
+        product_type: params.get("product_type").map(ProductTypeName::new).transpose()?,
+        attributes,
+        after: params.get("after").map(ProductId::new).transpose()?,
+        limit: limit(&params, 24)?,
+    };
+    let products = shop.catalog.find(&query).await?;
+    let full = products.len() == query.limit;
+    let next = products.last().filter(|_| full).map(|product| &product.content.id);
+    Ok(Json(json!({
+        "products": products.iter().map(json).collect::<Vec<_>>(),
+        "next": next,
+    })))
+}
+
+/// Puts a product whole. Its `version` is the one it was read at; without one it has to be new.
+pub(super) async fn put(
+    State(shop): State<Arc<Shop>>,
+    Segment(id): Segment,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let (content, expected) = read(&ProductId::new(id)?, body)?;
+    let mut outcomes = shop.catalog.put(vec![ProductWrite { content, expected }]).await;
+    let written = match outcomes.pop() {
+        Some(outcome) => outcome?,
+        None => return Err(Problem::busy(std::time::Duration::from_secs(1))),
+    };
+    let status = match written.effect {
+        WriteEffect::Created => StatusCode::CREATED,
+        WriteEffect::Updated | WriteEffect::Unchanged => StatusCode::OK,
+    };
+    Ok((status, Json(json(&written.product))))
+}
+
+fn read(
+    id: &ProductId,
+    mut body: Map<String, Value>,
+) -> Result<(ProductContent, Expected), Problem> {
+    let expected = match body.remove("version") {
+        None | Some(Value::Null) => Expected::Absent,
+        Some(version) => version.as_u64().map(Expected::Version).ok_or_else(|| {
+            Problem::invalid("version", "it has to be the number that the product was read with")
+        })?,
+    };
+    let named = body.entry("id").or_insert_with(|| json!(id));
+    if *named != json!(id) {
+        return Err(Problem::invalid("id", "it has to be the one in the path"));
+    }
+    body.entry("slug").or_insert_with(|| json!(id));
+    Ok((from_object(body)?, expected))
+}
+
+pub(super) async fn delete(
+    State(shop): State<Arc<Shop>>,
+    Segment(id): Segment,
+    params: Params,
+) -> Result<StatusCode, Problem> {
+    let params = params.only(&["version"])?;
+    let expected = params.number("version")?.map_or(Expected::Any, Expected::Version);
+    shop.catalog.delete(&ProductId::new(id)?, expected).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn types(State(shop): State<Arc<Shop>>) -> Result<Json<Value>, Problem> {
+    let types = shop.catalog.types().await?;
+    Ok(Json(json!({ "product_types": types })))
+}
+
+/// Puts a product type, and says which products do not conform to it from now on.
+pub(super) async fn put_type(
+    State(shop): State<Arc<Shop>>,
+    Segment(name): Segment,
+    Body(mut body): Body<Map<String, Value>>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let name = ProductTypeName::new(name)?;
+    let named = body.entry("name").or_insert_with(|| json!(name));
+    if *named != json!(name) {
+        return Err(Problem::invalid("name", "it has to be the one in the path"));
+    }
+    let product_type: ProductType = from_object(body)?;
+    let change = shop.catalog.put_type(&product_type).await?;
+    let status = match change.effect {
+        WriteEffect::Created => StatusCode::CREATED,
+        WriteEffect::Updated | WriteEffect::Unchanged => StatusCode::OK,
+    };
+    let body = json!({
+        "product_type": product_type,
+        "nonconforming": {
+            "count": change.nonconforming.count,
+            "first": change.nonconforming.first,
+        },
+    });
+    Ok((status, Json(body)))
+}

@@ -1,0 +1,85 @@
+//! What would be a network between inventory and everybody who asks it, and can be cut here too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockade_change_feed::Cause;
+use stockade_inventory_core::{
+    InventoryError, OutboxPage, Sku, SkuStock, StockOutbox, StockSource, Version,
+};
+
+/// The way from pages and the relay to inventory.
+#[derive(Debug)]
+pub struct Network<S> {
+    inventory: S,
+    cut: Cut,
+}
+
+/// Cuts a [`Network`], and mends it. Clones are of the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Cut(Arc<AtomicBool>);
+
+impl Cut {
+    /// From now on inventory can't be reached.
+    pub fn cut(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on it can.
+    pub fn mend(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn check(&self, operation: &'static str) -> Result<(), InventoryError> {
+        if !self.0.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(InventoryError::Unavailable {
+            operation,
+            retry_after: Duration::from_secs(1),
+            source: Cause::new("the network is cut"),
+        })
+    }
+}
+
+impl<S> Network<S> {
+    pub(crate) fn new(inventory: S, cut: Cut) -> Self {
+        Self { inventory, cut }
+    }
+}
+
+#[async_trait]
+impl<S: StockSource> StockSource for Network<S> {
+    async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
+        self.cut.check("stock")?;
+        self.inventory.stock(skus).await
+    }
+
+    async fn scan(
+        &self,
+        after: Option<&Sku>,
+        limit: usize,
+    ) -> Result<Vec<SkuStock>, InventoryError> {
+        self.cut.check("scan")?;
+        self.inventory.scan(after, limit).await
+    }
+}
+
+#[async_trait]
+impl<S: StockOutbox> StockOutbox for Network<S> {
+    async fn unpublished(
+        &self,
+        after: Option<&Sku>,
+        limit: usize,
+    ) -> Result<OutboxPage, InventoryError> {
+        self.cut.check("unpublished")?;
+        self.inventory.unpublished(after, limit).await
+    }
+
+    async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError> {
+        self.cut.check("mark_published")?;
+        self.inventory.mark_published(published).await
+    }
+}
