@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod suite;
+pub mod cache;
 pub mod catalog;
 pub mod feed;
 pub mod golden;

@@ -1,7 +1,9 @@
 //! The suites themselves: what keeps the rules passes, and what breaks one fails where it should.
 
 mod broken;
+mod cache;
 mod catalog;
+mod fails;
 mod flawed;
 mod harnesses;
 
