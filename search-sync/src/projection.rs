@@ -111,6 +111,40 @@ pub struct StockFields {
 }
 
 impl Projection {
+    /// The table of that name, if rows of it are taken.
+    #[must_use]
+    pub fn table(&self, schema: &str, name: &str) -> Option<&Table> {
+        let mut tables = std::iter::once(&self.root).chain(&self.children);
+        tables.find(|table| table.schema == schema && table.name == name)
+    }
+
+    /// How a field is searched: a column's, the one that tells whether stock is available (a
+    /// [`FieldKind::Keyword`]), or a member of [`FieldKind::Attributes`], whether any row has it
+    /// or not.
+    #[must_use]
+    pub fn kind_of(&self, field: &str) -> Option<FieldKind> {
+        if self
+            .stock
+            .as_ref()
+            .is_some_and(|stock| stock.in_stock == field)
+        {
+            return Some(FieldKind::Keyword);
+        }
+        let itself = self
+            .columns()
+            .find(|c| c.field == field && c.kind != FieldKind::Attributes);
+        let member = || {
+            self.columns()
+                .find(|c| c.kind == FieldKind::Attributes && is_member(field, &c.field))
+        };
+        itself.or_else(member).map(|column| column.kind)
+    }
+
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
+        let tables = std::iter::once(&self.root).chain(&self.children);
+        tables.flat_map(|table| &table.columns)
+    }
+
     /// The projection of a stockade catalogue: products with their variants and stock.
     #[must_use]
     pub fn catalog() -> Self {
@@ -164,4 +198,10 @@ impl Projection {
             }),
         }
     }
+}
+
+/// Whether a field is a member of attributes, such as `attributes.size` of `attributes`.
+pub(crate) fn is_member(field: &str, attributes: &str) -> bool {
+    let rest = field.strip_prefix(attributes);
+    rest.is_some_and(|rest| rest.len() > 1 && rest.starts_with('.'))
 }

@@ -1,0 +1,227 @@
+//! An index in memory that reads every document for each query: for tests, for trying things
+//! out, and as the reference for other indexes.
+
+mod highlight;
+mod matching;
+mod order;
+mod search;
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::matching::Searched;
+use crate::document::{Document, DocumentId};
+use crate::error::SearchError;
+use crate::index::{
+    DocumentWrite, Generation, GenerationState, IndexWriter, Loaded, Revision, WriteConcurrency,
+    WriteOutcome,
+};
+use crate::projection::Projection;
+
+/// An index in memory. Any number of workers may write it, and what is written can be searched
+/// at once.
+///
+/// How text is matched:
+///
+/// - Text is split into words, without accents and case. A text without letters or digits finds
+///   nothing, save what it is the identifier of; a blank one finds everything.
+/// - A word of the query matches the same word, as the last word of the query also its
+///   beginning, and words with typos: one in words of 4 to 7 letters, two in longer ones, none
+///   in shorter ones and in those with digits.
+/// - Of one or two words all have to match, of more at least two thirds.
+/// - The order: documents with an identifier that the whole text equals, then those that match
+///   more words, then by how well they match: rare words count more than common ones, an exact
+///   match more than a beginning and that more than a typo, and a field by its weight.
+#[derive(Debug, Default)]
+pub struct MemoryIndex {
+    state: RwLock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    generations: BTreeMap<Generation, Documents>,
+    active: Option<Generation>,
+    revisions: u64,
+}
+
+#[derive(Debug)]
+struct Documents {
+    projection: Projection,
+    entries: BTreeMap<DocumentId, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    revision: u64,
+    /// The rows, encoded: stored, and never searched.
+    rows: String,
+    searched: Option<Searched>,
+}
+
+impl MemoryIndex {
+    /// An index without generations.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn documents(&self, generation: &Generation) -> Result<&Documents, SearchError> {
+        let unknown = || SearchError::UnknownGeneration {
+            generation: generation.clone(),
+        };
+        self.generations.get(generation).ok_or_else(unknown)
+    }
+
+    fn active(&self) -> Result<&Documents, SearchError> {
+        match &self.active {
+            Some(generation) => self.documents(generation),
+            None => Err(SearchError::NothingActive),
+        }
+    }
+
+    fn write(&mut self, generation: &Generation, write: DocumentWrite) -> WriteOutcome {
+        let Some(documents) = self.generations.get_mut(generation) else {
+            // Loading says what is wrong.
+            return WriteOutcome::Retry {
+                reason: format!("generation {generation} does not exist"),
+                after: Duration::from_millis(100),
+            };
+        };
+        let id = write.document.id.clone();
+        if revision(documents.entries.get(&id)) != write.expected {
+            return WriteOutcome::Conflict;
+        }
+        self.revisions += 1;
+        let projection = &documents.projection;
+        let entry = Entry {
+            revision: self.revisions,
+            rows: write.document.encode(),
+            searched: write.view.map(|view| Searched::new(view, projection)),
+        };
+        documents.entries.insert(id, entry);
+        WriteOutcome::Durable
+    }
+}
+
+fn revision(entry: Option<&Entry>) -> Revision {
+    entry.map_or(Revision::Absent, |entry| {
+        Revision::At(entry.revision.to_string())
+    })
+}
+
+#[async_trait]
+impl IndexWriter for MemoryIndex {
+    fn concurrency(&self) -> WriteConcurrency {
+        WriteConcurrency::CompareAndSet
+    }
+
+    async fn create(
+        &self,
+        generation: &Generation,
+        projection: &Projection,
+    ) -> Result<(), SearchError> {
+        projection.validate()?;
+        let documents = || Documents {
+            projection: projection.clone(),
+            entries: BTreeMap::new(),
+        };
+        let mut state = self.change();
+        let generations = &mut state.generations;
+        generations
+            .entry(generation.clone())
+            .or_insert_with(documents);
+        Ok(())
+    }
+
+    async fn activate(&self, generation: &Generation) -> Result<(), SearchError> {
+        let mut state = self.change();
+        state.documents(generation)?;
+        state.active = Some(generation.clone());
+        Ok(())
+    }
+
+    async fn generations(&self) -> Result<Vec<(Generation, GenerationState)>, SearchError> {
+        let state = self.read();
+        let of = |generation: &Generation| match &state.active {
+            Some(active) if active == generation => GenerationState::Active,
+            _ => GenerationState::Standby,
+        };
+        let names = state.generations.keys();
+        Ok(names.map(|name| (name.clone(), of(name))).collect())
+    }
+
+    async fn remove(&self, generation: &Generation) -> Result<(), SearchError> {
+        let mut state = self.change();
+        if state.active.as_ref() == Some(generation) {
+            let reason = "it is active; activate another one first";
+            return Err(SearchError::invalid(
+                "generation",
+                generation.as_str(),
+                reason,
+            ));
+        }
+        state.generations.remove(generation);
+        Ok(())
+    }
+
+    async fn load(
+        &self,
+        generation: &Generation,
+        ids: &[DocumentId],
+    ) -> Result<Vec<Loaded>, SearchError> {
+        let state = self.read();
+        let entries = &state.documents(generation)?.entries;
+        let load = |id: &DocumentId| {
+            let entry = entries.get(id);
+            let document = match entry {
+                Some(entry) => Document::decode(id.clone(), &entry.rows)?,
+                None => Document::new(id.clone()),
+            };
+            Ok(Loaded::new(document, revision(entry)))
+        };
+        ids.iter().map(load).collect()
+    }
+
+    async fn write(
+        &self,
+        generation: &Generation,
+        writes: Vec<DocumentWrite>,
+    ) -> Vec<WriteOutcome> {
+        let mut state = self.change();
+        let outcomes = writes.into_iter();
+        outcomes
+            .map(|write| state.write(generation, write))
+            .collect()
+    }
+
+    async fn scan(
+        &self,
+        generation: &Generation,
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<DocumentId>, SearchError> {
+        let state = self.read();
+        let entries = &state.documents(generation)?.entries;
+        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let ids = entries.range((begin, Bound::Unbounded)).map(|(id, _)| id);
+        let roots = ids.filter(|id| matches!(id, DocumentId::Root(_)));
+        Ok(roots.take(limit.max(1)).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;
