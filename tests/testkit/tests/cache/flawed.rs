@@ -91,7 +91,9 @@ impl FlawedCache {
         let now = self.clock.monotonic();
         let mut cached = self.state().version(&changed.sku, now);
         if self.flaw == Flaw::ComparesBeforeItWrites {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            // Some are slower than others.
+            let slow = Duration::from_millis(changed.version.number % 7);
+            tokio::time::sleep(slow).await;
         }
         let mut state = self.state();
         if self.flaw != Flaw::ComparesBeforeItWrites {
