@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod feed;
 pub mod golden;
 mod harness;
+pub mod index;
 pub mod inventory;
 
 pub use harness::{

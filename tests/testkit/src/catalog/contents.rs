@@ -9,7 +9,7 @@ use super::shop::{
 };
 
 /// Valid, and special to somebody: databases, key spaces, shells, file systems, people.
-pub(super) const ODD: [&str; 16] = [
+pub(crate) const ODD: [&str; 16] = [
     "it's \"quoted\" `here`",
     "100%",
     "a_b",

@@ -19,6 +19,8 @@ use async_trait::async_trait;
 use stockade_catalog_core::{CatalogStore, rows};
 use stockade_change_feed::{Feed, Topic};
 
+pub(crate) use contents::ODD;
+
 use crate::{Harness, Reopen};
 
 /// Opens stores of products.
