@@ -7,6 +7,7 @@ mod document;
 mod error;
 mod fields;
 mod index;
+pub mod ingest;
 pub mod memory;
 mod merge;
 mod projection;
@@ -23,6 +24,7 @@ pub use index::{
     DocumentWrite, Generation, GenerationState, IndexWriter, Loaded, Revision, WriteConcurrency,
     WriteOutcome,
 };
+pub use ingest::Ingest;
 pub use merge::Merged;
 pub use projection::{
     Column, Condition, FieldKind, Projection, RowVersionSource, StockFields, Table,

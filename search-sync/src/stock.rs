@@ -67,10 +67,11 @@ pub(crate) fn merge(document: &mut Document, edit: &Edit) -> Option<Merged> {
     Some(merged)
 }
 
-/// The epoch of the stock that a SKU's document has seen.
-pub(crate) fn epoch(document: &Document) -> Option<u32> {
-    let (_, row) = document.rows.iter().find(|(key, _)| key.table == SEEN)?;
-    u32::try_from(row.version.0 >> 64).ok()
+/// Whether an edit is a stock event of an older epoch than one that the document has seen.
+pub(crate) fn is_of_older_epoch(document: &Document, edit: &Edit) -> bool {
+    let epoch = |row: &Row| row.version.0 >> 64;
+    let seen = document.rows.get(&edit.key);
+    edit.key.table == SEEN && seen.is_some_and(|seen| epoch(&edit.row) < epoch(seen))
 }
 
 /// What a SKU's document carries over to its owner, once both are known.

@@ -1,0 +1,315 @@
+//! Load, merge, write, and again what another writer was faster with.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use metrics::counter;
+use stockade_change_feed::Retry;
+use tracing::warn;
+
+use super::batch::{Asked, Batch, Edits};
+use super::{CONFLICTS, Ingest, STALE_EPOCHS, WRITTEN};
+use crate::document::{Document, DocumentId, RowVersion};
+use crate::error::SearchError;
+use crate::index::{DocumentWrite, Loaded, WriteOutcome};
+use crate::merge::{Merged, truncation};
+use crate::stock;
+
+/// How often a document is tried within one call.
+const ATTEMPTS: u32 = 8;
+/// Who was slower than another writer waits so long, times its attempts.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
+/// A longer pause is left to the consumer, which keeps its partitions meanwhile.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+type Documents = BTreeMap<DocumentId, Document>;
+
+/// Documents that can not take all that is asked of them, and why.
+type Refused = Vec<(DocumentId, Vec<Asked>, String)>;
+
+/// How the documents of a bulk fare.
+struct Progress {
+    settled: Documents,
+    refused: Refused,
+    /// Outcomes by which the index shows that it works.
+    answers: usize,
+    /// The longest pause that was asked for, and why documents are still pending.
+    pause: Duration,
+    reason: String,
+}
+
+impl Ingest {
+    /// Brings documents to the state that was asked for, durably, and returns those of SKUs as
+    /// they are then. Records for which this fails are marked in the batch.
+    pub(super) async fn settle(&self, edits: Edits, batch: &mut Batch) -> Documents {
+        let mut settled = Documents::new();
+        let mut edits = edits.into_iter();
+        loop {
+            let bulk: Edits = edits.by_ref().take(self.bulk.get()).collect();
+            if bulk.is_empty() {
+                return settled;
+            }
+            let refused = self.together(bulk, batch, &mut settled).await;
+            for (id, asked, reason) in refused {
+                self.one_by_one(&id, asked, reason, batch, &mut settled)
+                    .await;
+            }
+        }
+    }
+
+    /// Merges one record after the other into a document that can not take them together, to
+    /// find out which it can't take.
+    async fn one_by_one(
+        &self,
+        id: &DocumentId,
+        asked: Vec<Asked>,
+        reason: String,
+        batch: &mut Batch,
+        settled: &mut Documents,
+    ) {
+        let mut of_records: BTreeMap<usize, Vec<Asked>> = BTreeMap::new();
+        for (record, edit) in asked {
+            of_records.entry(record).or_default().push((record, edit));
+        }
+        if let (1, Some(record)) = (of_records.len(), of_records.keys().next()) {
+            return batch.dead_letter(*record, reason);
+        }
+        for (record, asked) in of_records {
+            let alone = Edits::from([(id.clone(), asked)]);
+            for (.., reason) in self.together(alone, batch, settled).await {
+                batch.dead_letter(record, reason);
+            }
+        }
+    }
+
+    /// Settles the documents of a bulk, and returns those that can not take all of it.
+    async fn together(
+        &self,
+        mut pending: Edits,
+        batch: &mut Batch,
+        settled: &mut Documents,
+    ) -> Refused {
+        let mut progress = Progress::new();
+        for attempt in 1..=ATTEMPTS {
+            if batch.gives_up(&pending) {
+                break;
+            }
+            if let Err(error) = self.attempt(attempt, &mut pending, &mut progress).await {
+                batch.unavailable(error.to_string(), pause_after(&error));
+                continue;
+            }
+            if pending.is_empty() || progress.pause > LONGEST_PAUSE {
+                break;
+            }
+            if !progress.pause.is_zero() {
+                tokio::time::sleep(progress.pause).await;
+            }
+        }
+        if !pending.is_empty() && !batch.gives_up(&pending) {
+            if progress.answers == 0 {
+                // Not one document got through: none of the records is to blame.
+                batch.unavailable(progress.reason, progress.pause);
+                batch.gives_up(&pending);
+            } else {
+                batch.retry(&pending, &progress.reason);
+            }
+        }
+        settled.extend(progress.settled);
+        progress.refused
+    }
+
+    /// One round: what remains in `pending` has to be tried again.
+    async fn attempt(
+        &self,
+        attempt: u32,
+        pending: &mut Edits,
+        progress: &mut Progress,
+    ) -> Result<(), SearchError> {
+        let writes = self.merge_pending(pending, progress).await?;
+        progress.pause = Duration::ZERO;
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let kept = |document: &Document| match &document.id {
+            DocumentId::Sku(_) => document.clone(),
+            id => Document::new(id.clone()),
+        };
+        let documents: Vec<_> = writes.iter().map(|write| kept(&write.document)).collect();
+        let outcomes = self.writer.write(&self.generation, writes).await;
+        for (document, outcome) in documents.into_iter().zip(outcomes) {
+            match outcome {
+                WriteOutcome::Durable => {
+                    counter!(WRITTEN).increment(1);
+                    progress.answers += 1;
+                    let is_root = matches!(document.id, DocumentId::Root(_));
+                    if !(is_root && self.heeds_truncations()) {
+                        progress.settle(pending, document);
+                    }
+                    // Else it is loaded once more, and settled when nothing is left to merge: a
+                    // truncation whose scan did not see the document is seen by it.
+                }
+                WriteOutcome::Conflict => {
+                    counter!(CONFLICTS).increment(1);
+                    progress.answers += 1;
+                    let reason = "other writers were always faster";
+                    progress.wait(reason.to_owned(), CONFLICT_PAUSE * attempt);
+                }
+                WriteOutcome::Retry { reason, after } => progress.wait(reason, after),
+                WriteOutcome::Refused { reason } => progress.refuse(pending, &document.id, reason),
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads what is pending, merges it and returns what has changed by that.
+    async fn merge_pending(
+        &self,
+        pending: &mut Edits,
+        progress: &mut Progress,
+    ) -> Result<Vec<DocumentWrite>, SearchError> {
+        let truncated = self.truncated(pending).await?;
+        let ids: Vec<_> = pending.keys().cloned().collect();
+        let loaded = self.load(&ids).await?;
+        let mut writes = Vec::new();
+        for Loaded {
+            mut document,
+            revision,
+        } in loaded
+        {
+            let asked = pending.get(&document.id).map_or(&[][..], Vec::as_slice);
+            if self.merge(&mut document, asked, &truncated) == Merged::Unchanged {
+                progress.settle(pending, document);
+                continue;
+            }
+            match self.projection.view(&document) {
+                Ok(view) => writes.push(DocumentWrite {
+                    document,
+                    view,
+                    expected: revision,
+                }),
+                Err(error) => progress.refuse(pending, &document.id, error.to_string()),
+            }
+        }
+        Ok(writes)
+    }
+
+    fn merge(
+        &self,
+        document: &mut Document,
+        asked: &[Asked],
+        truncated: &BTreeMap<String, RowVersion>,
+    ) -> Merged {
+        let mut merged = Merged::Unchanged;
+        // A sweep asks of all documents what was asked of the truncation's.
+        let own = asked
+            .iter()
+            .filter(|(_, edit)| edit.document == document.id);
+        for edit in own.map(|(_, edit)| edit).collect::<Vec<_>>() {
+            if stock::is_of_older_epoch(document, edit) {
+                counter!(STALE_EPOCHS).increment(1);
+                warn!(
+                    sku = edit.key.key,
+                    "stock of an older epoch is ignored; who publishes it?"
+                );
+            }
+            merged = merged.or(self.projection.merge(document, edit));
+        }
+        if matches!(document.id, DocumentId::Root(_)) {
+            merged = merged.or(self.projection.truncate(document, truncated));
+        }
+        merged
+    }
+
+    /// Up to which versions tables are truncated, where documents have to heed it.
+    async fn truncated(
+        &self,
+        pending: &Edits,
+    ) -> Result<BTreeMap<String, RowVersion>, SearchError> {
+        let has_roots = pending.keys().any(|id| matches!(id, DocumentId::Root(_)));
+        if !has_roots || !self.heeds_truncations() {
+            return Ok(BTreeMap::new());
+        }
+        let tables = std::iter::once(&self.projection.root).chain(&self.projection.children);
+        let ids: Vec<_> = tables
+            .map(|table| DocumentId::Truncation(table.name.clone()))
+            .collect();
+        let loaded = self.load(&ids).await?;
+        let documents = loaded.iter().map(|loaded| &loaded.document);
+        Ok(documents.filter_map(truncation).collect())
+    }
+
+    /// Has every document heed truncations.
+    pub(super) async fn sweep(&self, truncations: &Edits, batch: &mut Batch) {
+        let asked: Vec<_> = truncations.values().flatten().cloned().collect();
+        let mut after = None;
+        while !batch.gives_up(truncations) {
+            let limit = self.bulk.get();
+            let ids = match self
+                .writer
+                .scan(&self.generation, after.as_ref(), limit)
+                .await
+            {
+                Ok(ids) => ids,
+                Err(error) => {
+                    batch.unavailable(error.to_string(), pause_after(&error));
+                    continue;
+                }
+            };
+            let Some(last) = ids.last() else {
+                return;
+            };
+            after = Some(last.clone());
+            let page = ids.into_iter().map(|id| (id, asked.clone())).collect();
+            self.settle(page, batch).await;
+        }
+    }
+
+    async fn load(&self, ids: &[DocumentId]) -> Result<Vec<Loaded>, SearchError> {
+        let loaded = self.writer.load(&self.generation, ids).await?;
+        let same = |(loaded, id): (&Loaded, &DocumentId)| loaded.document.id == *id;
+        if loaded.len() != ids.len() || !loaded.iter().zip(ids).all(same) {
+            let what = format!("{} documents were asked for, and others came", ids.len());
+            return Err(SearchError::Damaged { what });
+        }
+        Ok(loaded)
+    }
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            settled: Documents::new(),
+            refused: Refused::new(),
+            answers: 0,
+            pause: Duration::ZERO,
+            reason: "the index gave no outcome, or truncations kept coming".to_owned(),
+        }
+    }
+
+    fn settle(&mut self, pending: &mut Edits, document: Document) {
+        pending.remove(&document.id);
+        // Only of SKUs is there anything to carry.
+        if matches!(document.id, DocumentId::Sku(_)) {
+            self.settled.insert(document.id.clone(), document);
+        }
+    }
+
+    fn refuse(&mut self, pending: &mut Edits, id: &DocumentId, reason: String) {
+        self.answers += 1;
+        if let Some((id, asked)) = pending.remove_entry(id) {
+            self.refused.push((id, asked, reason));
+        }
+    }
+
+    fn wait(&mut self, reason: String, pause: Duration) {
+        self.reason = reason;
+        self.pause = self.pause.max(pause);
+    }
+}
+
+fn pause_after(error: &SearchError) -> Duration {
+    match error.retry() {
+        Retry::After(pause) => pause,
+        Retry::Never | Retry::RestartTransaction | Retry::OutcomeUnknown => LONGEST_PAUSE,
+    }
+}

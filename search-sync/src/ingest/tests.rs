@@ -1,0 +1,740 @@
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use stockade_change_feed::debezium::{Change, Columns, RowChange, Sequence, encode};
+use stockade_change_feed::{Message, Offset, Position, Timestamp, TopicPartition};
+use stockade_inventory_core::{Heartbeat, Sku, StockChanged, Version};
+
+use super::*;
+use crate::index::{DocumentWrite, GenerationState, Loaded, Revision, WriteOutcome};
+use crate::memory::MemoryIndex;
+use crate::query::{SearchIndex, SearchQuery};
+
+fn generation() -> Generation {
+    Generation::new("g").unwrap()
+}
+
+fn log_ordered() -> Projection {
+    let mut projection = Projection::catalog();
+    projection.root.version = RowVersionSource::LogSequence;
+    projection.children[0].version = RowVersionSource::LogSequence;
+    projection
+}
+
+/// An index that can be told to fail.
+#[derive(Default)]
+struct Scripted {
+    inner: MemoryIndex,
+    faults: Mutex<VecDeque<Fault>>,
+    /// Written by somebody else just before the next write.
+    rival: Mutex<Option<(Ingest, Record)>>,
+    written: Mutex<Vec<DocumentId>>,
+    largest: AtomicUsize,
+}
+
+enum Fault {
+    LoadFails,
+    /// The documents of roots are never written: the future stays where it is.
+    HangsAtRoots,
+    /// It is written, and the reply is lost.
+    ReplyLost,
+    Busy,
+    BusyFor(DocumentId),
+    Refuses(DocumentId),
+    /// Refuses the document if it has a row of this key.
+    RefusesRow(&'static str),
+}
+
+impl Scripted {
+    async fn new(projection: &Projection) -> Arc<Self> {
+        let index = Self::default();
+        index.inner.create(&generation(), projection).await.unwrap();
+        index.inner.activate(&generation()).await.unwrap();
+        Arc::new(index)
+    }
+
+    fn script(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.faults.lock().unwrap().extend(faults);
+    }
+
+    fn written(&self) -> Vec<DocumentId> {
+        std::mem::take(&mut self.written.lock().unwrap())
+    }
+
+    fn next_if(&self, wanted: impl Fn(&Fault) -> bool) -> Option<Fault> {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.front().is_some_and(wanted) {
+            return faults.pop_front();
+        }
+        None
+    }
+
+    async fn write_where(
+        &self,
+        writes: Vec<DocumentWrite>,
+        fails: impl Fn(&DocumentWrite) -> Option<WriteOutcome>,
+    ) -> Vec<WriteOutcome> {
+        let mut outcomes = Vec::new();
+        for write in writes {
+            outcomes.push(match fails(&write) {
+                Some(outcome) => outcome,
+                None => self.inner.write(&generation(), vec![write]).await.remove(0),
+            });
+        }
+        outcomes
+    }
+}
+
+fn busy() -> WriteOutcome {
+    WriteOutcome::Retry {
+        reason: "busy".to_owned(),
+        after: Duration::from_millis(50),
+    }
+}
+
+#[async_trait]
+impl IndexWriter for Scripted {
+    fn concurrency(&self) -> WriteConcurrency {
+        WriteConcurrency::CompareAndSet
+    }
+
+    async fn create(&self, name: &Generation, projection: &Projection) -> Result<(), SearchError> {
+        self.inner.create(name, projection).await
+    }
+
+    async fn activate(&self, name: &Generation) -> Result<(), SearchError> {
+        self.inner.activate(name).await
+    }
+
+    async fn generations(&self) -> Result<Vec<(Generation, GenerationState)>, SearchError> {
+        self.inner.generations().await
+    }
+
+    async fn remove(&self, name: &Generation) -> Result<(), SearchError> {
+        self.inner.remove(name).await
+    }
+
+    async fn load(
+        &self,
+        name: &Generation,
+        ids: &[DocumentId],
+    ) -> Result<Vec<Loaded>, SearchError> {
+        if self
+            .next_if(|fault| matches!(fault, Fault::LoadFails))
+            .is_some()
+        {
+            return Err(SearchError::Timeout {
+                operation: "load",
+                after: Duration::from_secs(1),
+            });
+        }
+        self.inner.load(name, ids).await
+    }
+
+    async fn write(&self, _: &Generation, writes: Vec<DocumentWrite>) -> Vec<WriteOutcome> {
+        self.largest.fetch_max(writes.len(), Ordering::SeqCst);
+        let ids = writes.iter().map(|write| write.document.id.clone());
+        self.written.lock().unwrap().extend(ids);
+        let rival = self.rival.lock().unwrap().take();
+        if let Some((ingest, record)) = rival {
+            assert_eq!(ingest.handle(&[record]).await, [Disposition::Done]);
+        }
+        let is_root = |write: &DocumentWrite| matches!(write.document.id, DocumentId::Root(_));
+        let hangs = writes.iter().any(is_root);
+        let applies = |fault: &Fault| match fault {
+            Fault::LoadFails => false,
+            Fault::HangsAtRoots => hangs,
+            _ => true,
+        };
+        match self.next_if(applies) {
+            None | Some(Fault::LoadFails) => self.write_where(writes, |_| None).await,
+            Some(Fault::HangsAtRoots) => std::future::pending().await,
+            Some(Fault::ReplyLost) => {
+                let outcomes = self.write_where(writes, |_| None).await;
+                outcomes.iter().map(|_| busy()).collect()
+            }
+            Some(Fault::Busy) => writes.iter().map(|_| busy()).collect(),
+            Some(Fault::BusyFor(id)) => {
+                let fails = |write: &DocumentWrite| (write.document.id == id).then(busy);
+                self.write_where(writes, fails).await
+            }
+            Some(Fault::Refuses(id)) => {
+                let fails = |write: &DocumentWrite| (write.document.id == id).then(refused);
+                self.write_where(writes, fails).await
+            }
+            Some(Fault::RefusesRow(row)) => {
+                // For as long as anybody tries.
+                self.faults
+                    .lock()
+                    .unwrap()
+                    .push_front(Fault::RefusesRow(row));
+                let has = |write: &DocumentWrite| {
+                    is_root(write) && write.document.rows.keys().any(|key| key.key == row)
+                };
+                self.write_where(writes, |write| has(write).then(refused))
+                    .await
+            }
+        }
+    }
+
+    async fn scan(
+        &self,
+        name: &Generation,
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<DocumentId>, SearchError> {
+        self.inner.scan(name, after, limit).await
+    }
+}
+
+fn refused() -> WriteOutcome {
+    WriteOutcome::Refused {
+        reason: "too large".to_owned(),
+    }
+}
+
+async fn setup() -> (Arc<Scripted>, Ingest) {
+    let index = Scripted::new(&Projection::catalog()).await;
+    let ingest = ingest(&index);
+    (index, ingest)
+}
+
+fn ingest(index: &Arc<Scripted>) -> Ingest {
+    Ingest::new(index.clone(), generation(), Projection::catalog()).unwrap()
+}
+
+fn record(topic: &str, message: Message) -> Record {
+    let position = Position {
+        partition: TopicPartition::new(Topic::new(topic).unwrap(), 0),
+        offset: Offset(0),
+        timestamp: Timestamp::EPOCH,
+    };
+    let record = Record::new(position).with_key(message.key);
+    record
+        .with_value(message.value)
+        .with_headers(message.headers)
+}
+
+fn raw(value: &'static str) -> Record {
+    record("catalog", Message::keyed("k", value))
+}
+
+fn change_at(table: &str, change: Change, lsn: u64) -> Record {
+    let change = RowChange {
+        schema: "catalog".to_owned(),
+        table: table.to_owned(),
+        change,
+        sequence: Sequence {
+            last_commit: Some(lsn),
+            lsn: Some(lsn),
+        },
+        timestamp: Timestamp::EPOCH,
+    };
+    record("catalog", Message::keyed("k", encode(&change)))
+}
+
+fn change(table: &str, change: Change) -> Record {
+    change_at(table, change, 1)
+}
+
+fn columns(value: Value) -> Columns {
+    value.as_object().unwrap().clone()
+}
+
+fn product_row(version: u64) -> Columns {
+    let title = format!("Tee {version}");
+    columns(json!({"product_id": "p", "title": title, "status": "active", "version": version}))
+}
+
+fn variant_row(sku: &str, product: &str, version: u64) -> Columns {
+    columns(json!({"sku": sku, "product_id": product, "version": version}))
+}
+
+fn product(version: u64) -> Record {
+    let after = product_row(version);
+    change("products", Change::Create { after })
+}
+
+fn variant(sku: &str, version: u64) -> Record {
+    let after = variant_row(sku, "p", version);
+    change("variants", Change::Create { after })
+}
+
+fn deleted(table: &str, before: Columns) -> Record {
+    change(table, Change::Delete { before })
+}
+
+fn stock(sku: &str, count: u64, number: u64) -> Record {
+    let version = Version::new(0, number);
+    let changed = StockChanged::new(Sku::new(sku).unwrap(), count, version, Timestamp::EPOCH);
+    record("inventory_updates", changed.to_message())
+}
+
+async fn done(ingest: &Ingest, records: &[Record]) {
+    for ended in ingest.handle(records).await {
+        assert_eq!(ended, Disposition::Done);
+    }
+}
+
+/// The values of a field of the one document, or nothing if it is not found.
+async fn shown(index: &Scripted, field: &str) -> Vec<String> {
+    let page = index.inner.search(&SearchQuery::default()).await.unwrap();
+    let hits = page.hits.iter();
+    let values = hits.flat_map(|hit| hit.view.fields.get(field).into_iter().flatten());
+    values.map(ToString::to_string).collect()
+}
+
+fn root() -> DocumentId {
+    DocumentId::Root("p".to_owned())
+}
+
+fn sku(name: &str) -> DocumentId {
+    DocumentId::Sku(name.to_owned())
+}
+
+#[tokio::test]
+async fn rows_and_stock_become_documents_in_any_order() {
+    let orders = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ];
+    for order in orders {
+        let (index, ingest) = setup().await;
+        let records = [product(1), variant("s", 2), stock("s", 5, 1)];
+        for at in order {
+            done(&ingest, &records[at..=at]).await;
+        }
+        assert_eq!(shown(&index, "in_stock").await, ["true"], "{order:?}");
+        assert_eq!(shown(&index, "sku").await, ["s"], "{order:?}");
+    }
+    let (index, ingest) = setup().await;
+    done(&ingest, &[stock("s", 5, 1), variant("s", 2), product(1)]).await;
+    assert_eq!(shown(&index, "in_stock").await, ["true"]);
+}
+
+#[tokio::test]
+async fn what_is_known_or_changes_nothing_shown_is_not_written() {
+    let (index, ingest) = setup().await;
+    let records = [product(1), variant("s", 2), stock("s", 5, 1)];
+    done(&ingest, &records).await;
+    assert_eq!(index.written(), [sku("s"), root()]);
+    done(&ingest, &records).await;
+    assert_eq!(index.written(), []);
+    // Only that it was seen is remembered, until availability flips.
+    done(&ingest, &[stock("s", 4, 2)]).await;
+    assert_eq!(index.written(), [sku("s")]);
+    done(&ingest, &[stock("s", 0, 3)]).await;
+    assert_eq!(index.written(), [sku("s"), root()]);
+    assert_eq!(shown(&index, "in_stock").await, ["false"]);
+}
+
+#[tokio::test]
+async fn other_tables_heartbeats_and_tombstones_are_done() {
+    let (index, ingest) = setup().await;
+    let heartbeat = Heartbeat::new(Timestamp::EPOCH, 1).to_messages().remove(0);
+    let tombstone = record("catalog", Message::keyed("k", Bytes::new()));
+    let records = [
+        change("orders", Change::Truncate),
+        record("inventory_updates", heartbeat),
+        tombstone.with_value(None),
+    ];
+    done(&ingest, &records).await;
+    assert_eq!(index.written(), []);
+}
+
+#[tokio::test]
+async fn stock_comes_from_the_topic_that_is_named() {
+    let (index, ingest) = setup().await;
+    let ingest = ingest.with_stock_topic(Topic::new("stock").unwrap());
+    let version = Version::new(0, 1);
+    let changed = StockChanged::new(Sku::new("s").unwrap(), 1, version, Timestamp::EPOCH);
+    done(
+        &ingest,
+        &[
+            product(1),
+            variant("s", 2),
+            record("stock", changed.to_message()),
+        ],
+    )
+    .await;
+    assert_eq!(shown(&index, "in_stock").await, ["true"]);
+}
+
+#[tokio::test]
+async fn a_worker_thought_dead_can_not_undo_what_came_after_it() {
+    let (index, ingest) = setup().await;
+    let newest = [product(3), variant("s", 4), stock("s", 0, 9)];
+    done(&ingest, &newest).await;
+    done(&ingest, &[product(1), variant("s", 2), stock("s", 5, 8)]).await;
+    assert_eq!(shown(&index, "title").await, ["Tee 3"]);
+    assert_eq!(shown(&index, "in_stock").await, ["false"]);
+}
+
+#[tokio::test]
+async fn a_conflict_is_merged_with_what_the_other_wrote() {
+    let (index, ingest) = setup().await;
+    let other = self::ingest(&index);
+    *index.rival.lock().unwrap() = Some((other, product(1)));
+    done(&ingest, &[variant("s", 2)]).await;
+    assert_eq!(shown(&index, "sku").await, ["s"]);
+    // The same on the SKU's own document.
+    let other = self::ingest(&index);
+    *index.rival.lock().unwrap() = Some((other, variant("t", 3)));
+    done(&ingest, &[stock("t", 1, 1)]).await;
+    assert_eq!(shown(&index, "in_stock").await, ["true"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn conflicts_without_end_are_left_to_a_retry() {
+    struct Never(MemoryIndex);
+
+    #[async_trait]
+    impl IndexWriter for Never {
+        fn concurrency(&self) -> WriteConcurrency {
+            WriteConcurrency::CompareAndSet
+        }
+        async fn create(&self, _: &Generation, _: &Projection) -> Result<(), SearchError> {
+            Ok(())
+        }
+        async fn activate(&self, _: &Generation) -> Result<(), SearchError> {
+            Ok(())
+        }
+        async fn generations(&self) -> Result<Vec<(Generation, GenerationState)>, SearchError> {
+            Ok(Vec::new())
+        }
+        async fn remove(&self, _: &Generation) -> Result<(), SearchError> {
+            Ok(())
+        }
+        async fn load(
+            &self,
+            _: &Generation,
+            ids: &[DocumentId],
+        ) -> Result<Vec<Loaded>, SearchError> {
+            let absent = |id: &DocumentId| Loaded::new(Document::new(id.clone()), Revision::Absent);
+            Ok(ids.iter().map(absent).collect())
+        }
+        async fn write(&self, _: &Generation, writes: Vec<DocumentWrite>) -> Vec<WriteOutcome> {
+            writes.iter().map(|_| WriteOutcome::Conflict).collect()
+        }
+        async fn scan(
+            &self,
+            generation: &Generation,
+            after: Option<&DocumentId>,
+            limit: usize,
+        ) -> Result<Vec<DocumentId>, SearchError> {
+            self.0.scan(generation, after, limit).await
+        }
+    }
+
+    let never = Arc::new(Never(MemoryIndex::new()));
+    let ingest = Ingest::new(never, generation(), Projection::catalog()).unwrap();
+    let ended = ingest.handle(&[product(1)]).await;
+    assert!(
+        matches!(&ended[..], [Disposition::Retry { .. }]),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_completes_what_a_crash_left_half_done() {
+    let last = [stock("s", 1, 1), variant("s", 2)];
+    for (first, second) in [(&last[0], &last[1]), (&last[1], &last[0])] {
+        let (index, ingest) = setup().await;
+        done(&ingest, &[product(1), first.clone()]).await;
+        index.script([Fault::HangsAtRoots]);
+        let records = std::slice::from_ref(second);
+        let crashed = tokio::time::timeout(Duration::from_secs(60), ingest.handle(records)).await;
+        assert!(crashed.is_err());
+        assert!(index.written().contains(&sku("s")));
+        assert_ne!(shown(&index, "in_stock").await, ["true"]);
+        done(&self::ingest(&index), records).await;
+        assert_eq!(shown(&index, "in_stock").await, ["true"]);
+    }
+}
+
+#[tokio::test]
+async fn a_poisoned_record_is_dead_lettered_alone() {
+    let (index, ingest) = setup().await;
+    let mut unavailable = variant_row("u", "p", 7);
+    unavailable.insert(
+        "attributes".to_owned(),
+        json!("__debezium_unavailable_value"),
+    );
+    let many: serde_json::Map<_, _> = (0..990).map(|at| (format!("a{at}"), json!(1))).collect();
+    let mut wide = variant_row("w", "p", 8);
+    wide.insert("attributes".to_owned(), json!(many));
+    let mut wider = variant_row("x", "p", 9);
+    wider.insert("options".to_owned(), json!(many));
+    let create = |after| change("variants", Change::Create { after });
+    let records = [
+        product(1),
+        raw("{"),
+        create(unavailable),
+        create(wide),
+        create(wider),
+        change("variants", Change::Truncate),
+        variant("s", 2),
+        record("inventory_updates", Message::keyed("s", "{}")),
+        stock("s", 1, 1),
+    ];
+    let ended = ingest.handle(&records).await;
+    let reasons: Vec<_> = ended
+        .iter()
+        .map(|ended| match ended {
+            Disposition::Done => "",
+            Disposition::DeadLetter { reason } => reason,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [
+        "",
+        "malformed",
+        "REPLICA",
+        "",
+        "1000 fields",
+        "rebuild",
+        "",
+        "malformed",
+        "",
+    ];
+    for (reason, expected) in reasons.iter().zip(expected) {
+        assert!(
+            reason.contains(expected),
+            "{reason:?} should contain {expected:?}"
+        );
+        assert_eq!(reason.is_empty(), expected.is_empty(), "{reason}");
+    }
+    assert_eq!(shown(&index, "sku").await, ["s", "w"]);
+    assert_eq!(shown(&index, "in_stock").await, ["true"]);
+}
+
+#[tokio::test]
+async fn what_the_index_refuses_is_dead_lettered_alone() {
+    let (index, ingest) = setup().await;
+    index.script([Fault::RefusesRow("s")]);
+    let ended = ingest
+        .handle(&[product(1), variant("s", 2), variant("t", 3)])
+        .await;
+    let [
+        Disposition::Done,
+        Disposition::DeadLetter { reason },
+        Disposition::Done,
+    ] = &ended[..]
+    else {
+        panic!("{ended:?}");
+    };
+    assert_eq!(reason, "too large");
+    assert_eq!(shown(&index, "sku").await, ["t"]);
+}
+
+#[tokio::test]
+async fn a_refused_document_of_one_record_is_not_tried_again() {
+    let (index, ingest) = setup().await;
+    index.script([Fault::Refuses(root())]);
+    let ended = ingest.handle(&[product(1)]).await;
+    assert!(
+        matches!(&ended[..], [Disposition::DeadLetter { .. }]),
+        "{ended:?}"
+    );
+    assert_eq!(index.written(), [root()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_is_resolved_by_loading() {
+    let (index, ingest) = setup().await;
+    index.script([Fault::ReplyLost, Fault::Busy]);
+    done(&ingest, &[product(1)]).await;
+    // It was there: nothing is written again.
+    assert_eq!(index.written(), [root()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_index_that_is_away_blames_no_record() {
+    let (index, ingest) = setup().await;
+    index.script([Fault::LoadFails]);
+    let ended = ingest
+        .handle(&[product(1), raw("{"), variant("s", 2)])
+        .await;
+    let [first, Disposition::DeadLetter { .. }, last] = &ended[..] else {
+        panic!("{ended:?}");
+    };
+    for ended in [first, last] {
+        assert!(
+            matches!(ended, Disposition::Unavailable { .. }),
+            "{ended:?}"
+        );
+    }
+    index.script(std::iter::repeat_with(|| Fault::Busy).take(8));
+    let ended = ingest.handle(&[product(1)]).await;
+    assert!(
+        matches!(&ended[..], [Disposition::Unavailable { .. }]),
+        "{ended:?}"
+    );
+    done(&ingest, &[product(1), variant("s", 2)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_fails_for_long_blocks_no_other() {
+    let (index, ingest) = setup().await;
+    index.script(std::iter::repeat_with(|| Fault::BusyFor(sku("s"))).take(8));
+    let records = [product(1), variant("s", 2), variant("t", 3)];
+    let ended = ingest.handle(&records).await;
+    let [
+        Disposition::Done,
+        Disposition::Retry { .. },
+        Disposition::Done,
+    ] = &ended[..]
+    else {
+        panic!("{ended:?}");
+    };
+    assert_eq!(shown(&index, "sku").await, ["t"]);
+    done(&ingest, &records[1..2]).await;
+    assert_eq!(shown(&index, "sku").await, ["s", "t"]);
+}
+
+#[tokio::test]
+async fn a_generation_that_is_not_there_is_the_operators_to_mend() {
+    let index = Arc::new(MemoryIndex::new());
+    let ingest = Ingest::new(index, generation(), Projection::catalog()).unwrap();
+    let ended = ingest.handle(&[product(1)]).await;
+    let [Disposition::Unavailable { reason, .. }] = &ended[..] else {
+        panic!("{ended:?}");
+    };
+    assert!(reason.contains("create it first"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_deleted_product_is_not_resurrected_by_a_replay() {
+    let (index, ingest) = setup().await;
+    let history = [product(1), variant("s", 2), stock("s", 1, 1)];
+    done(&ingest, &history).await;
+    done(&ingest, &[deleted("products", product_row(1))]).await;
+    done(&ingest, &[deleted("variants", variant_row("s", "p", 2))]).await;
+    for record in history.iter().chain(&[stock("s", 2, 2)]) {
+        done(&ingest, std::slice::from_ref(record)).await;
+        assert!(shown(&index, "title").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_product_that_is_there_again_shows_only_newer_variants() {
+    let (index, ingest) = setup().await;
+    done(
+        &ingest,
+        &[product(1), variant("old", 2), stock("old", 1, 1)],
+    )
+    .await;
+    done(&ingest, &[deleted("products", product_row(3)), product(5)]).await;
+    assert_eq!(shown(&index, "sku").await, [""; 0]);
+    assert_eq!(shown(&index, "in_stock").await, ["false"]);
+    done(
+        &ingest,
+        &[variant("new", 6), stock("new", 1, 1), variant("old", 2)],
+    )
+    .await;
+    assert_eq!(shown(&index, "sku").await, ["new"]);
+    assert_eq!(shown(&index, "in_stock").await, ["true"]);
+}
+
+#[tokio::test]
+async fn a_variant_that_moves_takes_its_stock_along() {
+    let (index, ingest) = setup().await;
+    done(&ingest, &[product(1), variant("s", 2), stock("s", 1, 1)]).await;
+    let away = Change::Update {
+        before: Some(variant_row("s", "p", 2)),
+        after: variant_row("s", "q", 3),
+    };
+    done(&ingest, &[change("variants", away)]).await;
+    assert_eq!(shown(&index, "in_stock").await, ["false"]);
+    let mut other = product_row(4);
+    other.insert("product_id".to_owned(), json!("q"));
+    done(
+        &ingest,
+        &[change("products", Change::Create { after: other })],
+    )
+    .await;
+    assert_eq!(shown(&index, "in_stock").await, ["false", "true"]);
+}
+
+#[tokio::test]
+async fn a_truncation_deletes_what_was_there_and_what_comes_late() {
+    let projection = log_ordered();
+    let index = Scripted::new(&projection).await;
+    let ingest = Ingest::new(index.clone(), generation(), projection).unwrap();
+    let ingest = ingest.with_bulk(NonZeroUsize::new(2).unwrap());
+    let put = |id: &str, lsn| {
+        let mut after = product_row(1);
+        after.insert("product_id".to_owned(), json!(id));
+        after.insert("title".to_owned(), json!(format!("{id} {lsn}")));
+        change_at("products", Change::Create { after }, lsn)
+    };
+    let records: Vec<_> = ["a", "b", "c", "d", "e"]
+        .iter()
+        .map(|id| put(id, 2))
+        .collect();
+    done(&ingest, &records).await;
+    assert_eq!(shown(&index, "title").await.len(), 5);
+    assert_eq!(index.largest.load(Ordering::SeqCst), 2);
+    // One that is newer stays.
+    done(
+        &ingest,
+        &[put("e", 9), change_at("products", Change::Truncate, 5)],
+    )
+    .await;
+    assert_eq!(shown(&index, "title").await, ["e 9"]);
+    done(&ingest, &[put("a", 4), put("f", 5), put("g", 6)]).await;
+    assert_eq!(shown(&index, "title").await, ["e 9", "g 6"]);
+
+    // A document that is written while another worker truncates, after that one's scan.
+    let other = Ingest::new(index.clone(), generation(), log_ordered()).unwrap();
+    let truncation = change_at("products", Change::Truncate, 20);
+    *index.rival.lock().unwrap() = Some((other, truncation));
+    done(&ingest, &[put("h", 15)]).await;
+    assert!(shown(&index, "title").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn workers_at_the_same_time_lose_nothing() {
+    let (index, _) = setup().await;
+    let records: Vec<_> = (0..12)
+        .flat_map(|at| {
+            let name = format!("s{at:02}");
+            [
+                variant(&name, 10 + at),
+                stock(&name, at % 2, 1),
+                product(1 + at),
+            ]
+        })
+        .collect();
+    let workers: Vec<_> = (0..6)
+        .map(|worker| {
+            let ingest = ingest(&index);
+            let mut records = records.clone();
+            tokio::spawn(async move {
+                records.rotate_left(worker * 6);
+                for bulk in records.chunks(worker + 1) {
+                    let mut left = bulk.to_vec();
+                    while !left.is_empty() {
+                        let ended = ingest.handle(&left).await;
+                        let mut ended = ended.into_iter();
+                        left.retain(|_| ended.next() != Some(Disposition::Done));
+                    }
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    assert_eq!(shown(&index, "title").await, ["Tee 12"]);
+    assert_eq!(shown(&index, "sku").await.len(), 12);
+    assert_eq!(shown(&index, "in_stock").await, ["true"]);
+}
