@@ -6,6 +6,7 @@ mod catalog;
 mod fails;
 mod flawed;
 mod harnesses;
+mod index;
 
 use harnesses::{CorrectlyBuilt, Memory};
 

@@ -43,9 +43,17 @@ pub(super) async fn a_stale_revision_conflicts<H: IndexHarness>(h: H) {
         let title = number.to_string();
         let revision = shelf.put(&titled("tee", &title), Some(view(&title))).await;
         for stale in &stale {
-            conflicts(&shelf, &write("Stale", Revision::clone(stale)), "a stale revision").await;
+            conflicts(
+                &shelf,
+                &write("Stale", Revision::clone(stale)),
+                "a stale revision",
+            )
+            .await;
         }
-        assert!(!stale.contains(&revision), "each state has its own revision");
+        assert!(
+            !stale.contains(&revision),
+            "each state has its own revision"
+        );
         stale.push(revision);
     }
     let current = stale.pop().expect("four were written");
@@ -66,7 +74,11 @@ pub(super) async fn a_revision_of_what_is_not_there_conflicts<H: IndexHarness>(h
     let shelf = Shelf::open(&h).await;
     let revision = shelf.put(&titled("cap", "Cap"), Some(view("Cap"))).await;
     let outcome = shelf.write(&write("Tee", revision)).await;
-    assert_eq!(outcome, WriteOutcome::Conflict, "there is nothing of the kind");
+    assert_eq!(
+        outcome,
+        WriteOutcome::Conflict,
+        "there is nothing of the kind"
+    );
     assert_eq!(shelf.load(&root("tee")).await.revision, Revision::Absent);
 }
 
@@ -83,7 +95,12 @@ pub(super) async fn a_hidden_document_is_compared_too<H: IndexHarness>(h: H) {
     let shown = shelf.put(&titled("tee", "Tee"), Some(view("Tee"))).await;
     let hidden = shelf.put(&titled("tee", "Hidden"), None).await;
     conflicts(&shelf, &write("Late", shown), "it was hidden since").await;
-    conflicts(&shelf, &write("Late", Revision::Absent), "it is hidden, not absent").await;
+    conflicts(
+        &shelf,
+        &write("Late", Revision::Absent),
+        "it is hidden, not absent",
+    )
+    .await;
     let back = shelf.write(&write("Back", hidden)).await;
     assert_eq!(back, WriteOutcome::Durable);
 }
@@ -106,9 +123,17 @@ pub(super) async fn each_write_has_its_own_outcome<H: IndexHarness>(h: H) {
     });
     let outcomes = shelf.writer.write(&shelf.generation, writes.into()).await;
     let (durable, conflict) = (WriteOutcome::Durable, WriteOutcome::Conflict);
-    assert_eq!(outcomes, [durable.clone(), conflict, durable.clone(), durable]);
+    assert_eq!(
+        outcomes,
+        [durable.clone(), conflict, durable.clone(), durable]
+    );
     let loaded = shelf.load_all(&["a", "b", "c", "d"].map(root)).await;
-    let expected = [("a", "Written"), ("b", "Newer"), ("c", "Written"), ("d", "Written")];
+    let expected = [
+        ("a", "Written"),
+        ("b", "Newer"),
+        ("c", "Written"),
+        ("d", "Written"),
+    ];
     for (loaded, (key, title)) in loaded.into_iter().zip(expected) {
         assert_eq!(loaded.document, titled(key, title));
     }
@@ -129,7 +154,11 @@ pub(super) async fn one_document_twice_in_a_call_has_one_winner<H: IndexHarness>
             (WriteOutcome::Conflict, WriteOutcome::Durable) => "Two",
             _ => panic!("one of two writes of one revision wins, not {outcomes:?}"),
         };
-        assert_eq!(loaded.document, titled("tee", title), "the winner's is stored");
+        assert_eq!(
+            loaded.document,
+            titled("tee", title),
+            "the winner's is stored"
+        );
         expected = loaded.revision;
     }
 }
@@ -153,7 +182,11 @@ pub(super) async fn one_of_many_writers_wins<H: IndexHarness>(h: H) {
                 other => panic!("who loses is told of the conflict, not {other:?}"),
             }
         }
-        assert_eq!(won.len(), 1, "writers that won with one revision, and lose all but one write");
+        assert_eq!(
+            won.len(),
+            1,
+            "writers that won with one revision, and lose all but one write"
+        );
         assert_eq!(won, [shelf.load(&root("tee")).await.document]);
     }
 }
@@ -161,9 +194,15 @@ pub(super) async fn one_of_many_writers_wins<H: IndexHarness>(h: H) {
 /// Loads, adds a row and writes, until it is durable.
 async fn add_row(shelf: &Shelf, key: &str) {
     loop {
-        let Loaded { mut document, revision, .. } = shelf.load(&root("tee")).await;
+        let Loaded {
+            mut document,
+            revision,
+            ..
+        } = shelf.load(&root("tee")).await;
         let columns = json!({"name": key});
-        document.rows.insert(row_key("variants", key), row(1, columns));
+        document
+            .rows
+            .insert(row_key("variants", key), row(1, columns));
         let write = DocumentWrite {
             document,
             view: Some(view("Tee")),
@@ -216,7 +255,11 @@ pub(super) async fn concurrent_workers_make_one_document<H: IndexHarness>(h: H) 
     }))
     .await;
     let document = shelf.load(&root("tee")).await.document;
-    assert_eq!(document.rows.len(), 1 + WRITERS, "a concurrent write was lost");
+    assert_eq!(
+        document.rows.len(),
+        1 + WRITERS,
+        "a concurrent write was lost"
+    );
     let shown = Projection::catalog().view(&document);
     let shown = shown.unwrap_or_else(|error| panic!("it can't be shown: {error}"));
     let skus_shown = shown.and_then(|view| view.fields.get("sku").map(Vec::len));

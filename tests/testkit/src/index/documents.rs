@@ -44,7 +44,11 @@ fn full(id: DocumentId) -> Document {
         ("variants", "tee", row(1 << 64, json!({"a": null}))),
         ("variants", "tee-m", row((1 << 127) + 1, json!(null))),
         (":stock", "", row(u128::from(u64::MAX) + 1, json!(null))),
-        ("", "", row(1, json!({"date-like": 5, "text": ["now a list"]}))),
+        (
+            "",
+            "",
+            row(1, json!({"date-like": 5, "text": ["now a list"]})),
+        ),
     ] {
         document.rows.insert(row_key(table, key), row);
     }
@@ -57,7 +61,11 @@ pub(super) async fn a_document_comes_back_exactly<H: IndexHarness>(h: H) {
         let shown = matches!(id, DocumentId::Root(_)).then(|| view("Tee"));
         let mut document = full(id.clone());
         shelf.put(&document, shown.clone()).await;
-        assert_eq!(shelf.load(&id).await.document, document, "as it was written");
+        assert_eq!(
+            shelf.load(&id).await.document,
+            document,
+            "as it was written"
+        );
         document.root_deleted = None;
         document.rows.pop_last();
         shelf.put(&document, shown).await;
@@ -80,7 +88,11 @@ pub(super) async fn documents_load_in_the_order_asked<H: IndexHarness>(h: H) {
     for (key, loaded) in asked.iter().zip(loaded) {
         let known = key.len() == 1;
         assert_eq!(loaded.revision != Revision::Absent, known, "{key}");
-        let expected = if known { titled(key, key) } else { Document::new(root(key)) };
+        let expected = if known {
+            titled(key, key)
+        } else {
+            Document::new(root(key))
+        };
         assert_eq!(loaded.document, expected);
     }
     assert_eq!(shelf.load_all(&[]).await, []);
@@ -91,7 +103,16 @@ pub(super) async fn documents_load_in_the_order_asked<H: IndexHarness>(h: H) {
 pub(super) async fn ids_are_kept_apart<H: IndexHarness>(h: H) {
     let shelf = Shelf::open(&h).await;
     let longest = ["x", "é", "🧢"].map(|letter| letter.repeat(128 / letter.len()));
-    let more = ["tee", "TEE", "root:tee", "sku:tee", "té", "te\u{301}", "tee ", "_doc"];
+    let more = [
+        "tee",
+        "TEE",
+        "root:tee",
+        "sku:tee",
+        "té",
+        "te\u{301}",
+        "tee ",
+        "_doc",
+    ];
     let keys = ODD
         .into_iter()
         .chain(more)

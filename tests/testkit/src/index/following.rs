@@ -126,7 +126,11 @@ pub(super) async fn stock_that_comes_first_is_kept_for_its_product<H: IndexHarne
     assert_eq!(text(shown, "in_stock").as_deref(), Some("true"));
     shelf.follow(&[stock("tee-m", 0, 2)]).await;
     let shown = shelf.view_of("tee").await;
-    assert_eq!(text(shown, "in_stock").as_deref(), Some("true"), "older stock");
+    assert_eq!(
+        text(shown, "in_stock").as_deref(),
+        Some("true"),
+        "older stock"
+    );
     shelf.follow(&[stock("tee-m", 0, 4)]).await;
     let shown = shelf.view_of("tee").await;
     assert_eq!(text(shown, "in_stock").as_deref(), Some("false"));

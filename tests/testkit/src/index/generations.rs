@@ -25,7 +25,10 @@ async fn listed(writer: &dyn IndexWriter) -> (Vec<String>, Vec<String>) {
 pub(super) async fn generations_are_listed_by_name<H: IndexHarness>(h: H) {
     let shelf = Shelf::new(h.writer());
     let (all, active) = listed(shelf.writer.as_ref()).await;
-    assert!(all.is_empty() && active.is_empty(), "a fresh index has none");
+    assert!(
+        all.is_empty() && active.is_empty(),
+        "a fresh index has none"
+    );
     let longest = "g".repeat(64);
     let mut names = ["b", "a", "a-1", "a_1", "a1", "ab", &longest];
     for name in names {
@@ -113,7 +116,10 @@ pub(super) async fn an_unknown_generation_is_an_error<H: IndexHarness>(h: H) {
     assert_eq!(outcomes.len(), 1);
     assert_ne!(outcomes, [WriteOutcome::Durable]);
     let (all, active) = listed(writer.as_ref()).await;
-    assert_eq!((all, active), (vec!["books-1".to_owned()], vec!["books-1".to_owned()]));
+    assert_eq!(
+        (all, active),
+        (vec!["books-1".to_owned()], vec!["books-1".to_owned()])
+    );
 }
 
 pub(super) async fn removing_removes_the_documents<H: IndexHarness>(h: H) {

@@ -60,7 +60,10 @@ pub(super) async fn documents_are_compared_after_reopening<H: IndexHarness + Reo
     let (_h, shelf) = again(h, shelf).await;
     let loaded = shelf.load(&root("tee")).await;
     assert_ne!(loaded.revision, Revision::Absent);
-    for (title, outcome) in [("Next", WriteOutcome::Durable), ("Late", WriteOutcome::Conflict)] {
+    for (title, outcome) in [
+        ("Next", WriteOutcome::Durable),
+        ("Late", WriteOutcome::Conflict),
+    ] {
         let write = DocumentWrite {
             document: titled("tee", title),
             view: Some(view(title)),

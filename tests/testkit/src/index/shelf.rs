@@ -93,8 +93,8 @@ impl Shelf {
     }
 
     pub(crate) async fn create(&self) {
-        let created = self.writer.create(&self.generation, &Projection::catalog());
-        let created = created.await;
+        let projection = Projection::catalog();
+        let created = self.writer.create(&self.generation, &projection).await;
         created.unwrap_or_else(|error| panic!("creating {} failed: {error}", self.generation));
     }
 
