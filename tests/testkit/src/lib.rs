@@ -2,8 +2,12 @@
 
 #[macro_use]
 mod suite;
+pub mod cache;
+pub mod catalog;
 pub mod feed;
+pub mod golden;
 mod harness;
+pub mod index;
 pub mod inventory;
 
 pub use harness::{

@@ -2,33 +2,11 @@
 
 use stockade_testkit::feed::feed_cases;
 use stockade_testkit::inventory::{outbox_cases, store_cases, timer_cases};
-use stockade_testkit::{Case, Harness, Outcome, attempt};
 
+use crate::fails::assert_fails;
 use crate::flawed_feed::FeedFlaw;
 use crate::flawed_store::Flaw;
 use crate::harnesses::{Built, FlawedMemory};
-
-/// Expects exactly these cases to fail, the first of them with this phrase.
-fn assert_fails<H: Harness>(cases: &[Case<H>], expected: &[&str], phrase: &str) {
-    let run = |case: &Case<H>| match attempt(case) {
-        Outcome::Failed(message) => Some((case.name(), message)),
-        Outcome::Passed | Outcome::Skipped(_) => None,
-    };
-    let failures: Vec<(&str, String)> = cases.iter().filter_map(run).collect();
-    let mut names: Vec<&str> = failures.iter().map(|(name, _)| *name).collect();
-    let mut sorted = expected.to_vec();
-    names.sort_unstable();
-    sorted.sort_unstable();
-    assert_eq!(names, sorted, "cases that fail: {failures:#?}");
-    let main = failures
-        .iter()
-        .find(|(name, _)| expected.first() == Some(name));
-    let message = &main.expect("at least one case fails").1;
-    assert!(
-        message.contains(phrase),
-        "{phrase:?} is the reason, not {message:?}"
-    );
-}
 
 #[test]
 fn oversells_under_concurrency() {

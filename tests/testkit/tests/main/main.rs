@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod cache;
+mod catalog;
+mod fails;
 mod flawed_feed;
 mod flawed_outbox;
 mod flawed_store;
 mod flaws;
 mod harnesses;
+mod index;
 
 use harnesses::{CorrectlyBuilt, Memory};
 

@@ -1,0 +1,200 @@
+//! What a feed tells of a catalogue's rows, held against the rows themselves.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::Value;
+use stockade_catalog_core::{Product, ProductQuery, rows};
+use stockade_change_feed::debezium::{self, Change, Columns, RowChange};
+use stockade_change_feed::{Group, PollLimits, SubscribeOptions, Subscription};
+
+use super::ChangesHarness;
+use super::shop::Shop;
+use crate::golden::{canonical, image, known_columns, text};
+
+/// The longest that a change may take to reach the feed.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a feed has to be silent for nothing more to come.
+const SILENCE: Duration = Duration::from_millis(200);
+
+/// A row by its table and key.
+type Rows = BTreeMap<(String, String), Columns>;
+
+/// A change, and the key of the record that told it.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) key: Option<Bytes>,
+    pub(super) row: RowChange,
+}
+
+/// Everything that the feed has told.
+pub(super) struct History {
+    subscription: Box<dyn Subscription>,
+    told: Vec<Told>,
+    taken: usize,
+}
+
+impl History {
+    pub(super) async fn open(harness: &impl ChangesHarness) -> Self {
+        let group = Group::new("conformance").expect("it is a valid name");
+        let options = SubscribeOptions::default();
+        let feed = harness.feed();
+        let subscription = feed.subscribe(&group, &[harness.topic()], options).await;
+        Self {
+            subscription: subscription
+                .unwrap_or_else(|error| panic!("subscribing failed: {error}")),
+            told: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    /// Waits until what was told adds up to what the store holds, and returns what is new since
+    /// the last time.
+    pub(super) async fn catch_up(&mut self, shop: &Shop) -> &[Told] {
+        let expected = rows_of(&all_products(shop).await);
+        let started = Instant::now();
+        while without_variant_versions(self.rows()) != expected {
+            assert!(
+                started.elapsed() < PATIENCE,
+                "what the feed tells does not add up to the catalogue: {:#?} instead of \
+                 {expected:#?}",
+                self.rows()
+            );
+            self.poll(Duration::from_millis(100)).await;
+        }
+        // More than that is too much.
+        while self.poll(SILENCE).await > 0 {}
+        assert_eq!(
+            without_variant_versions(self.rows()),
+            expected,
+            "the feed went on telling of changes that nobody made"
+        );
+        let from = std::mem::replace(&mut self.taken, self.told.len());
+        &self.told[from..]
+    }
+
+    /// As [`catch_up`](Self::catch_up), in short: `+sku` for an insert, `~sku` for an update and
+    /// `-sku` for a deletion, in [`canonical`] order.
+    pub(super) async fn news(&mut self, shop: &Shop) -> Vec<String> {
+        let told = self.catch_up(shop).await;
+        let changes = canonical(told.iter().map(|told| told.row.clone()));
+        changes.iter().map(in_short).collect()
+    }
+
+    async fn poll(&mut self, wait: Duration) -> usize {
+        let limits = PollLimits {
+            wait,
+            ..PollLimits::default()
+        };
+        let polled = self.subscription.poll(&limits).await;
+        let polled = polled.unwrap_or_else(|error| panic!("polling the feed failed: {error}"));
+        let mut count = polled.gained.len();
+        for record in polled.records {
+            count += 1;
+            let decoded = debezium::decode(record.value.as_ref());
+            let decoded = decoded.unwrap_or_else(|error| panic!("no row change: {error}"));
+            if let Some(row) = decoded {
+                assert_eq!(row.schema, rows::SCHEMA, "the schema of {}", row.table);
+                let key = record.key;
+                self.told.push(Told { key, row });
+            }
+        }
+        count
+    }
+
+    /// The rows that what was told adds up to. Each change has to follow from the one before.
+    fn rows(&self) -> Rows {
+        let mut rows = Rows::new();
+        let mut versions = BTreeMap::new();
+        for Told { row, .. } in &self.told {
+            let at = (row.table.clone(), row_key(row).to_owned());
+            let known = rows.remove(&at);
+            let reduced = |columns: &Columns| known_columns(&row.table, columns);
+            match &row.change {
+                Change::Create { .. } => assert_eq!(known, None, "{at:?} was inserted twice"),
+                Change::Update { before, .. } => assert_eq!(
+                    before.as_ref().map(reduced),
+                    known,
+                    "the old row of an update is whole, and the one that was told before"
+                ),
+                Change::Delete { before } => assert_eq!(
+                    Some(reduced(before)),
+                    known,
+                    "a deleted row is whole, and the one that was told before"
+                ),
+                Change::Read { .. } | Change::Truncate => {
+                    panic!("nobody read or truncated a table: {row:?}")
+                }
+            }
+            if let Change::Create { after } | Change::Update { after, .. } = &row.change {
+                let version = after.get("version").and_then(Value::as_u64);
+                let last = versions.insert(at.clone(), version).flatten();
+                assert!(
+                    version > last,
+                    "the version of {at:?} was {last:?}, and is {version:?}"
+                );
+                rows.insert(at, reduced(after));
+            }
+        }
+        rows
+    }
+}
+
+fn row_key(row: &RowChange) -> &str {
+    let column = if row.table == rows::VARIANTS {
+        "sku"
+    } else {
+        "product_id"
+    };
+    text(image(&row.change), column)
+}
+
+fn in_short(row: &RowChange) -> String {
+    let sign = match row.change {
+        Change::Create { .. } => '+',
+        Change::Update { .. } => '~',
+        Change::Delete { .. } => '-',
+        Change::Read { .. } | Change::Truncate => '?',
+    };
+    format!("{sign}{}", row_key(row))
+}
+
+async fn all_products(shop: &Shop) -> Vec<Product> {
+    let mut all: Vec<Product> = Vec::new();
+    let mut query = ProductQuery::first(500);
+    loop {
+        let page = shop.find(&query).await;
+        let Some(last) = page.last() else {
+            return all;
+        };
+        query.after = Some(last.content.id.clone());
+        all.extend(page);
+    }
+}
+
+/// The rows of products. With which versions variants were last written is not known.
+fn rows_of(products: &[Product]) -> Rows {
+    let mut all = Rows::new();
+    for product in products {
+        let id = &product.content.id;
+        let key = (rows::PRODUCTS.to_owned(), id.to_string());
+        let row = rows::product_row(product);
+        all.insert(key, known_columns(rows::PRODUCTS, &row));
+        for (position, variant) in product.content.variants.iter().enumerate() {
+            let key = (rows::VARIANTS.to_owned(), variant.sku.to_string());
+            let row = rows::variant_row(id, position, variant, product.version);
+            all.insert(key, known_columns(rows::VARIANTS, &row));
+        }
+    }
+    without_variant_versions(all)
+}
+
+fn without_variant_versions(mut rows: Rows) -> Rows {
+    for ((table, _), row) in &mut rows {
+        if table == rows::VARIANTS {
+            row.remove("version");
+        }
+    }
+    rows
+}
