@@ -91,9 +91,9 @@ pub(super) async fn concurrent_activations_leave_one_active<H: IndexHarness>(h: 
     .await;
 }
 
-fn assert_unknown<T: std::fmt::Debug>(outcome: Result<T, SearchError>) {
+fn assert_unknown<T: std::fmt::Debug>(outcome: &Result<T, SearchError>) {
     assert!(
-        matches!(&outcome, Err(SearchError::UnknownGeneration { generation: of })
+        matches!(outcome, Err(SearchError::UnknownGeneration { generation: of })
             if *of == generation("never")),
         "a generation that nobody created: {outcome:?}"
     );
@@ -102,15 +102,15 @@ fn assert_unknown<T: std::fmt::Debug>(outcome: Result<T, SearchError>) {
 pub(super) async fn an_unknown_generation_is_an_error<H: IndexHarness>(h: H) {
     let shelf = Shelf::open(&h).await;
     let (writer, never) = (&shelf.writer, generation("never"));
-    assert_unknown(writer.activate(&never).await);
-    assert_unknown(writer.load(&never, &[root("tee")]).await);
-    assert_unknown(writer.scan(&never, None, 10).await);
+    assert_unknown(&writer.activate(&never).await);
+    assert_unknown(&writer.load(&never, &[root("tee")]).await);
+    assert_unknown(&writer.scan(&never, None, 10).await);
     let write = DocumentWrite {
         document: titled("tee", "Tee"),
         view: None,
         expected: Revision::Absent,
     };
-    assert_unknown(writer.write(&never, vec![write]).await);
+    assert_unknown(&writer.write(&never, vec![write]).await);
     let (all, active) = listed(writer.as_ref()).await;
     assert_eq!(
         (all, active),
