@@ -7,6 +7,7 @@ mod fails;
 mod flawed;
 mod harnesses;
 mod index;
+mod search;
 
 use harnesses::{CorrectlyBuilt, Memory};
 
