@@ -67,7 +67,10 @@ pub trait IndexWriter: Send + Sync {
     -> Vec<WriteOutcome>;
 
     /// At most `limit` ids (at least 1) of [`DocumentId::Root`] documents, hidden ones among
-    /// them, in some fixed order after `after`.
+    /// them, in some fixed order after `after`. None means the end.
+    ///
+    /// Every document whose write was answered before the scan began is among them: a truncation
+    /// must not miss one.
     ///
     /// # Errors
     /// As for [`load`](IndexWriter::load).
@@ -178,7 +181,8 @@ impl Loaded {
 /// Exhaustive: an index that ignores a field must not compile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DocumentWrite {
-    /// The document, given back by later loads exactly as it is.
+    /// The document, given back by later loads exactly as it is: [`Document::encode`] and
+    /// [`Document::decode`] keep it as text.
     pub document: Document,
     /// What is searched of it; none keeps it hidden.
     pub view: Option<View>,

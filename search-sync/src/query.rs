@@ -34,11 +34,12 @@ pub trait SearchIndex: Send + Sync {
 /// A query.
 ///
 /// Exhaustive: an index that ignores a part must not compile. Limits: 1000 bytes of text, of
-/// which the first 20 words count; 50 filters of 100 values; 30 facets of 1 to 1000 values; 1 to
-/// 100 hits.
+/// which the first 20 words count; 50 filters of 1 to 100 values of 8 KiB; 30 facets of 1 to 1000
+/// values; 1 to 100 hits. [`validate`](SearchQuery::validate) checks them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchQuery {
-    /// What somebody typed. Empty finds everything.
+    /// What somebody typed. Blank finds everything; without letters and digits it finds only
+    /// what it is the identifier of.
     pub text: String,
     /// All of them have to hold.
     pub filters: Vec<Filter>,

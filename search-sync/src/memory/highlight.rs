@@ -62,7 +62,8 @@ mod tests {
             "more ".repeat(100)
         );
         let at = text.find("éclair").unwrap();
-        let highlight = highlight("title", &text, &[at..at + "éclair".len()]);
+        let place = at..at + "éclair".len();
+        let highlight = highlight("title", &text, std::slice::from_ref(&place));
         assert!(highlight.fragment.starts_with("word "));
         assert_eq!(highlight.fragment.chars().count(), MOST);
         let [range] = &highlight.matches[..] else {

@@ -154,19 +154,19 @@ fn change_of(table: &str, change: Change, sequence: Sequence) -> RowChange {
     }
 }
 
-fn columns(value: Value) -> Columns {
+fn columns(value: &Value) -> Columns {
     value.as_object().unwrap().clone()
 }
 
 fn product(id: u8, version: u64) -> Columns {
-    columns(json!({
+    columns(&json!({
         "product_id": format!("p{id}"), "slug": format!("slug-{id}"),
         "title": format!("title at {version}"), "status": "active", "version": version,
     }))
 }
 
 fn variant(sku: u8, id: u8, version: u64) -> Columns {
-    columns(json!({
+    columns(&json!({
         "sku": format!("s{sku}"), "product_id": format!("p{id}"),
         "attributes": format!("{{\"at\": {version}}}"), "version": version,
     }))
