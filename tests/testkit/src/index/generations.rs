@@ -93,9 +93,9 @@ pub(super) async fn concurrent_activations_leave_one_active<H: IndexHarness>(h: 
     .await;
 }
 
-fn assert_unknown<T: std::fmt::Debug>(outcome: Result<T, SearchError>) {
+fn assert_unknown<T: std::fmt::Debug>(outcome: &Result<T, SearchError>) {
     assert!(
-        matches!(&outcome, Err(SearchError::UnknownGeneration { generation: of })
+        matches!(outcome, Err(SearchError::UnknownGeneration { generation: of })
             if *of == generation("never")),
         "a generation that nobody created: {outcome:?}"
     );
@@ -104,9 +104,9 @@ fn assert_unknown<T: std::fmt::Debug>(outcome: Result<T, SearchError>) {
 pub(super) async fn an_unknown_generation_is_an_error<H: IndexHarness>(h: H) {
     let shelf = Shelf::open(&h).await;
     let (writer, never) = (&shelf.writer, generation("never"));
-    assert_unknown(writer.activate(&never).await);
-    assert_unknown(writer.load(&never, &[root("tee")]).await);
-    assert_unknown(writer.scan(&never, None, 10).await);
+    assert_unknown(&writer.activate(&never).await);
+    assert_unknown(&writer.load(&never, &[root("tee")]).await);
+    assert_unknown(&writer.scan(&never, None, 10).await);
     let write = DocumentWrite {
         document: titled("tee", "Tee"),
         view: None,

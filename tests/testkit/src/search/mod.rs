@@ -12,6 +12,7 @@ mod text;
 mod visible;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_search_sync::SearchIndex;
@@ -23,6 +24,11 @@ use crate::index::IndexHarness;
 pub trait SearchHarness: IndexHarness {
     /// What searches the index that [`writer`](IndexHarness::writer) writes.
     fn search(&self) -> Arc<dyn SearchIndex>;
+
+    /// The longest that a write may take to be found, 10 s by default.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(10)
+    }
 }
 
 suite! { $

@@ -11,9 +11,6 @@ use stockade_search_sync::{
 use super::{SearchHarness, assortment};
 use crate::index::shelf::{Shelf, records};
 
-/// The longest that a write may take to be found.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 pub(super) fn by(field: &str, order: Order) -> Sort {
     Sort::Field {
         field: field.to_owned(),
@@ -54,14 +51,25 @@ pub(super) fn counted(page: &SearchPage) -> Vec<(&str, u64)> {
 pub(super) struct Shopper {
     pub(super) index: Arc<dyn SearchIndex>,
     pub(super) shelf: Shelf,
+    patience: Duration,
 }
 
 impl Shopper {
+    /// The index of a harness, without generations.
+    pub(super) fn before_activation(harness: &impl SearchHarness) -> Self {
+        Self {
+            index: harness.search(),
+            shelf: Shelf::new(harness.writer()),
+            patience: harness.patience(),
+        }
+    }
+
     /// The index of a harness, with an active generation and nothing in it.
     pub(super) async fn before_opening(harness: &impl SearchHarness) -> Self {
-        let shelf = Shelf::open(harness).await;
-        let index = harness.search();
-        Self { index, shelf }
+        let shopper = Self::before_activation(harness);
+        shopper.shelf.create().await;
+        shopper.shelf.activate().await;
+        shopper
     }
 
     /// The index of a harness, with the assortment in it.
@@ -99,8 +107,9 @@ impl Shopper {
                 return page;
             }
             assert!(
-                started.elapsed() < PATIENCE,
-                "{what}: not so after {PATIENCE:?}, but {:?}",
+                started.elapsed() < self.patience,
+                "{what}: not so after {:?}, but {:?}",
+                self.patience,
                 keys(&page)
             );
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -6,7 +6,7 @@ use stockade_search_sync::{FacetRequest, Filter, SearchError, SearchQuery};
 use super::assortment::{item, variants};
 use super::shopper::{Shopper, everything, keys};
 use super::{SearchHarness, assortment};
-use crate::index::shelf::{Shelf, deletion, records, stock};
+use crate::index::shelf::{deletion, records, stock};
 
 pub(super) async fn what_is_written_is_found_soon<H: SearchHarness>(h: H) {
     let shopper = Shopper::open(&h).await;
@@ -132,16 +132,14 @@ pub(super) async fn a_deleted_product_is_not_found_when_older_rows_come_again<H:
 }
 
 pub(super) async fn only_the_active_generation_is_searched<H: SearchHarness>(h: H) {
-    let shelf = Shelf::new(h.writer());
-    let index = h.search();
-    let nothing = index.search(&everything()).await;
+    let shopper = Shopper::before_activation(&h);
+    let nothing = shopper.index.search(&everything()).await;
     assert!(
         matches!(nothing, Err(SearchError::NothingActive)),
         "there is nothing to search: {nothing:?}"
     );
-    let suggested = index.suggest("tee", 5).await;
+    let suggested = shopper.index.suggest("tee", 5).await;
     assert!(matches!(suggested, Err(SearchError::NothingActive)));
-    let shopper = Shopper { index, shelf };
     let (old, new) = (shopper.shelf.with("old"), shopper.shelf.with("new"));
     for (shelf, title) in [(&old, "Old Lamp"), (&new, "New Lamp")] {
         shelf.create().await;

@@ -216,6 +216,10 @@ impl<const FLAW: usize> SearchHarness for Built<FLAW> {
     fn search(&self) -> Arc<dyn SearchIndex> {
         self.0.clone()
     }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(500)
+    }
 }
 
 type ForgetsTheHidden = Built<{ Flaw::ForgetsTheHidden as usize }>;

@@ -1,5 +1,7 @@
 //! Search in memory, and broken.
 
+mod golden;
+
 use std::sync::Arc;
 
 use stockade_search_sync::SearchIndex;
