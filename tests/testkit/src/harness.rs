@@ -1,6 +1,7 @@
 //! How a case runs: on a fresh instance, with a deadline, under its own name.
 
 use std::any::Any;
+use std::ffi::OsString;
 use std::fmt;
 use std::future::Future;
 use std::io::Write as _;
@@ -138,16 +139,23 @@ pub fn attempt<H: Harness>(case: &Case<H>) -> Outcome {
     runtime.shutdown_timeout(Duration::from_secs(5));
     match ended {
         Ok(Ok(Ok(()))) => Outcome::Passed,
-        Ok(Ok(Err(absent))) => skipped(H::BACKEND, absent),
+        Ok(Ok(Err(absent))) => without_backend(H::BACKEND, absent, |name| std::env::var_os(name)),
         Ok(Err(error)) => Outcome::Failed(panic_message(error)),
         Err(_) => Outcome::Failed(format!("it was not finished after {DEADLINE:?}")),
     }
 }
 
-fn skipped(backend: &str, absent: Absent) -> Outcome {
-    let variable = require_variable(backend);
-    if std::env::var_os(&variable).is_some_and(|value| !value.is_empty()) {
-        Outcome::Failed(format!("{variable} is set, and it is absent: {absent}"))
+/// What an absent backend means, by the environment.
+fn without_backend(
+    backend: &str,
+    absent: Absent,
+    variable: impl FnOnce(&str) -> Option<OsString>,
+) -> Outcome {
+    let name = require_variable(backend);
+    if variable(&name).is_some_and(|value| !value.is_empty()) {
+        Outcome::Failed(format!(
+            "{name} is set, and there is no {backend}: {absent}"
+        ))
     } else {
         Outcome::Skipped(absent)
     }
@@ -277,12 +285,14 @@ mod tests {
 
     #[test]
     fn an_absent_backend_is_skipped_unless_it_is_required() {
+        let absent = || Absent::because("nobody started it");
         let case = Case::<Nowhere>::new("any", |_| Box::pin(async {}));
-        let skipped = Outcome::Skipped(Absent::because("nobody started it"));
-        assert_eq!(attempt(&case), skipped);
-        assert_eq!(
-            require_variable(Nowhere::BACKEND),
-            "STOCKADE_REQUIRE_NO_WHERE"
+        assert_eq!(attempt(&case), Outcome::Skipped(absent()));
+        let set = |name: &str| (name == "STOCKADE_REQUIRE_NO_WHERE").then(|| "1".into());
+        let required = without_backend(Nowhere::BACKEND, absent(), set);
+        assert!(
+            matches!(&required, Outcome::Failed(how) if how.contains("nobody started it")),
+            "{required:?}"
         );
     }
 }

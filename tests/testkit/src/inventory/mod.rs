@@ -212,8 +212,8 @@ suite! { $
         waiting_ends_with_nothing,
         waiting_ends_when_a_timer_is_due,
         a_limit_leaves_the_others,
-        two_callers_share_what_is_due,
-        a_dropped_wait_takes_nothing,
+        two_callers_miss_nothing,
+        a_dropped_wait_is_in_nobodys_way,
         ids_come_back_as_they_are,
     }
 }

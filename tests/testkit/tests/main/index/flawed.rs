@@ -15,7 +15,7 @@ use stockade_testkit::index::{IndexHarness, concurrency_cases, writer_cases};
 use stockade_testkit::search::{SearchHarness, search_cases};
 use stockade_testkit::{Absent, Harness};
 
-use crate::fails::assert_fails;
+use crate::flaws::assert_fails;
 
 /// The rule that an index breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use stockade_inventory_core::Sku;
 use stockade_testkit::catalog::{CatalogHarness, reopen_cases, store_cases};
 use stockade_testkit::{Absent, Harness, Reopen};
 
-use crate::fails::assert_fails;
+use crate::flaws::assert_fails;
 
 /// The rule that a catalogue breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use stockade_inventory_core::{Sku, StockChanged, Version};
 use stockade_testkit::cache::{CacheHarness, cache_cases};
 use stockade_testkit::{Absent, Harness};
 
-use crate::fails::assert_fails;
+use crate::flaws::assert_fails;
 
 /// The rule that a cache breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use stockade_testkit::catalog::{CatalogHarness, ChangesHarness, changes_cases};
 use stockade_testkit::{Absent, Harness};
 
 use super::Memory;
-use crate::fails::assert_fails;
+use crate::flaws::assert_fails;
 
 /// What a feed lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,9 @@ use stockade_testkit::feed::{FeedHarness, PublisherHarness, RetentionHarness};
 use stockade_testkit::inventory::{InventoryHarness, OutboxHarness, TimerHarness};
 use stockade_testkit::{Absent, Harness, Reopen};
 
-use crate::flawed::{Flaw, FlawedStore};
+use crate::flawed_feed::{FeedFlaw, FlawedFeed};
+use crate::flawed_outbox::{ForgetsVersions, KeepsTheFirst};
+use crate::flawed_store::{Flaw, FlawedStore};
 
 /// The stores and logs in memory, on a clock that is moved by hand.
 pub(crate) struct Memory {
@@ -155,5 +157,69 @@ impl<const FLAW: usize> InventoryHarness for Built<FLAW> {
 impl<const FLAW: usize> Reopen for Built<FLAW> {
     async fn reopen(self) -> Self {
         self
+    }
+}
+
+/// What runs in memory, with a flaw in its log, its outbox or its timers.
+pub(crate) struct FlawedMemory<const FEED_FLAW: usize>(Memory, Arc<KeepsTheFirst>);
+
+#[async_trait]
+impl<const FEED_FLAW: usize> Harness for FlawedMemory<FEED_FLAW> {
+    const BACKEND: &'static str = "memory";
+
+    async fn open() -> Result<Self, Absent> {
+        let memory = Memory::open().await?;
+        let timer = KeepsTheFirst::new(memory.timer.clone());
+        Ok(Self(memory, Arc::new(timer)))
+    }
+
+    async fn pass_time(&self, by: Duration) {
+        self.0.pass_time(by).await;
+    }
+}
+
+impl<const FEED_FLAW: usize> FlawedMemory<FEED_FLAW> {
+    fn log(&self) -> Arc<FlawedFeed<MemoryFeed>> {
+        let flaw = FeedFlaw::ALL[FEED_FLAW];
+        Arc::new(FlawedFeed::new(self.0.feed.clone(), flaw))
+    }
+}
+
+#[async_trait]
+impl<const FEED_FLAW: usize> PublisherHarness for FlawedMemory<FEED_FLAW> {
+    fn publisher(&self) -> Arc<dyn Publisher> {
+        self.log()
+    }
+
+    async fn create_topic(&self, partitions: u32) -> Topic {
+        self.0.create_topic(partitions).await
+    }
+}
+
+impl<const FEED_FLAW: usize> FeedHarness for FlawedMemory<FEED_FLAW> {
+    fn feed(&self) -> Arc<dyn Feed> {
+        self.log()
+    }
+}
+
+impl<const FEED_FLAW: usize> InventoryHarness for FlawedMemory<FEED_FLAW> {
+    fn store(&self) -> Arc<dyn InventoryStore> {
+        self.0.store()
+    }
+
+    fn locations(&self) -> [LocationId; 2] {
+        self.0.locations()
+    }
+}
+
+impl<const FEED_FLAW: usize> OutboxHarness for FlawedMemory<FEED_FLAW> {
+    fn outbox(&self) -> Arc<dyn StockOutbox> {
+        Arc::new(ForgetsVersions(self.0.store.clone()))
+    }
+}
+
+impl<const FEED_FLAW: usize> TimerHarness for FlawedMemory<FEED_FLAW> {
+    fn timer(&self) -> Arc<dyn ReservationTimer> {
+        self.1.clone()
     }
 }

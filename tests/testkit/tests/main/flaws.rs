@@ -1,23 +1,20 @@
 //! Each flaw fails in the cases that it breaks and in no other, and for its own reason.
 
-use stockade_testkit::inventory::store_cases;
-use stockade_testkit::{Outcome, attempt};
+use stockade_testkit::feed::feed_cases;
+use stockade_testkit::inventory::{outbox_cases, store_cases, timer_cases};
+use stockade_testkit::{Case, Harness, Outcome, attempt};
 
-use crate::flawed::Flaw;
-use crate::harnesses::Built;
+use crate::flawed_feed::FeedFlaw;
+use crate::flawed_store::Flaw;
+use crate::harnesses::{Built, FlawedMemory};
 
-/// The cases that fail, with their messages.
-fn failures<const FLAW: usize>() -> Vec<(&'static str, String)> {
-    let run = |case: &stockade_testkit::Case<Built<FLAW>>| match attempt(case) {
+/// Expects exactly these cases to fail, the first of them with this phrase.
+pub(crate) fn assert_fails<H: Harness>(cases: &[Case<H>], expected: &[&str], phrase: &str) {
+    let run = |case: &Case<H>| match attempt(case) {
         Outcome::Failed(message) => Some((case.name(), message)),
         Outcome::Passed | Outcome::Skipped(_) => None,
     };
-    store_cases().iter().filter_map(run).collect()
-}
-
-/// Expects exactly these cases to fail, the first of them with this phrase.
-fn assert_fails<const FLAW: usize>(expected: &[&str], phrase: &str) {
-    let failures = failures::<FLAW>();
+    let failures: Vec<(&str, String)> = cases.iter().filter_map(run).collect();
     let mut names: Vec<&str> = failures.iter().map(|(name, _)| *name).collect();
     let mut sorted = expected.to_vec();
     names.sort_unstable();
@@ -35,7 +32,8 @@ fn assert_fails<const FLAW: usize>(expected: &[&str], phrase: &str) {
 
 #[test]
 fn oversells_under_concurrency() {
-    assert_fails::<{ Flaw::OversellsUnderConcurrency as usize }>(
+    assert_fails(
+        &store_cases::<Built<{ Flaw::OversellsUnderConcurrency as usize }>>(),
         &[
             "many_writers_have_one_winner",
             "contention_never_oversells",
@@ -51,7 +49,8 @@ fn oversells_under_concurrency() {
 
 #[test]
 fn forgets_ids() {
-    assert_fails::<{ Flaw::ForgetsIds as usize }>(
+    assert_fails(
+        &store_cases::<Built<{ Flaw::ForgetsIds as usize }>>(),
         &[
             "a_repeated_reserve_finds_the_first_grant",
             "the_winner_of_the_last_unit_may_repeat",
@@ -74,7 +73,8 @@ fn forgets_ids() {
 
 #[test]
 fn refuses_the_winner_of_the_last_unit() {
-    assert_fails::<{ Flaw::RefusesTheWinner as usize }>(
+    assert_fails(
+        &store_cases::<Built<{ Flaw::RefusesTheWinner as usize }>>(),
         &[
             "the_winner_of_the_last_unit_may_repeat",
             "concurrent_repeats_of_the_winner_agree",
@@ -89,7 +89,8 @@ fn refuses_the_winner_of_the_last_unit() {
 
 #[test]
 fn compensates_twice_on_expire() {
-    assert_fails::<{ Flaw::CompensatesTwice as usize }>(
+    assert_fails(
+        &store_cases::<Built<{ Flaw::CompensatesTwice as usize }>>(),
         &[
             "expiry_gives_units_back_once",
             "concurrent_expiry_gives_units_back_once",
@@ -105,7 +106,8 @@ fn compensates_twice_on_expire() {
 
 #[test]
 fn expires_what_was_extended() {
-    assert_fails::<{ Flaw::ExpiresTheExtended as usize }>(
+    assert_fails(
+        &store_cases::<Built<{ Flaw::ExpiresTheExtended as usize }>>(),
         &[
             "extended_is_not_expired",
             "an_extension_whose_reply_is_lost_holds",
@@ -116,7 +118,8 @@ fn expires_what_was_extended() {
 
 #[test]
 fn counts_a_repeated_receive_twice() {
-    assert_fails::<{ Flaw::ReceivesTwice as usize }>(
+    assert_fails(
+        &store_cases::<Built<{ Flaw::ReceivesTwice as usize }>>(),
         &[
             "a_repeated_receive_counts_once",
             "concurrent_repeats_of_a_receive_count_once",
@@ -124,5 +127,71 @@ fn counts_a_repeated_receive_twice() {
             "an_adjustment_whose_reply_is_lost_counts_once",
         ],
         "50 units received again",
+    );
+}
+
+#[test]
+fn finishes_what_is_fetched() {
+    assert_fails(
+        &feed_cases::<FlawedMemory<{ FeedFlaw::FinishesWhatIsFetched as usize }>>(),
+        &[
+            "what_is_unfinished_comes_again_after_a_close",
+            "what_is_unfinished_comes_again_after_a_crash",
+            "a_group_goes_on_after_what_is_finished",
+            "a_commit_behind_changes_nothing",
+            "a_commit_of_a_lost_partition_is_refused",
+            "lag_is_what_is_unfinished",
+            "lag_tells_of_every_partition",
+            "lag_grows_old",
+        ],
+        "records that came",
+    );
+}
+
+#[test]
+fn loses_the_records_of_a_dropped_poll() {
+    assert_fails(
+        &feed_cases::<FlawedMemory<{ FeedFlaw::LosesWhatIsDropped as usize }>>(),
+        &["a_dropped_poll_loses_nothing"],
+        "records that came",
+    );
+}
+
+#[test]
+fn returns_what_is_paused() {
+    assert_fails(
+        &feed_cases::<FlawedMemory<{ FeedFlaw::IgnoresPauses as usize }>>(),
+        &["paused_partitions_are_left_out_and_kept"],
+        "partition 0 is paused",
+    );
+}
+
+#[test]
+fn publishes_without_headers() {
+    assert_fails(
+        &feed_cases::<FlawedMemory<{ FeedFlaw::DropsHeaders as usize }>>(),
+        &["records_come_back_as_they_were"],
+        "Headers",
+    );
+}
+
+#[test]
+fn marks_versions_that_nobody_published() {
+    assert_fails(
+        &outbox_cases::<FlawedMemory<0>>(),
+        &[
+            "an_older_mark_leaves_the_newer_version",
+            "nothing_is_lost_while_stock_changes",
+        ],
+        "changed after the version that is marked",
+    );
+}
+
+#[test]
+fn keeps_the_first_timer() {
+    assert_fails(
+        &timer_cases::<FlawedMemory<0>>(),
+        &["arming_again_replaces_the_timer"],
+        "put-off",
     );
 }
