@@ -9,6 +9,7 @@ pub mod golden;
 mod harness;
 pub mod index;
 pub mod inventory;
+pub mod search;
 
 pub use harness::{
     Absent, Case, CaseFuture, DEADLINE, Harness, Outcome, Reopen, attempt, run, together,

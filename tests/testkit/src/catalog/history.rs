@@ -13,8 +13,6 @@ use super::ChangesHarness;
 use super::shop::Shop;
 use crate::golden::{canonical, image, known_columns, text};
 
-/// The longest that a change may take to reach the feed.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a feed has to be silent for nothing more to come.
 const SILENCE: Duration = Duration::from_millis(200);
 
@@ -31,6 +29,7 @@ pub(super) struct Told {
 /// Everything that the feed has told.
 pub(super) struct History {
     subscription: Box<dyn Subscription>,
+    patience: Duration,
     told: Vec<Told>,
     taken: usize,
 }
@@ -44,6 +43,7 @@ impl History {
         Self {
             subscription: subscription
                 .unwrap_or_else(|error| panic!("subscribing failed: {error}")),
+            patience: harness.patience(),
             told: Vec::new(),
             taken: 0,
         }
@@ -56,7 +56,7 @@ impl History {
         let started = Instant::now();
         while without_variant_versions(self.rows()) != expected {
             assert!(
-                started.elapsed() < PATIENCE,
+                started.elapsed() < self.patience,
                 "what the feed tells does not add up to the catalogue: {:#?} instead of \
                  {expected:#?}",
                 self.rows()

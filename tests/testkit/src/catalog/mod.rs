@@ -14,6 +14,7 @@ mod types;
 mod versions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_catalog_core::{CatalogStore, rows};
@@ -39,6 +40,11 @@ pub trait ChangesHarness: CatalogHarness {
     /// The topic that they reach.
     fn topic(&self) -> Topic {
         rows::catalog_changes()
+    }
+
+    /// The longest that a change may take to reach the feed, 30 s by default.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(30)
     }
 }
 

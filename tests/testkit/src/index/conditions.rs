@@ -1,7 +1,5 @@
 //! A write succeeds only if nobody else has written since its document was loaded.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use stockade_search_sync::{
     DocumentWrite, Loaded, Projection, Revision, WriteConcurrency, WriteOutcome,
@@ -242,14 +240,16 @@ pub(super) async fn concurrent_workers_make_one_document<H: IndexHarness>(h: H) 
     let shelf = Shelf::open(&h).await;
     let skus: Vec<String> = (0..WRITERS).map(|number| format!("tee-{number}")).collect();
     let skus: Vec<&str> = skus.iter().map(String::as_str).collect();
-    let records = Arc::new(records(&product("tee", &skus), 5));
-    // Each record is somebody's first, and everybody's some time.
+    let mut records = records(&product("tee", &skus), 5);
+    // Each record is handled by one worker, the product's own last, and all of them are of one
+    // document.
+    records.reverse();
     together((0..4).map(|worker| {
-        let (shelf, mut records) = (shelf.clone(), records.to_vec());
-        records.rotate_left(worker * 4);
+        let shelf = shelf.clone();
+        let records: Vec<_> = records.iter().skip(worker).step_by(4).cloned().collect();
         async move {
-            for records in records.chunks(3) {
-                shelf.follow(records).await;
+            for record in records {
+                shelf.follow(&[record]).await;
             }
         }
     }))

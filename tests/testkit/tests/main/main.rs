@@ -11,6 +11,7 @@ mod flawed_store;
 mod flaws;
 mod harnesses;
 mod index;
+mod search;
 
 use harnesses::{CorrectlyBuilt, Memory};
 

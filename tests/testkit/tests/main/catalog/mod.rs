@@ -1,5 +1,8 @@
 //! Catalogues in memory, and broken ones.
 
+mod flawed;
+mod flawed_feed;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,5 +1,7 @@
 //! The index in memory, and broken ones.
 
+mod flawed;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

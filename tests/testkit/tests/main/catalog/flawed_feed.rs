@@ -1,0 +1,139 @@
+//! Feeds of a catalogue's rows that lack something, and the cases that tell.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockade_catalog_core::CatalogStore;
+use stockade_change_feed::debezium::{self, Change};
+use stockade_change_feed::{
+    Feed, FeedError, Group, PartitionLag, PollLimits, Polled, Position, Record, SubscribeOptions,
+    Subscription, Topic,
+};
+use stockade_testkit::catalog::{CatalogHarness, ChangesHarness, changes_cases};
+use stockade_testkit::{Absent, Harness};
+
+use super::Memory;
+use crate::fails::assert_fails;
+
+/// What a feed lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lack {
+    /// The old rows of updates, as without `REPLICA IDENTITY FULL`.
+    OldRows,
+    /// Deletions of variants, as with a cascade that is not replicated.
+    Deletions,
+}
+
+const LACKS: [Lack; 2] = [Lack::OldRows, Lack::Deletions];
+
+impl Lack {
+    /// What is left of a record.
+    fn of(self, record: Record) -> Option<Record> {
+        let mut row = debezium::decode(record.value.as_ref()).unwrap()?;
+        match (self, &mut row.change) {
+            (Self::OldRows, Change::Update { before, .. }) => *before = None,
+            (Self::Deletions, Change::Delete { .. }) if row.table == "variants" => return None,
+            _ => {}
+        }
+        Some(record.with_value(Some(debezium::encode(&row))))
+    }
+}
+
+struct Lacking<T>(Lack, T);
+
+#[async_trait]
+impl Feed for Lacking<Arc<dyn Feed>> {
+    async fn subscribe(
+        &self,
+        group: &Group,
+        topics: &[Topic],
+        options: SubscribeOptions,
+    ) -> Result<Box<dyn Subscription>, FeedError> {
+        let subscription = self.1.subscribe(group, topics, options).await?;
+        Ok(Box::new(Lacking(self.0, subscription)))
+    }
+
+    async fn lag(&self, group: &Group, topics: &[Topic]) -> Result<Vec<PartitionLag>, FeedError> {
+        self.1.lag(group, topics).await
+    }
+}
+
+#[async_trait]
+impl Subscription for Lacking<Box<dyn Subscription>> {
+    async fn poll(&mut self, limits: &PollLimits) -> Result<Polled, FeedError> {
+        let mut polled = self.1.poll(limits).await?;
+        let records = polled.records.drain(..);
+        polled.records = records.filter_map(|record| self.0.of(record)).collect();
+        Ok(polled)
+    }
+
+    async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>> {
+        self.1.commit(finished).await
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), FeedError> {
+        self.1.close().await
+    }
+}
+
+struct Built<const LACK: usize>(Memory);
+
+#[async_trait]
+impl<const LACK: usize> Harness for Built<LACK> {
+    const BACKEND: &'static str = "memory";
+
+    async fn open() -> Result<Self, Absent> {
+        Memory::open().await.map(Self)
+    }
+}
+
+impl<const LACK: usize> CatalogHarness for Built<LACK> {
+    fn store(&self) -> Arc<dyn CatalogStore> {
+        self.0.store()
+    }
+}
+
+impl<const LACK: usize> ChangesHarness for Built<LACK> {
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(Lacking(LACKS[LACK], self.0.feed()))
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(500)
+    }
+}
+
+#[test]
+fn lacks_old_rows() {
+    assert_fails::<Built<{ Lack::OldRows as usize }>>(
+        &changes_cases(),
+        &[
+            "inserts_updates_and_deletes_are_told",
+            "a_product_that_comes_back_goes_on_rising",
+            "concurrent_changes_add_up_to_the_state",
+            "many_changes_add_up_to_the_state",
+            "only_rows_that_differ_are_told",
+            "the_rows_are_those_of_the_golden_file",
+        ],
+        "the old row of an update is whole",
+    );
+}
+
+#[test]
+fn lacks_deletions() {
+    assert_fails::<Built<{ Lack::Deletions as usize }>>(
+        &changes_cases(),
+        &[
+            "inserts_updates_and_deletes_are_told",
+            "a_product_comes_before_its_variants_and_goes_after_them",
+            "a_product_that_comes_back_goes_on_rising",
+            "concurrent_changes_add_up_to_the_state",
+            "many_changes_add_up_to_the_state",
+            "only_rows_that_differ_are_told",
+            "records_are_keyed_by_product",
+            "the_rows_are_those_of_the_golden_file",
+        ],
+        "does not add up to the catalogue",
+    );
+}
