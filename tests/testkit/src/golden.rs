@@ -117,6 +117,9 @@ pub fn catalog_rows() -> Vec<RowChange> {
 /// - JSONB is written without white space, and columns beside those of [`rows`] are left out;
 /// - changes are ordered by product, and those of variants between two of the product itself by
 ///   SKU. The changes of one row keep their order.
+///
+/// # Panics
+/// For changes of other tables, and for rows that are not as in [`rows`].
 #[must_use]
 pub fn canonical(changes: impl IntoIterator<Item = RowChange>) -> Vec<RowChange> {
     let mut changes: Vec<RowChange> = changes.into_iter().map(without_volatile).collect();
