@@ -137,7 +137,7 @@ pub(crate) fn each<T>(
         Ok(outcomes) => {
             let got = outcomes.len();
             let source = Cause::new(format!("{got} outcomes for {expected} requests"));
-            InventoryError::Backend { operation, source }
+            InventoryError::OutcomeUnknown { operation, source }
         }
         Err(error) => error,
     };
@@ -152,13 +152,36 @@ fn wait_after(error: &InventoryError) -> Option<Duration> {
     }
 }
 
-/// Takes the newer outcome, unless it says only that the last attempt did nothing, and an earlier
-/// one may have done it.
+/// Takes the newer outcome, unless an earlier attempt may have done it and the newer one does not
+/// tell.
 fn replace<T>(outcome: &mut Result<T, InventoryError>, newer: Result<T, InventoryError>) {
     let unknown = matches!(outcome, Err(error) if error.retry() == Retry::OutcomeUnknown);
-    let nothing = matches!(&newer, Err(error) if error.retry() != Retry::Never);
-    if !(unknown && nothing) {
+    let tells = newer.as_ref().err().is_none_or(decides);
+    if tells || !unknown {
         *outcome = newer;
+    }
+}
+
+/// Whether a refusal is the store's decision on the request, rather than a failure on the way.
+fn decides(error: &InventoryError) -> bool {
+    match error {
+        InventoryError::Invalid { .. }
+        | InventoryError::UnknownSku { .. }
+        | InventoryError::Insufficient { .. }
+        | InventoryError::UnknownReservation { .. }
+        | InventoryError::ReservationConflict { .. }
+        | InventoryError::OperationConflict { .. }
+        | InventoryError::WrongState { .. }
+        | InventoryError::NotOwner { .. }
+        | InventoryError::BelowPromised { .. } => true,
+        InventoryError::Busy { .. }
+        | InventoryError::TransactionLost { .. }
+        | InventoryError::Timeout { .. }
+        | InventoryError::Unavailable { .. }
+        | InventoryError::OutcomeUnknown { .. }
+        | InventoryError::Damaged { .. }
+        | InventoryError::Backend { .. }
+        | InventoryError::Feed(_) => false,
     }
 }
 
@@ -227,6 +250,19 @@ mod tests {
         assert!(matches!(told, Err(InventoryError::OutcomeUnknown { .. })));
         let told = follow(vec![down(); 1000], SHORT).await;
         assert!(matches!(told, Err(InventoryError::Unavailable { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_failure_does_not_decide_what_may_have_happened() {
+        let broken = || InventoryError::Backend {
+            operation: "test",
+            source: Cause::new("broken"),
+        };
+        let told = follow([vec![lost()], vec![broken(); 1000]].concat(), SHORT).await;
+        assert!(matches!(told, Err(InventoryError::OutcomeUnknown { .. })));
+        let told = follow(vec![broken()], SHORT).await;
+        assert!(matches!(told, Err(InventoryError::Backend { .. })));
+        assert!(follow(vec![lost(), broken()], LONG).await.is_ok());
     }
 
     #[tokio::test]

@@ -1,7 +1,9 @@
 //! What inventory publishes to the topic `inventory_updates`.
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use stockade_change_feed::{FeedError, Headers, Message, Record, Timestamp, Topic};
 
 use crate::ids::Sku;
@@ -140,43 +142,134 @@ impl StockEvent {
         let Some(value) = &record.value else {
             return Ok(None);
         };
-        if record.headers.get(HEARTBEAT_HEADER).is_some() {
-            from_json(value).map(|heartbeat| Some(Self::Heartbeat(heartbeat)))
+        let members = Members::read(value)?;
+        Ok(Some(if record.headers.get(HEARTBEAT_HEADER).is_some() {
+            Self::Heartbeat(Heartbeat {
+                epoch: members.get("epoch")?,
+                complete_as_of: members.get("complete_as_of")?,
+                partitions: members.get("partitions")?,
+            })
         } else {
-            from_json(value).map(|changed| Some(Self::Changed(changed)))
-        }
+            Self::Changed(StockChanged {
+                sku: members.get("sku")?,
+                new_stock_count: members.get("new_stock_count")?,
+                version: members.get("version")?,
+                changed_at: members.get("changed_at")?,
+            })
+        }))
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Versioned<T> {
     v: u32,
     #[serde(flatten)]
     body: T,
 }
 
-#[derive(Deserialize)]
-struct OnlyVersion {
-    v: u32,
-}
-
 fn to_json(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).expect("numbers and strings always serialize")
 }
 
-fn from_json<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<T, FeedError> {
-    let malformed = |field: &str, reason: String| FeedError::Malformed {
+/// The members of an event whose format is known.
+struct Members(Map<String, Value>);
+
+impl Members {
+    fn read(bytes: &[u8]) -> Result<Self, FeedError> {
+        let object = serde_json::from_slice(bytes).map(Self);
+        let members = object.map_err(|error| malformed("value", error.to_string()))?;
+        let version: u32 = members.get("v")?;
+        if version > FORMAT_VERSION {
+            let reason =
+                format!("format {version} is newer than {FORMAT_VERSION}; upgrade this reader");
+            return Err(malformed("v", reason));
+        }
+        Ok(members)
+    }
+
+    fn get<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, FeedError> {
+        let value = self
+            .0
+            .get(name)
+            .ok_or_else(|| malformed(name, "it is missing".to_owned()))?;
+        T::deserialize(value).map_err(|error| malformed(name, error.to_string()))
+    }
+}
+
+fn malformed(field: &str, reason: String) -> FeedError {
+    FeedError::Malformed {
         format: FORMAT,
         field: field.to_owned(),
         reason,
-    };
-    let OnlyVersion { v } =
-        serde_json::from_slice(bytes).map_err(|error| malformed("v", error.to_string()))?;
-    if v > FORMAT_VERSION {
-        let reason = format!("format {v} is newer than {FORMAT_VERSION}; upgrade this reader");
-        return Err(malformed("v", reason));
     }
-    let versioned: Versioned<T> =
-        serde_json::from_slice(bytes).map_err(|error| malformed("value", error.to_string()))?;
-    Ok(versioned.body)
+}
+
+#[cfg(test)]
+mod tests {
+    use stockade_change_feed::{Offset, Position, TopicPartition};
+
+    use super::*;
+
+    fn read(message: Message) -> Result<Option<StockEvent>, FeedError> {
+        let partition = TopicPartition::new(inventory_updates(), 0);
+        let record = Record::new(Position {
+            partition,
+            offset: Offset(0),
+            timestamp: Timestamp::EPOCH,
+        });
+        StockEvent::from_record(
+            &record
+                .with_value(message.value)
+                .with_headers(message.headers),
+        )
+    }
+
+    fn changed() -> StockChanged {
+        let sku = Sku::new("tee").unwrap();
+        StockChanged::new(sku, 49, Version::new(1, 7), Timestamp::from_millis(5))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let event = read(changed().to_message()).unwrap();
+        assert_eq!(event, Some(StockEvent::Changed(changed())));
+        let heartbeat = Heartbeat::new(2, Timestamp::from_millis(9), 3);
+        let messages = heartbeat.to_messages();
+        assert_eq!(messages.len(), 3);
+        for message in messages {
+            assert_eq!(
+                read(message).unwrap(),
+                Some(StockEvent::Heartbeat(heartbeat))
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let good = to_json(&Versioned {
+            v: FORMAT_VERSION,
+            body: &changed(),
+        });
+        let good: Value = serde_json::from_slice(&good).unwrap();
+        let cases = [
+            ("v", Value::from(2)),
+            ("v", Value::Null),
+            ("sku", Value::from("")),
+            ("new_stock_count", Value::from(-5)),
+            ("version", Value::from(7)),
+            ("changed_at", Value::from("now")),
+        ];
+        for (name, value) in cases {
+            let mut bad = good.clone();
+            bad[name] = value;
+            let error = read(Message::keyed("tee", bad.to_string())).unwrap_err();
+            assert!(
+                matches!(&error, FeedError::Malformed { field, .. } if field == name),
+                "{name}: {error}"
+            );
+        }
+        let mut later = good;
+        later["unknown"] = Value::from(1);
+        assert!(read(Message::keyed("tee", later.to_string())).is_ok());
+    }
 }

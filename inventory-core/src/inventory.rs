@@ -39,7 +39,7 @@ pub struct Inventory {
 }
 
 /// A grant is not kept waiting for its timer longer than this.
-const TIMER_TIMEOUT: Duration = Duration::from_secs(1);
+const TIMER_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl Inventory {
     /// An inventory without timers, with a timeout of 5 seconds.
@@ -61,7 +61,8 @@ impl Inventory {
         self
     }
 
-    /// How long a call takes at most, its repetitions included.
+    /// How long a call of the store takes at most, its repetitions included. Telling the timer
+    /// takes up to 100 ms more.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

@@ -74,10 +74,15 @@ impl Lines {
         let lines = sums
             .into_iter()
             .map(|((sku, location), sum)| {
+                let quantity = Quantity::new(sum).map_err(|_| {
+                    let value = format!("{sum} of {sku}");
+                    let reason = "the lines of a SKU add up to 1 to 1000000000 units";
+                    InventoryError::invalid("quantity", value, reason)
+                })?;
                 Ok(Line {
                     sku,
                     location,
-                    quantity: Quantity::new(sum)?,
+                    quantity,
                 })
             })
             .collect::<Result<Vec<_>, InventoryError>>()?;

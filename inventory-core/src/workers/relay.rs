@@ -58,7 +58,7 @@ struct Answers {
     acknowledged: Vec<(Sku, Version)>,
     failed: usize,
     /// Why the first of those failed.
-    failure: Option<FeedError>,
+    failure: Option<InventoryError>,
 }
 
 /// The shortest pause between passes.
@@ -168,8 +168,8 @@ impl OutboxRelay {
     /// acknowledged, and sends the heartbeats if that was everything.
     ///
     /// # Errors
-    /// Those of the outbox and of the log where nothing more can be done. What was acknowledged
-    /// until then is marked, and there was no heartbeat.
+    /// Those of the outbox, and of the log where it does not take the heartbeats. What was
+    /// acknowledged until then is marked, and not every partition had a heartbeat.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn pass(&self) -> Result<Pass, InventoryError> {
         let (mut published, mut failed) = (0, 0);
@@ -221,7 +221,13 @@ impl OutboxRelay {
             return Ok(published);
         }
         let messages = changes.iter().map(StockChanged::to_message).collect();
-        for (change, outcome) in changes.iter().zip(self.append(messages).await?) {
+        // Without an answer to the call, every event may be published or not, and stays.
+        let outcomes = self.append(messages).await.unwrap_or_else(|error| {
+            published.failed = changes.len();
+            published.failure = Some(error);
+            Vec::new()
+        });
+        for (change, outcome) in changes.iter().zip(outcomes) {
             match outcome {
                 Ok(_) => {
                     let marked = (change.sku.clone(), change.version);
@@ -229,7 +235,7 @@ impl OutboxRelay {
                 }
                 Err(error) => {
                     published.failed += 1;
-                    published.failure.get_or_insert(error);
+                    published.failure.get_or_insert_with(|| error.into());
                 }
             }
         }
@@ -323,7 +329,7 @@ impl OutboxRelay {
             && published.acknowledged.is_empty()
             && error.retry() != Retry::Never
         {
-            return Err(error.into());
+            return Err(error);
         }
         Ok(page.next)
     }

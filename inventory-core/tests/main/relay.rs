@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use stockade_change_feed::memory::MemoryFeed;
-use stockade_change_feed::{Clock, Publisher, Timestamp};
+use stockade_change_feed::{Clock, FeedError, Message, Published, Publisher, Timestamp, Topic};
 use stockade_inventory_core::workers::OutboxRelay;
 use stockade_inventory_core::*;
 
@@ -177,4 +178,52 @@ async fn it_publishes_to_a_log_in_memory() {
         (1, Some(shop.clock.now()))
     );
     assert_eq!(feed.partitions(&inventory_updates()).await.unwrap(), 4);
+}
+
+/// A log that never answers for a key, as where its partition is down.
+struct Hangs {
+    inner: Log,
+    key: &'static str,
+}
+
+#[async_trait]
+impl Publisher for Hangs {
+    async fn publish(
+        &self,
+        topic: &Topic,
+        messages: Vec<Message>,
+    ) -> Vec<Result<Published, FeedError>> {
+        let hangs = messages
+            .iter()
+            .any(|message| message.key.as_deref() == Some(self.key.as_bytes()));
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        self.inner.publish(topic, messages).await
+    }
+
+    async fn partitions(&self, topic: &Topic) -> Result<u32, FeedError> {
+        self.inner.partitions(topic).await
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_keeps_only_its_own_events() {
+    let shop = Shop::with(&[("a", 1), ("b", 2), ("c", 3)]).await;
+    let (log, store) = (Log::default(), Arc::new(shop.store.clone()));
+    let hangs = Hangs {
+        inner: log.clone(),
+        key: "a",
+    };
+    let relay = OutboxRelay::new(store.clone(), store, Arc::new(hangs))
+        .with_batch(1)
+        .with_timeout(std::time::Duration::from_millis(50));
+    let pass = relay.pass().await.unwrap();
+    assert_eq!(
+        (pass.published, pass.failed, pass.complete_as_of),
+        (2, 1, None)
+    );
+    assert_eq!(read(&log), (vec!["b 2".to_owned(), "c 3".into()], vec![]));
+    let rest = shop.store.unpublished(None, 9).await.unwrap();
+    assert_eq!(rest.changes.len(), 1, "what was acknowledged is marked");
 }
