@@ -17,12 +17,14 @@ use crate::product::{
 /// [`Catalog`](crate::Catalog).
 #[async_trait]
 pub trait CatalogStore: Send + Sync {
-    /// Writes products whole, each for itself, and returns an outcome for each.
+    /// Writes products whole, one after the other, each for itself, and returns an outcome for
+    /// each.
     ///
     /// - A product and its variants change together or not at all.
     /// - Content equal to what is stored changes nothing, whatever version was expected: so a
     ///   repeated write does not conflict with itself. Nor does it draw a version or touch a row.
-    /// - Otherwise the version rises, and only rows that differ are written.
+    /// - Otherwise the version rises, and only rows that differ are written; all rows of one write
+    ///   get its version.
     /// - A variant that is left out is retired: its SKU stays the product's for good.
     /// - A deleted product may be put again under its id; its version goes on rising.
     ///
