@@ -11,6 +11,8 @@ pub(super) struct Task {
     pub(super) record: Record,
     /// How often it was handled and failed.
     pub(super) attempts: u32,
+    /// How often in a row something that it needs was unavailable.
+    pub(super) waits: u32,
     /// Why it is to be dead-lettered, once that is decided.
     pub(super) verdict: Option<String>,
     /// When to go on with it, by the monotonic clock.
@@ -23,12 +25,19 @@ struct Item {
     state: State,
 }
 
+impl Item {
+    fn is_finished(&self) -> bool {
+        matches!(self.state, State::Finished)
+    }
+}
+
 #[derive(Debug)]
 enum State {
     Waiting(Task),
     /// Taken to be handled.
     Out,
-    /// It stays until all before it are finished as well.
+    /// It stays until all before it are finished as well, and without its record. Of several in
+    /// a row the last one stands for all.
     Finished,
 }
 
@@ -55,6 +64,7 @@ impl Hand {
                 let task = Task {
                     record,
                     attempts: 0,
+                    waits: 0,
                     verdict: None,
                     due: now,
                 };
@@ -71,8 +81,10 @@ impl Hand {
         self.partitions.remove(partition);
     }
 
+    /// How many records are unfinished.
     pub(super) fn records(&self) -> usize {
-        self.partitions.values().map(VecDeque::len).sum()
+        let items = self.partitions.values().flatten();
+        items.filter(|item| !item.is_finished()).count()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -96,6 +108,15 @@ impl Hand {
                 State::Waiting(task) => Some(task),
                 State::Out | State::Finished => None,
             })
+    }
+
+    /// Lets nothing of a partition be due before `until`.
+    pub(super) fn pause(&mut self, partition: &TopicPartition, until: Duration) {
+        for item in self.partitions.get_mut(partition).into_iter().flatten() {
+            if let State::Waiting(task) = &mut item.state {
+                task.due = task.due.max(until);
+            }
+        }
     }
 
     /// Takes what is due by `now`. Each is to be put back or finished.
@@ -141,15 +162,28 @@ impl Hand {
         let mut finished = Vec::new();
         self.partitions.retain(|_, items| {
             let mut last = None;
-            while let Some(item) = items.pop_front_if(|item| matches!(item.state, State::Finished))
-            {
+            while let Some(item) = items.pop_front_if(|item| item.is_finished()) {
                 last = Some(item.position);
             }
             finished.extend(last);
+            merge_finished(items);
             !items.is_empty()
         });
         finished
     }
+}
+
+/// Keeps the last one of those that are finished in a row. So what is kept beside the unfinished
+/// records is never more than these.
+fn merge_finished(items: &mut VecDeque<Item>) {
+    let mut merged: VecDeque<Item> = VecDeque::new();
+    for item in items.drain(..) {
+        if item.is_finished() {
+            merged.pop_back_if(|before| before.is_finished());
+        }
+        merged.push_back(item);
+    }
+    *items = merged;
 }
 
 fn index(items: &VecDeque<Item>, position: &Position) -> Option<usize> {
@@ -209,6 +243,9 @@ mod tests {
                     prop_assert!(next.is_none_or(|next| open.contains(next)), "could go further");
                 }
             }
+            prop_assert_eq!(hand.records(), open.len());
+            let kept: usize = hand.partitions.values().map(VecDeque::len).sum();
+            prop_assert!(kept <= 2 * open.len(), "{} kept for {} unfinished", kept, open.len());
             let paused: BTreeSet<u32> = hand.partitions().map(|at| at.partition).collect();
             let expected: BTreeSet<u32> = open.iter().map(|(number, _)| *number).collect();
             prop_assert_eq!(paused, expected);

@@ -46,12 +46,18 @@ pub enum Disposition {
         /// Why, for the log and the dead letter.
         reason: String,
     },
-    /// Something that every record needs can not be reached. It is handled again, after a pause
-    /// and without limit: no record is to blame.
+    /// Something that this record needs can not be reached: a database, an index, the room in a
+    /// queue. It is handled again after a pause, without limit and without being charged for it:
+    /// the record is not to blame.
+    ///
+    /// Meanwhile its partition is paused: nothing of it is read or handled, so that what follows
+    /// does not run into the same. Other partitions go on. Where all records lack the same, each
+    /// partition finds out for itself, with one batch and then with one more after each pause.
     Unavailable {
         /// Why, for the log.
         reason: String,
-        /// When to try again.
+        /// The shortest pause; the consumer's backoff counts where that is longer. In a partition
+        /// the longest of its records counts for all.
         retry_after: Duration,
     },
     /// It can never succeed. It is stored as a dead letter, and then counts as finished.
@@ -69,7 +75,10 @@ pub enum Disposition {
 /// - A record that fails is handled again after a pause that doubles each time, and dead-lettered
 ///   when its attempts are spent. Meanwhile nothing more is read from its partition; what was
 ///   read after it is handled, and other partitions go on.
-/// - Never more records in hand than [`PollLimits`] allows, whatever the backlog.
+/// - What [`Disposition::Unavailable`] is said of pauses its partition alone, without limit.
+/// - Never more unfinished records in hand than [`PollLimits`] allows, whatever the backlog, but
+///   for one of each partition: where the hand is full of records that wait, the partitions
+///   without any are still read, one record at a time.
 /// - While the handler works, the membership is kept alive. Records of a partition that is lost
 ///   meanwhile are neither handled again nor committed.
 /// - Where reading could not go on at the committed offset, a warning says so.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::hand::Task;
+use super::hand::{Hand, Task};
 use super::member::{Member, worth_retrying};
 use super::{Consumer, Disposition};
 use crate::dead_letter::DeadLetter;
 use crate::error::{FeedError, Retry};
 use crate::feed::PollLimits;
-use crate::record::{Record, Topic};
+use crate::record::{Position, Record, Topic, TopicPartition};
 
 const HANDLED: &str = "stockade_feed_records_handled_total";
 const RETRIED: &str = "stockade_feed_records_retried_total";
@@ -22,12 +22,8 @@ const DEAD_LETTERED: &str = "stockade_feed_records_dead_lettered_total";
 struct Weather {
     /// Polls that failed in a row.
     failed_polls: u32,
-    /// Rounds in a row in which something that all records need was unavailable.
-    unavailable: u32,
     /// Rounds in a row in which a dead letter could not be stored.
     unburied: u32,
-    /// Until when nothing is handled, by the monotonic clock.
-    paused_until: Duration,
 }
 
 impl Consumer {
@@ -41,7 +37,7 @@ impl Consumer {
         loop {
             let step = async {
                 match place.as_mut() {
-                    Some(member) => self.gather(member, &weather).await,
+                    Some(member) => self.gather(member).await,
                     None => {
                         let options = self.options.clone();
                         let joined = self
@@ -82,61 +78,43 @@ impl Consumer {
     }
 
     /// Takes in hand what fits, and returns when there may be something to do.
-    async fn gather(&self, member: &mut Member, weather: &Weather) -> Result<(), FeedError> {
+    ///
+    /// There is always room for one record of a partition that has none in hand, so that a hand
+    /// full of records that wait keeps no other partition from being read.
+    async fn gather(&self, member: &mut Member) -> Result<(), FeedError> {
         let now = self.clock.monotonic();
         let records = self.limits.records.saturating_sub(member.hand.records());
-        let bytes = self.limits.bytes.saturating_sub(member.hand.bytes());
-        let paused = weather.paused_until.saturating_sub(now);
-        let full = records == 0 || (bytes == 0 && member.hand.records() > 0);
-        if full || !paused.is_zero() {
-            member.beat(&*self.clock).await?;
-            let due = member.hand.next_due().unwrap_or(now).saturating_sub(now);
-            self.clock.sleep(due.max(paused).min(self.heartbeat)).await;
-            return Ok(());
-        }
         let due = member.hand.next_due().map(|due| due.saturating_sub(now));
-        let wait = due.unwrap_or(Duration::MAX).min(self.limits.wait);
         let in_hand = member.hand.partitions().cloned();
-        let paused = self.limits.paused.iter().cloned().chain(in_hand).collect();
-        member
-            .poll(
-                &PollLimits {
-                    records,
-                    bytes,
-                    wait,
-                    paused,
-                },
-                &*self.clock,
-            )
-            .await
+        let limits = PollLimits {
+            records: records.max(1),
+            bytes: self.limits.bytes.saturating_sub(member.hand.bytes()),
+            wait: due.unwrap_or(Duration::MAX).min(self.limits.wait),
+            paused: self.limits.paused.iter().cloned().chain(in_hand).collect(),
+        };
+        member.poll(&limits, &*self.clock).await
     }
 
     /// Goes on with what is due, and commits what is finished then.
     async fn round(&self, member: &mut Member, weather: &mut Weather) -> Result<(), FeedError> {
-        let now = self.clock.monotonic();
-        if now >= weather.paused_until {
-            let due = member.hand.take_due(now);
-            let (mut hopeless, due): (Vec<Task>, Vec<Task>) =
-                due.into_iter().partition(|task| task.verdict.is_some());
-            if !due.is_empty() {
-                hopeless.extend(self.handle(member, due, weather).await?);
-                member.commit().await?;
-            }
+        let due = member.hand.take_due(self.clock.monotonic());
+        let (mut hopeless, due): (Vec<Task>, Vec<Task>) =
+            due.into_iter().partition(|task| task.verdict.is_some());
+        if !due.is_empty() {
+            hopeless.extend(self.handle(member, due).await?);
+        }
+        if !hopeless.is_empty() {
+            member.commit().await?;
             self.bury(member, hopeless, weather).await?;
         }
         member.commit().await
     }
 
     /// Hands records to the handler, and returns those that are to be dead-lettered.
-    async fn handle(
-        &self,
-        member: &mut Member,
-        due: Vec<Task>,
-        weather: &mut Weather,
-    ) -> Result<Vec<Task>, FeedError> {
-        let (records, attempts): (Vec<Record>, Vec<u32>) = due
+    async fn handle(&self, member: &mut Member, due: Vec<Task>) -> Result<Vec<Task>, FeedError> {
+        let (records, tries): (Vec<Record>, Vec<(u32, u32)>) = due
             .into_iter()
-            .map(|task| (task.record, task.attempts))
+            .map(|task| (task.record, (task.attempts, task.waits)))
             .unzip();
         let work = self.handler.handle(&records);
         let dispositions = member.while_alive(work, self.heartbeat, &*self.clock).await;
@@ -151,72 +129,52 @@ impl Consumer {
 
         let now = self.clock.monotonic();
         let mut pauses = BTreeMap::new();
+        let mut pause = |n: u32| *pauses.entry(n).or_insert_with(|| self.pause(n));
         let mut hopeless = Vec::new();
+        let mut absences = Absences::default();
         let (mut handled, mut retried) = (Count::default(), Count::default());
-        let mut away: Option<(Duration, String)> = None;
-        for ((record, before), disposition) in records.into_iter().zip(attempts).zip(dispositions) {
-            let topic = &record.position.partition.topic;
-            let attempts = before.saturating_add(1);
+        for ((record, tries), disposition) in records.into_iter().zip(tries).zip(dispositions) {
+            let (before, waits) = (tries.0, tries.1.saturating_add(1));
+            let mut task = Task {
+                attempts: before.saturating_add(1),
+                waits: 0,
+                verdict: None,
+                due: now,
+                record,
+            };
             match disposition {
                 Disposition::Done => {
-                    handled.add(topic);
-                    member.hand.finish(&record.position);
+                    handled.add(&task.record.position);
+                    member.hand.finish(&task.record.position);
                 }
-                Disposition::Retry { reason } if attempts < self.attempts.get() => {
-                    retried.add(topic);
-                    tracing::debug!(position = %record.position, attempts, reason, "to be retried");
-                    let pause = *pauses
-                        .entry(attempts)
-                        .or_insert_with(|| self.pause(attempts));
-                    let due = now.saturating_add(pause);
-                    member.hand.put_back(Task {
-                        record,
-                        attempts,
-                        verdict: None,
-                        due,
-                    });
+                Disposition::Retry { reason } if task.attempts < self.attempts.get() => {
+                    retried.add(&task.record.position);
+                    tracing::debug!(position = %task.record.position, attempts = task.attempts, reason, "to be retried");
+                    task.due = now.saturating_add(pause(task.attempts));
+                    member.hand.put_back(task);
                 }
                 Disposition::Retry { reason } | Disposition::DeadLetter { reason } => {
-                    hopeless.push(Task {
-                        record,
-                        attempts,
-                        verdict: Some(reason),
-                        due: now,
-                    });
+                    task.verdict = Some(reason);
+                    hopeless.push(task);
                 }
                 Disposition::Unavailable {
                     reason,
                     retry_after,
                 } => {
-                    retried.add(topic);
-                    let longest = away.take().map_or(retry_after, |(t, _)| t.max(retry_after));
-                    away = Some((longest, reason));
-                    let attempts = before;
-                    member.hand.put_back(Task {
-                        record,
-                        attempts,
-                        verdict: None,
-                        due: now,
-                    });
+                    retried.add(&task.record.position);
+                    absences.add(
+                        &task.record.position.partition,
+                        pause(waits).max(retry_after),
+                        reason,
+                    );
+                    (task.attempts, task.waits) = (before, waits);
+                    member.hand.put_back(task);
                 }
             }
         }
+        absences.pause(&mut member.hand, now);
         self.count(HANDLED, handled);
         self.count(RETRIED, retried);
-        weather.unavailable = match away {
-            None => 0,
-            Some((retry_after, reason)) => {
-                let rounds = weather.unavailable.saturating_add(1);
-                let pause = self.pause(rounds).max(retry_after);
-                tracing::warn!(
-                    reason,
-                    ?pause,
-                    "the handler lacks something; all records wait"
-                );
-                weather.paused_until = now.saturating_add(pause);
-                rounds
-            }
-        };
         Ok(hopeless)
     }
 
@@ -249,7 +207,7 @@ impl Consumer {
                 Ok(_) => {
                     let position = &letter.origin;
                     tracing::warn!(%position, attempts = letter.attempts, reason = letter.reason, "dead-lettered");
-                    stored.add(&position.partition.topic);
+                    stored.add(position);
                     member.hand.finish(position);
                 }
                 Err(error) => failed.push((task, error)),
@@ -311,12 +269,34 @@ impl Consumer {
     }
 }
 
+/// What the records of each partition lack: for how long to pause, and why.
+#[derive(Default)]
+struct Absences(BTreeMap<TopicPartition, (Duration, String)>);
+
+impl Absences {
+    /// The longest pause of a partition counts.
+    fn add(&mut self, partition: &TopicPartition, pause: Duration, reason: String) {
+        let longest = self.0.get(partition).map(|(longest, _)| *longest);
+        if longest.is_none_or(|longest| longest < pause) {
+            self.0.insert(partition.clone(), (pause, reason));
+        }
+    }
+
+    fn pause(self, hand: &mut Hand, now: Duration) {
+        for (partition, (pause, reason)) in self.0 {
+            tracing::warn!(%partition, reason, ?pause, "the handler lacks something; the partition waits");
+            hand.pause(&partition, now.saturating_add(pause));
+        }
+    }
+}
+
 /// Records by topic.
 #[derive(Default)]
 struct Count(BTreeMap<Topic, u64>);
 
 impl Count {
-    fn add(&mut self, topic: &Topic) {
+    fn add(&mut self, position: &Position) {
+        let topic = &position.partition.topic;
         *self.0.entry(topic.clone()).or_default() += 1;
     }
 }
