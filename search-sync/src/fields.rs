@@ -17,12 +17,17 @@ pub(crate) const MOST_NAME: usize = 256;
 /// Takes the values of fields, one by one.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(&str, FieldValue);
 
-/// Gives the values of a row's columns to `sink`.
+/// Gives the values of a row's columns of certain kinds to `sink`.
 ///
 /// # Errors
 /// [`SearchError::BadRow`] for a column that is not of its field's kind.
-pub(crate) fn of_row(table: &Table, row: &Columns, sink: Sink<'_>) -> Result<(), SearchError> {
-    for column in &table.columns {
+pub(crate) fn of_row(
+    table: &Table,
+    row: &Columns,
+    kinds: impl Fn(FieldKind) -> bool,
+    sink: Sink<'_>,
+) -> Result<(), SearchError> {
+    for column in table.columns.iter().filter(|column| kinds(column.kind)) {
         if let Some(value) = row.get(&column.name).filter(|value| !value.is_null()) {
             of_column(column, value, sink).map_err(|reason| table.bad(&column.name, reason))?;
         }

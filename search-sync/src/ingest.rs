@@ -6,6 +6,7 @@ mod settle;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::counter;
@@ -29,6 +30,8 @@ pub const IGNORED: &str = "stockade_search_ignored_total";
 pub const WRITTEN: &str = "stockade_search_documents_written_total";
 /// Writes that met another writer's, and were merged again.
 pub const CONFLICTS: &str = "stockade_search_conflicts_total";
+/// Documents to be written without some of their values, because they have too many.
+pub const CUT: &str = "stockade_search_documents_cut_total";
 /// Records that can never succeed.
 pub const DEAD_LETTERS: &str = "stockade_search_dead_letters_total";
 /// Stock events of an older epoch than one seen before: inventory was restored, and something
@@ -41,6 +44,8 @@ pub const STALE_EPOCHS: &str = "stockade_search_stale_epochs_total";
 ///   again, late, or at another worker at the same time.
 /// - What can never succeed is dead-lettered alone: records of the same document are merged
 ///   without it.
+/// - Where a document can not be written for now, the records that ask for it are unavailable,
+///   and those of other documents are done. Where the index fails as a whole, all are.
 /// - Records of other tables, heartbeats and tombstones are done at once.
 ///
 /// A record of stock, or of a row that owns it, first goes into the document of its SKU. What is
@@ -52,6 +57,7 @@ pub struct Ingest {
     projection: Projection,
     stock_topic: Topic,
     bulk: NonZeroUsize,
+    timeout: Duration,
 }
 
 impl std::fmt::Debug for Ingest {
@@ -60,6 +66,7 @@ impl std::fmt::Debug for Ingest {
             .field("generation", &self.generation)
             .field("stock_topic", &self.stock_topic)
             .field("bulk", &self.bulk)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }
@@ -84,6 +91,7 @@ impl Ingest {
             projection,
             stock_topic: inventory_updates(),
             bulk: NonZeroUsize::new(200).expect("200 is not 0"),
+            timeout: Duration::from_secs(30),
         })
     }
 
@@ -99,6 +107,15 @@ impl Ingest {
     #[must_use]
     pub fn with_bulk(mut self, documents: NonZeroUsize) -> Self {
         self.bulk = documents;
+        self
+    }
+
+    /// With so long for each call of the index, rather than 30 s: then the records that wait for
+    /// it are unavailable. What was being written may have taken effect, and is found when they
+    /// come again.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 

@@ -9,7 +9,7 @@ use stockade_change_feed::debezium::Columns;
 use crate::document::{Document, DocumentId, RowKey};
 use crate::error::SearchError;
 use crate::fields;
-use crate::projection::{Projection, Table};
+use crate::projection::{FieldKind, Projection, Table};
 use crate::stock;
 
 /// Most fields of a document.
@@ -62,12 +62,24 @@ impl Projection {
     /// at 32 KiB; empty keywords, keywords over 8 KiB and members of attributes whose path is
     /// over 256 bytes are left out.
     ///
+    /// A document has at most 1000 fields and 10 000 values: what is over that is left out. First
+    /// comes whether stock is available, then the columns that are fields, and last the members
+    /// of attributes; each of the root's row first, and then of its children's by table and key.
+    /// So a document is found by its names and identifiers however many attributes it has.
+    ///
     /// # Errors
-    /// [`SearchError::BadRow`] for a row that is not as the projection says, and for a document
-    /// of more than 1000 fields or 10 000 values.
+    /// [`SearchError::BadRow`] for a row that is not as the projection says.
     pub fn view(&self, document: &Document) -> Result<Option<View>, SearchError> {
+        Ok(self.view_within_limits(document)?.0)
+    }
+
+    /// The view, and how many values were left out of it because of its limits.
+    pub(crate) fn view_within_limits(
+        &self,
+        document: &Document,
+    ) -> Result<(Option<View>, usize), SearchError> {
         let DocumentId::Root(key) = &document.id else {
-            return Ok(None);
+            return Ok((None, 0));
         };
         let key = RowKey {
             table: self.root.name.clone(),
@@ -75,22 +87,27 @@ impl Projection {
         };
         let root = document.rows.get(&key).and_then(|row| row.columns.as_ref());
         let Some(root) = root.filter(|root| self.shows(root)) else {
-            return Ok(None);
+            return Ok((None, 0));
         };
         let mut builder = Builder::default();
-        builder.row(&self.root, root)?;
-        let mut available = false;
-        for (key, child, table) in self.children_of(document) {
-            builder.row(table, child)?;
-            let stock = self.stock.as_ref();
-            available |= stock.is_some_and(|stock| stock.table == table.name)
-                && stock::is_available(document, &key.key);
-        }
         if let Some(stock) = &self.stock {
-            let value = FieldValue::Text(available.to_string());
-            builder.value(&stock.in_stock, value);
+            let mut of_stock = self
+                .children_of(document)
+                .filter(|(.., table)| table.name == stock.table);
+            let available = of_stock.any(|(key, ..)| stock::is_available(document, &key.key));
+            builder.value(&stock.in_stock, FieldValue::Text(available.to_string()));
         }
-        Ok(Some(builder.view))
+        for attributes in [false, true] {
+            let kinds = |kind| (kind == FieldKind::Attributes) == attributes;
+            let children = self.children_of(document);
+            let rows = std::iter::once((root, &self.root))
+                .chain(children.map(|(_, columns, table)| (columns, table)));
+            for (columns, table) in rows {
+                let sink = &mut |field: &str, value| builder.value(field, value);
+                fields::of_row(table, columns, kinds, sink)?;
+            }
+        }
+        Ok((Some(builder.view), builder.left_out))
     }
 
     fn shows(&self, root: &Columns) -> bool {
@@ -115,41 +132,35 @@ impl Projection {
 
 /// Whether a row alone can be shown: so that a bad one is found before it is part of a document.
 pub(crate) fn check_row(table: &Table, columns: &Columns) -> Result<(), SearchError> {
-    Builder::default().row(table, columns)
+    fields::of_row(table, columns, |_| true, &mut |_, _| {})
 }
 
 #[derive(Default)]
 struct Builder {
     view: View,
     seen: HashSet<(String, String)>,
+    left_out: usize,
 }
 
 impl Builder {
-    fn row(&mut self, table: &Table, columns: &Columns) -> Result<(), SearchError> {
-        fields::of_row(table, columns, &mut |field, value| self.value(field, value))?;
-        let most = |what: &str, most: usize| {
-            let reason = format!("with this row the document has more than {most} {what}");
-            Err(table.bad(&table.key, reason))
-        };
-        if self.view.fields.len() > MOST_FIELDS {
-            return most("fields", MOST_FIELDS);
-        }
-        if self.seen.len() > MOST_VALUES {
-            return most("values", MOST_VALUES);
-        }
-        Ok(())
-    }
-
     fn value(&mut self, field: &str, value: FieldValue) {
         // A number and text that reads the same are kept apart.
         let mark = match &value {
             FieldValue::Number(number) => format!("n{number}"),
             FieldValue::Text(text) => format!("t{text}"),
         };
-        if self.seen.insert((field.to_owned(), mark)) {
-            let values = self.view.fields.entry(field.to_owned()).or_default();
-            values.push(value);
+        let seen = (field.to_owned(), mark);
+        if self.seen.contains(&seen) {
+            return;
         }
+        let fields = &mut self.view.fields;
+        let fits = fields.len() < MOST_FIELDS || fields.contains_key(field);
+        if !fits || self.seen.len() >= MOST_VALUES {
+            self.left_out += 1;
+            return;
+        }
+        self.seen.insert(seen);
+        fields.entry(field.to_owned()).or_default().push(value);
     }
 }
 

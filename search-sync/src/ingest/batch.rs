@@ -68,10 +68,15 @@ impl Batch {
         self.end(record, Disposition::DeadLetter { reason });
     }
 
-    pub(super) fn retry(&mut self, edits: &Edits, reason: &str) {
-        for (record, _) in edits.values().flatten() {
-            let reason = reason.to_owned();
-            self.end(*record, Disposition::Retry { reason });
+    /// Leaves a document to the consumer, which hands these records over again, without limit.
+    pub(super) fn leave(&mut self, asked: &[Asked], reason: String, retry_after: Duration) {
+        warn!(%reason, "a document can not be written for now");
+        let unavailable = Disposition::Unavailable {
+            reason,
+            retry_after,
+        };
+        for (record, _) in asked {
+            self.end(*record, unavailable.clone());
         }
     }
 

@@ -8,7 +8,7 @@ use stockade_change_feed::Retry;
 use tracing::warn;
 
 use super::batch::{Asked, Batch, Edits};
-use super::{CONFLICTS, Ingest, STALE_EPOCHS, WRITTEN};
+use super::{CONFLICTS, CUT, Ingest, STALE_EPOCHS, WRITTEN};
 use crate::document::{Document, DocumentId, RowVersion};
 use crate::error::SearchError;
 use crate::index::{DocumentWrite, Loaded, WriteOutcome};
@@ -31,11 +31,8 @@ type Refused = Vec<(DocumentId, Vec<Asked>, String)>;
 struct Progress {
     settled: Documents,
     refused: Refused,
-    /// Outcomes by which the index shows that it works.
-    answers: usize,
-    /// The longest pause that was asked for, and why documents are still pending.
-    pause: Duration,
-    reason: String,
+    /// Why documents of the last round are still pending, and how long they have to wait.
+    waits: BTreeMap<DocumentId, (String, Duration)>,
 }
 
 impl Ingest {
@@ -98,21 +95,17 @@ impl Ingest {
                 batch.unavailable(error.to_string(), pause_after(&error));
                 continue;
             }
-            if pending.is_empty() || progress.pause > LONGEST_PAUSE {
+            progress.leave(&mut pending, batch, |pause| pause > LONGEST_PAUSE);
+            if pending.is_empty() {
                 break;
             }
-            if !progress.pause.is_zero() {
-                tokio::time::sleep(progress.pause).await;
+            let pause = progress.waits.values().map(|(_, pause)| *pause).max();
+            if let Some(pause) = pause.filter(|_| attempt < ATTEMPTS) {
+                tokio::time::sleep(pause).await;
             }
         }
-        if !pending.is_empty() && !batch.gives_up(&pending) {
-            if progress.answers == 0 {
-                // Not one document got through: none of the records is to blame.
-                batch.unavailable(progress.reason, progress.pause);
-                batch.gives_up(&pending);
-            } else {
-                batch.retry(&pending, &progress.reason);
-            }
+        if !batch.gives_up(&pending) {
+            progress.leave(&mut pending, batch, |_| true);
         }
         settled.extend(progress.settled);
         progress.refused
@@ -126,7 +119,7 @@ impl Ingest {
         progress: &mut Progress,
     ) -> Result<(), SearchError> {
         let writes = self.merge_pending(pending, progress).await?;
-        progress.pause = Duration::ZERO;
+        progress.waits.clear();
         if writes.is_empty() {
             return Ok(());
         }
@@ -135,12 +128,13 @@ impl Ingest {
             id => Document::new(id.clone()),
         };
         let documents: Vec<_> = writes.iter().map(|write| kept(&write.document)).collect();
-        let outcomes = self.writer.write(&self.generation, writes).await?;
+        let outcomes = self
+            .in_time("write", self.writer.write(&self.generation, writes))
+            .await?;
         for (document, outcome) in documents.into_iter().zip(outcomes) {
             match outcome {
                 WriteOutcome::Durable => {
                     counter!(WRITTEN).increment(1);
-                    progress.answers += 1;
                     let is_root = matches!(document.id, DocumentId::Root(_));
                     if !(is_root && self.heeds_truncations()) {
                         progress.settle(pending, document);
@@ -150,11 +144,10 @@ impl Ingest {
                 }
                 WriteOutcome::Conflict => {
                     counter!(CONFLICTS).increment(1);
-                    progress.answers += 1;
                     let reason = "other writers were always faster";
-                    progress.wait(reason.to_owned(), CONFLICT_PAUSE * attempt);
+                    progress.wait(document.id, reason.to_owned(), CONFLICT_PAUSE * attempt);
                 }
-                WriteOutcome::Retry { reason, after } => progress.wait(reason, after),
+                WriteOutcome::Retry { reason, after } => progress.wait(document.id, reason, after),
                 WriteOutcome::Refused { reason } => progress.refuse(pending, &document.id, reason),
             }
         }
@@ -181,12 +174,22 @@ impl Ingest {
                 progress.settle(pending, document);
                 continue;
             }
-            match self.projection.view(&document) {
-                Ok(view) => writes.push(DocumentWrite {
-                    document,
-                    view,
-                    expected: revision,
-                }),
+            match self.projection.view_within_limits(&document) {
+                Ok((view, left_out)) => {
+                    if left_out > 0 {
+                        counter!(CUT).increment(1);
+                        warn!(
+                            document = %document.id,
+                            left_out,
+                            "a document has too many values, and is searched without some of them"
+                        );
+                    }
+                    writes.push(DocumentWrite {
+                        document,
+                        view,
+                        expected: revision,
+                    });
+                }
                 Err(error) => progress.refuse(pending, &document.id, error.to_string()),
             }
         }
@@ -244,11 +247,8 @@ impl Ingest {
         let mut after = None;
         while !batch.gives_up(truncations) {
             let limit = self.bulk.get();
-            let ids = match self
-                .writer
-                .scan(&self.generation, after.as_ref(), limit)
-                .await
-            {
+            let scan = self.writer.scan(&self.generation, after.as_ref(), limit);
+            let ids = match self.in_time("scan", scan).await {
                 Ok(ids) => ids,
                 Err(error) => {
                     batch.unavailable(error.to_string(), pause_after(&error));
@@ -264,8 +264,21 @@ impl Ingest {
         }
     }
 
+    /// What the index answers within the deadline.
+    async fn in_time<T>(
+        &self,
+        operation: &'static str,
+        answer: impl Future<Output = Result<T, SearchError>>,
+    ) -> Result<T, SearchError> {
+        let after = self.timeout;
+        let late = |_| SearchError::Timeout { operation, after };
+        tokio::time::timeout(after, answer).await.map_err(late)?
+    }
+
     async fn load(&self, ids: &[DocumentId]) -> Result<Vec<Loaded>, SearchError> {
-        let loaded = self.writer.load(&self.generation, ids).await?;
+        let loaded = self
+            .in_time("load", self.writer.load(&self.generation, ids))
+            .await?;
         let same = |(loaded, id): (&Loaded, &DocumentId)| loaded.document.id == *id;
         if loaded.len() != ids.len() || !loaded.iter().zip(ids).all(same) {
             let what = format!("{} documents were asked for, and others came", ids.len());
@@ -280,9 +293,7 @@ impl Progress {
         Self {
             settled: Documents::new(),
             refused: Refused::new(),
-            answers: 0,
-            pause: Duration::ZERO,
-            reason: "the index gave no outcome, or truncations kept coming".to_owned(),
+            waits: BTreeMap::new(),
         }
     }
 
@@ -295,15 +306,35 @@ impl Progress {
     }
 
     fn refuse(&mut self, pending: &mut Edits, id: &DocumentId, reason: String) {
-        self.answers += 1;
         if let Some((id, asked)) = pending.remove_entry(id) {
             self.refused.push((id, asked, reason));
         }
     }
 
-    fn wait(&mut self, reason: String, pause: Duration) {
-        self.reason = reason;
-        self.pause = self.pause.max(pause);
+    fn wait(&mut self, id: DocumentId, reason: String, pause: Duration) {
+        self.waits.insert(id, (reason, pause));
+    }
+
+    /// Leaves the documents whose pause is such to the consumer. None of the records that ask for
+    /// them is to blame, and those of other documents go on.
+    fn leave(&mut self, pending: &mut Edits, batch: &mut Batch, such: impl Fn(Duration) -> bool) {
+        pending.retain(|id, asked| {
+            let none = || {
+                let reason = "the index gave no outcome, or truncations kept coming";
+                (reason.to_owned(), Duration::ZERO)
+            };
+            let (reason, pause) = self.waits.get(id).cloned().unwrap_or_else(none);
+            if !such(pause) {
+                return true;
+            }
+            self.waits.remove(id);
+            batch.leave(
+                asked,
+                format!("document {id}: {reason}"),
+                pause.max(LONGEST_PAUSE),
+            );
+            false
+        });
     }
 }
 

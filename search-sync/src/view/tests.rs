@@ -3,7 +3,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::document::{Row, RowVersion};
-use crate::projection::{Column, FieldKind, StockFields};
+use crate::projection::{Column, StockFields};
 
 fn document(rows: &[(&str, &str, u128, Value)]) -> Document {
     let mut document = Document::new(DocumentId::Root("p".to_owned()));
@@ -116,18 +116,45 @@ fn what_is_too_long_is_cut_or_left_out() {
 }
 
 #[test]
-fn a_document_of_too_many_fields_or_values_is_refused() {
-    let attributes: Map<_, _> = (0..1001).map(|at| (at.to_string(), json!(1))).collect();
-    let many: Vec<_> = (0..10_001).collect();
-    for (attributes, what) in [
-        (json!(attributes), "1000 fields"),
-        (json!({"a": many}), "10000 values"),
-    ] {
-        let product = json!({"status": "active", "attributes": attributes});
-        let viewed = Projection::catalog().view(&document(&[("products", "p", 1, product)]));
-        let error = viewed.unwrap_err().to_string();
-        assert!(error.contains(what), "{error}");
+fn fields_over_the_limit_are_left_out_and_attributes_are_the_last() {
+    let members = |prefix: &str| -> Map<_, _> {
+        (0..1_001)
+            .map(|at| (format!("{prefix}{at:04}"), json!(1)))
+            .collect()
+    };
+    let product = json!({"status": "active", "title": "Tee", "attributes": members("a")});
+    let variant = json!({"sku": "s", "price_minor": 5, "options": members("o")});
+    let rows = [
+        ("products", "p", 1, product),
+        ("variants", "s", 2, variant),
+        (":availability", "s", 1, json!({"available": true})),
+    ];
+    let view = catalog_view(&rows).unwrap();
+    assert_eq!(view.fields.len(), MOST_FIELDS);
+    for field in ["title", "sku", "price", "in_stock", "attributes.a0000"] {
+        assert!(view.fields.contains_key(field), "{field}");
     }
+    assert_eq!(values(&view, "in_stock"), json!(["true"]));
+    assert!(
+        view.fields
+            .keys()
+            .all(|field| !field.starts_with("options."))
+    );
+}
+
+#[test]
+fn values_over_the_limit_are_left_out() {
+    let many: Vec<_> = (0..MOST_VALUES + 1).collect();
+    let product = json!({"status": "active", "title": "Tee", "attributes": {"a": many, "b": 1}});
+    let rows = [
+        ("products", "p", 1, product),
+        ("variants", "s", 2, json!({"sku": "s"})),
+    ];
+    let view = catalog_view(&rows).unwrap();
+    let count: usize = view.fields.values().map(Vec::len).sum();
+    assert_eq!(count, MOST_VALUES);
+    assert_eq!(values(&view, "sku"), json!(["s"]));
+    assert_eq!(view.fields["attributes.a"].len(), MOST_VALUES - 3);
 }
 
 #[test]

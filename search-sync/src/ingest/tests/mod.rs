@@ -116,7 +116,7 @@ async fn a_conflict_is_merged_with_what_the_other_wrote() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn conflicts_without_end_are_left_to_a_retry() {
+async fn conflicts_without_end_blame_no_record() {
     struct Never(MemoryIndex);
 
     #[async_trait]
@@ -164,10 +164,10 @@ async fn conflicts_without_end_are_left_to_a_retry() {
     let never = Arc::new(Never(MemoryIndex::new()));
     let ingest = Ingest::new(never, generation(), Projection::catalog()).unwrap();
     let ended = ingest.handle(&[product(1)]).await;
-    assert!(
-        matches!(&ended[..], [Disposition::Retry { .. }]),
-        "{ended:?}"
-    );
+    let [Disposition::Unavailable { reason, .. }] = &ended[..] else {
+        panic!("{ended:?}");
+    };
+    assert!(reason.contains("root:p"), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,7 +178,7 @@ async fn a_replay_completes_what_a_crash_left_half_done() {
         done(&ingest, &[product(1), first.clone()]).await;
         index.script([Fault::HangsAtRoots]);
         let records = std::slice::from_ref(second);
-        let crashed = tokio::time::timeout(Duration::from_secs(60), ingest.handle(records)).await;
+        let crashed = tokio::time::timeout(Duration::from_secs(10), ingest.handle(records)).await;
         assert!(crashed.is_err());
         assert!(index.written().contains(&sku("s")));
         assert_ne!(shown(&index, "in_stock").await, ["true"]);
@@ -226,7 +226,7 @@ async fn a_poisoned_record_is_dead_lettered_alone() {
         "malformed",
         "REPLICA",
         "",
-        "1000 fields",
+        "",
         "rebuild",
         "",
         "malformed",
@@ -239,7 +239,7 @@ async fn a_poisoned_record_is_dead_lettered_alone() {
         );
         assert_eq!(reason.is_empty(), expected.is_empty(), "{reason}");
     }
-    assert_eq!(shown(&index, "sku").await, ["s", "w"]);
+    assert_eq!(shown(&index, "sku").await, ["s", "w", "x"]);
     assert_eq!(shown(&index, "in_stock").await, ["true"]);
 }
 
@@ -311,20 +311,64 @@ async fn an_index_that_is_away_blames_no_record() {
 #[tokio::test(start_paused = true)]
 async fn a_document_that_fails_for_long_blocks_no_other() {
     let (index, ingest) = setup().await;
-    index.script(std::iter::repeat_with(|| Fault::BusyFor(sku("s"))).take(8));
+    let busy = || Fault::BusyFor(sku("s"), Duration::from_millis(50));
+    index.script(std::iter::repeat_with(busy).take(8));
     let records = [product(1), variant("s", 2), variant("t", 3)];
     let ended = ingest.handle(&records).await;
     let [
         Disposition::Done,
-        Disposition::Retry { .. },
+        Disposition::Unavailable { reason, .. },
         Disposition::Done,
     ] = &ended[..]
     else {
         panic!("{ended:?}");
     };
+    assert!(
+        reason.contains("sku:s") && reason.contains("busy"),
+        "{reason}"
+    );
     assert_eq!(shown(&index, "sku").await, ["t"]);
     done(&ingest, &records[1..2]).await;
     assert_eq!(shown(&index, "sku").await, ["s", "t"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_has_to_wait_long_is_left_and_others_go_on() {
+    let (index, ingest) = setup().await;
+    // The write of `t` meets another writer's, and that of `s` is put off.
+    let other = self::ingest(&index);
+    *index.rival.lock().unwrap() = Some((other, stock("t", 1, 1)));
+    let minute = Duration::from_secs(60);
+    index.script([Fault::Applies, Fault::BusyFor(sku("s"), minute)]);
+    let ended = ingest.handle(&[variant("s", 2), variant("t", 3)]).await;
+    let [
+        Disposition::Unavailable { retry_after, .. },
+        Disposition::Done,
+    ] = &ended[..]
+    else {
+        panic!("{ended:?}");
+    };
+    assert_eq!(*retry_after, minute);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_answer_in_time_is_unavailable() {
+    for fault in [Fault::LoadHangs, Fault::HangsAtRoots] {
+        let (index, ingest) = setup().await;
+        index.script([fault]);
+        let records = [product(1), raw("{")];
+        let handled = tokio::time::timeout(Duration::from_secs(60), ingest.handle(&records)).await;
+        let ended = handled.expect("a call has a deadline");
+        let [
+            Disposition::Unavailable { reason, .. },
+            Disposition::DeadLetter { .. },
+        ] = &ended[..]
+        else {
+            panic!("{ended:?}");
+        };
+        assert!(reason.contains("30s"), "{reason}");
+        done(&ingest, &records[..1]).await;
+    }
 }
 
 #[tokio::test]

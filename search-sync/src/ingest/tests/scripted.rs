@@ -20,12 +20,16 @@ pub(super) struct Scripted {
 
 pub(super) enum Fault {
     LoadFails,
+    /// A load is never answered.
+    LoadHangs,
+    /// A write like any other.
+    Applies,
     /// The documents of roots are never written: the future stays where it is.
     HangsAtRoots,
     /// It is written, and the reply is lost.
     ReplyLost,
     Busy,
-    BusyFor(DocumentId),
+    BusyFor(DocumentId, Duration),
     Refuses(DocumentId),
     /// Refuses the document if it has a row of this key.
     RefusesRow(&'static str),
@@ -75,10 +79,12 @@ impl Scripted {
 }
 
 fn busy() -> WriteOutcome {
-    WriteOutcome::Retry {
-        reason: "busy".to_owned(),
-        after: Duration::from_millis(50),
-    }
+    busy_for(Duration::from_millis(50))
+}
+
+fn busy_for(after: Duration) -> WriteOutcome {
+    let reason = "busy".to_owned();
+    WriteOutcome::Retry { reason, after }
 }
 
 #[async_trait]
@@ -117,6 +123,12 @@ impl IndexWriter for Scripted {
                 after: Duration::from_secs(1),
             });
         }
+        if self
+            .next_if(|fault| matches!(fault, Fault::LoadHangs))
+            .is_some()
+        {
+            std::future::pending::<()>().await;
+        }
         self.inner.load(name, ids).await
     }
 
@@ -135,20 +147,23 @@ impl IndexWriter for Scripted {
         let is_root = |write: &DocumentWrite| matches!(write.document.id, DocumentId::Root(_));
         let hangs = writes.iter().any(is_root);
         let applies = |fault: &Fault| match fault {
-            Fault::LoadFails => false,
+            Fault::LoadFails | Fault::LoadHangs => false,
             Fault::HangsAtRoots => hangs,
             _ => true,
         };
         Ok(match self.next_if(applies) {
-            None | Some(Fault::LoadFails) => self.write_where(writes, |_| None).await,
+            None | Some(Fault::Applies | Fault::LoadFails | Fault::LoadHangs) => {
+                self.write_where(writes, |_| None).await
+            }
             Some(Fault::HangsAtRoots) => std::future::pending().await,
             Some(Fault::ReplyLost) => {
                 let outcomes = self.write_where(writes, |_| None).await;
                 outcomes.iter().map(|_| busy()).collect()
             }
             Some(Fault::Busy) => writes.iter().map(|_| busy()).collect(),
-            Some(Fault::BusyFor(id)) => {
-                let fails = |write: &DocumentWrite| (write.document.id == id).then(busy);
+            Some(Fault::BusyFor(id, after)) => {
+                let fails =
+                    |write: &DocumentWrite| (write.document.id == id).then(|| busy_for(after));
                 self.write_where(writes, fails).await
             }
             Some(Fault::Refuses(id)) => {
