@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use stockade_inventory_core::{InventoryError, Sku, SkuStock, StockChanged, StockSource};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 /// The stock of each SKU that was asked for; `None` for what inventory does not know.
 pub(crate) type Answers = HashMap<Sku, Option<StockChanged>>;
@@ -151,8 +151,8 @@ impl MergedSource {
                 Err(_) => Err(self.no_answer()),
             }
         };
-        let deadline = batch.created + self.limits.timeout * 2;
-        let outcome = timeout_at(deadline, call).await;
+        let left = (self.limits.timeout.saturating_mul(2)).saturating_sub(batch.created.elapsed());
+        let outcome = timeout(left, call).await;
         // Also where no call came free: a decided batch takes no more questions.
         self.start(batch);
         outcome.unwrap_or_else(|_| Err(self.no_answer()))

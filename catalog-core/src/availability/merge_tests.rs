@@ -150,3 +150,16 @@ async fn a_question_larger_than_a_batch_is_asked_in_several() {
     merged.ask(&skus, &mut answers).await.unwrap();
     assert_eq!((answers.len(), source.calls()), (35, 4));
 }
+
+#[tokio::test]
+async fn any_timeout_is_taken() {
+    for timeout in [Duration::MAX, Duration::MAX / 2] {
+        let (source, merged) = merged(MergeLimits {
+            timeout,
+            ..limits()
+        });
+        source.gate.add_permits(1);
+        let answers = ask(&merged, &["a"]).await.await.unwrap().unwrap();
+        assert_eq!(answers.len(), 1);
+    }
+}

@@ -1,15 +1,16 @@
 //! Fills a cache of availability that is new or was emptied.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
-use stockade_change_feed::{Clock, SystemClock};
+use stockade_change_feed::{Clock, Retry, SystemClock};
 use stockade_inventory_core::{Cursor, StockChanged, StockPage, StockSource};
 
 use crate::availability::cache::{AvailabilityCache, CacheWrite, Coverage, FillToken};
-use crate::availability::worker::report_older_epoch;
+use crate::availability::worker::{one_for_each, report_older_epoch};
 use crate::deadline::within;
 use crate::error::CatalogError;
 
@@ -17,8 +18,8 @@ const PAGE: usize = 1_000;
 
 /// Watches a cache, and fills it from a scan of inventory whenever it has been emptied.
 ///
-/// Pages are answered meanwhile, by asking inventory for what the cache lacks. Several may run:
-/// writes carry versions, so they do the same work twice and no harm.
+/// Pages are answered meanwhile, by asking inventory for what the cache lacks. Between two pages
+/// of the scan it pauses for about 10 ms, to leave room for those questions. Several may run: writes carry versions, so they do the same work twice and no harm.
 pub struct AvailabilityRefill {
     cache: Arc<dyn AvailabilityCache>,
     source: Arc<dyn StockSource>,
@@ -78,7 +79,8 @@ impl AvailabilityRefill {
     }
 
     /// Works until `stop`. A failed call is repeated after the interval, and the scan goes on
-    /// where it was.
+    /// where it was; where repeating is of no use, such as with a cursor that inventory no longer
+    /// knows, it begins anew.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         tokio::select! {
             () = stop => {}
@@ -90,7 +92,7 @@ impl AvailabilityRefill {
         let mut scan = None;
         loop {
             match self.step(&mut scan).await {
-                Ok(()) if scan.is_some() => {}
+                Ok(()) if scan.is_some() => self.clock.sleep(pause()).await,
                 Ok(()) => self.clock.sleep(self.interval).await,
                 Err(error) => {
                     tracing::warn!(%error, "refilling the cache of availability goes on later");
@@ -100,8 +102,17 @@ impl AvailabilityRefill {
         }
     }
 
-    /// Looks whether there is something to do, or writes one page of it.
+    /// Takes a step, and gives up a scan that can't go on.
     async fn step(&self, scan: &mut Option<Scan>) -> Result<(), CatalogError> {
+        let outcome = self.advance(scan).await;
+        if matches!(&outcome, Err(error) if matches!(error.retry(), Retry::Never)) {
+            *scan = None;
+        }
+        outcome
+    }
+
+    /// Looks whether there is something to do, or writes one page of it.
+    async fn advance(&self, scan: &mut Option<Scan>) -> Result<(), CatalogError> {
         let Some(progress) = scan else {
             if self.coverage().await? == Coverage::Unfilled {
                 tracing::info!("refilling the cache of availability");
@@ -143,6 +154,7 @@ impl AvailabilityRefill {
     async fn write(&self, page: &[StockChanged]) -> Result<(), CatalogError> {
         let call = self.cache.write(page);
         let outcomes = within("writing availability", self.timeout, call).await?;
+        one_for_each(outcomes.len(), page.len())?;
         counter!("stockade_availability_refilled_skus_total").increment(page.len() as u64);
         for (entry, outcome) in page.iter().zip(outcomes) {
             if let CacheWrite::OlderEpoch { cached } = outcome {
@@ -151,6 +163,11 @@ impl AvailabilityRefill {
         }
         Ok(())
     }
+}
+
+/// 5 to 15 ms, so that several that run don't ask together.
+fn pause() -> Duration {
+    Duration::from_millis(5 + RandomState::new().hash_one(()) % 11)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
+use stockade_change_feed::{ManualClock, Timestamp};
 use stockade_inventory_core::Sku;
 
 use super::*;
-use crate::availability::testing::{Mode, ScriptedSource, changed};
+use crate::availability::testing::{Mode, ScriptedCache, ScriptedSource, changed};
 use crate::memory::MemoryAvailabilityCache;
 
 fn refill(
@@ -84,4 +85,47 @@ async fn an_inventory_without_stock_fills_at_once() {
     let mut scan = None;
     while step(&refill, &mut scan).await {}
     assert_eq!(coverage(&cache).await, Coverage::Filled);
+}
+
+#[tokio::test]
+async fn a_scan_whose_cursor_is_no_longer_known_begins_anew() {
+    let (cache, source, refill) = refill(1_500);
+    let mut scan = None;
+    step(&refill, &mut scan).await;
+    step(&refill, &mut scan).await;
+    source.set(Mode::ForgetsCursors);
+    assert!(refill.step(&mut scan).await.is_err());
+    assert!(scan.is_none());
+    assert_eq!(coverage(&cache).await, Coverage::Unfilled);
+    source.set(Mode::Works);
+    while step(&refill, &mut scan).await {}
+    assert_eq!(coverage(&cache).await, Coverage::Filled);
+}
+
+#[tokio::test]
+async fn a_cache_that_does_not_say_what_it_wrote_is_not_taken_for_filled() {
+    let cache = Arc::new(ScriptedCache::new());
+    let source = Arc::new(ScriptedSource::new([changed("tee", 1, 0, 1)]));
+    let refill = AvailabilityRefill::new(cache.clone(), source);
+    cache.set(Mode::WritesWithoutOutcomes);
+    let mut scan = None;
+    step(&refill, &mut scan).await;
+    let error = refill.step(&mut scan).await.unwrap_err();
+    assert!(matches!(error, CatalogError::Damaged { .. }), "{error}");
+    assert_eq!(coverage(&cache.inner).await, Coverage::Unfilled);
+}
+
+#[tokio::test]
+async fn pages_are_written_with_pauses_between_them() {
+    let (cache, _, refill) = refill(3_000);
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let run = refill.with_clock(clock.clone());
+    let filled = async {
+        while coverage(&cache).await != Coverage::Filled {
+            tokio::task::yield_now().await;
+            clock.advance(Duration::from_millis(1));
+        }
+    };
+    run.run(filled).await;
+    assert!(clock.monotonic() >= Duration::from_millis(15));
 }

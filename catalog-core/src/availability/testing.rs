@@ -34,6 +34,10 @@ pub(crate) enum Mode {
     Fails,
     /// Everything works but writing entries.
     FailsToWrite,
+    /// Says nothing of how writes ended.
+    WritesWithoutOutcomes,
+    /// Scans only from the start.
+    ForgetsCursors,
     Hangs,
 }
 
@@ -125,6 +129,11 @@ impl StockSource for ScriptedSource {
         if !Mode::call(&self.mode).await {
             return Err(down());
         }
+        if let Some(cursor) = after
+            && *self.mode.lock().unwrap() == Mode::ForgetsCursors
+        {
+            return Err(InventoryError::invalid("after", &cursor.0, "it is unknown"));
+        }
         let known = self.stock.lock().unwrap();
         let after = after.map(|last| last.0.as_str());
         let mut rest = known
@@ -191,7 +200,11 @@ impl AvailabilityCache for ScriptedCache {
         if *self.mode.lock().unwrap() == Mode::FailsToWrite {
             return Err(unreachable());
         }
-        self.inner.write(entries).await
+        let outcomes = self.inner.write(entries).await?;
+        if *self.mode.lock().unwrap() == Mode::WritesWithoutOutcomes {
+            return Ok(Vec::new());
+        }
+        Ok(outcomes)
     }
 
     async fn write_absent(&self, skus: &[Sku], ttl: Duration) -> Result<(), CatalogError> {

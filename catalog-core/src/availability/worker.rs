@@ -1,6 +1,6 @@
 //! Fills a cache of availability from stock events.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,9 @@ use crate::error::CatalogError;
 ///
 /// A mark is written only after all entries before it are stored. An event of an older epoch than
 /// the cache's is dead-lettered, loudly: somebody reads or publishes a history that has ended.
+/// Where an event is dead-lettered, the heartbeats that follow it in its partition and in the same
+/// call are not marked: a cache that lacks an event is not complete. The next call's are, since
+/// what was lost is in the dead letters by then, and inventory publishes its levels again.
 pub struct AvailabilityWorker {
     cache: Arc<dyn AvailabilityCache>,
     timeout: Duration,
@@ -86,7 +89,7 @@ impl Handler for AvailabilityWorker {
         let events: Vec<Event> = records.iter().map(Event::read).collect();
         let stored = self.store(newest_entries(&events)).await;
         let marked = match &stored {
-            Ok(_) => self.mark(newest_marks(&events)).await,
+            Ok(stored) => self.mark(newest_marks(records, &events, stored)).await,
             Err(error) => Err(error.clone()),
         };
         events
@@ -136,6 +139,17 @@ impl Event {
         })
     }
 
+    /// Whether it says something of stock that the cache was not given.
+    fn is_lost(&self, stored: &HashMap<Sku, CacheWrite>) -> bool {
+        match self {
+            Self::Malformed(_) => true,
+            Self::Entry(entry) => {
+                matches!(stored.get(&entry.sku), Some(CacheWrite::OlderEpoch { .. }))
+            }
+            Self::Mark(_) | Self::Nothing => false,
+        }
+    }
+
     fn disposition(
         &self,
         stored: &Result<HashMap<Sku, CacheWrite>, CatalogError>,
@@ -172,10 +186,22 @@ fn newest_entries(events: &[Event]) -> Vec<StockChanged> {
     newest.into_values().cloned().collect()
 }
 
-fn newest_marks(events: &[Event]) -> Vec<PartitionMark> {
+/// The newest mark of each partition, of those that no lost event comes before.
+fn newest_marks(
+    records: &[Record],
+    events: &[Event],
+    stored: &HashMap<Sku, CacheWrite>,
+) -> Vec<PartitionMark> {
     let mut newest: BTreeMap<u32, PartitionMark> = BTreeMap::new();
-    for event in events {
-        if let Event::Mark(mark) = event {
+    let mut incomplete = BTreeSet::new();
+    for (record, event) in records.iter().zip(events) {
+        let partition = record.position.partition.partition;
+        if event.is_lost(stored) {
+            incomplete.insert(partition);
+        }
+        if let Event::Mark(mark) = event
+            && !incomplete.contains(&partition)
+        {
             let kept = newest.entry(mark.partition).or_insert(*mark);
             if mark.decide(Some(kept)) == MarkWrite::Stored {
                 *kept = *mark;
@@ -209,7 +235,7 @@ fn noted(mark: &PartitionMark, outcome: Option<&MarkWrite>) -> Disposition {
     Disposition::DeadLetter { reason }
 }
 
-fn one_for_each(found: usize, asked: usize) -> Result<(), CatalogError> {
+pub(crate) fn one_for_each(found: usize, asked: usize) -> Result<(), CatalogError> {
     if found == asked {
         return Ok(());
     }

@@ -113,6 +113,36 @@ async fn what_can_never_succeed_is_set_aside_and_nothing_else_with_it() {
 }
 
 #[tokio::test]
+async fn a_partition_that_lost_an_event_is_marked_by_a_later_heartbeat() {
+    let (cache, worker) = worker();
+    cache.inner.write(&[changed("mug", 1, 2, 1)]).await.unwrap();
+    let garbage = || stockade_change_feed::Message::keyed("tee", "{");
+    let marks = || async { content(&cache).await.marks };
+    let ended = worker
+        .handle(&[
+            heartbeat(0, 10, 3),
+            heartbeat(2, 10, 3),
+            record(0, 100, garbage()),
+            record(1, 100, changed("mug", 9, 1, 99).to_message()),
+            heartbeat(0, 20, 3),
+            heartbeat(1, 20, 3),
+            heartbeat(2, 20, 3),
+        ])
+        .await;
+    let dead: Vec<bool> = ended.iter().map(is_dead).collect();
+    assert_eq!(dead, [false, false, true, true, false, false, false]);
+    let of = |marks: Vec<PartitionMark>| -> Vec<_> {
+        let of = |mark: &PartitionMark| (mark.partition, mark.complete_as_of.as_millis());
+        marks.iter().map(of).collect()
+    };
+    assert_eq!(of(marks().await), [(0, 10), (2, 20)]);
+    worker
+        .handle(&[heartbeat(0, 30, 3), heartbeat(1, 30, 3)])
+        .await;
+    assert_eq!(of(marks().await), [(0, 30), (1, 30), (2, 20)]);
+}
+
+#[tokio::test]
 async fn stock_reaches_pages_through_the_log_only() {
     use stockade_change_feed::memory::MemoryFeed;
     use stockade_change_feed::{Consumer, Group, SystemClock};

@@ -76,12 +76,12 @@ pub(crate) fn check_depth(field: &str, value: &Value, most: usize) -> Result<(),
     Ok(())
 }
 
-/// At most so many bytes as JSON.
+/// At most so many bytes as JSON; returns how many.
 pub(crate) fn check_json_bytes(
     field: &str,
     value: &impl Serialize,
     most: usize,
-) -> Result<(), CatalogError> {
+) -> Result<usize, CatalogError> {
     let mut counter = Counter(0);
     serde_json::to_writer(&mut counter, value)
         .expect("what is made of strings, numbers and JSON always serializes");
@@ -90,7 +90,7 @@ pub(crate) fn check_json_bytes(
         let reason = format!("at most {most} bytes as JSON are allowed");
         return Err(CatalogError::invalid(field, value, reason));
     }
-    Ok(())
+    Ok(counter.0)
 }
 
 fn check_description(description: &str) -> Result<(), CatalogError> {
@@ -159,7 +159,8 @@ fn check_sizes(content: &ProductContent) -> Result<(), CatalogError> {
     let mut row = content.clone();
     row.variants.clear();
     check_json_bytes("product", &row, PRODUCT_ROW_BYTES)?;
-    check_json_bytes("product", content, PRODUCT_BYTES)
+    check_json_bytes("product", content, PRODUCT_BYTES)?;
+    Ok(())
 }
 
 /// One line of text that is not empty.

@@ -1,5 +1,6 @@
 //! The catalogue as an embedding backend holds it: a store behind the rules for what is written.
 
+mod cost;
 pub(crate) mod limits;
 mod schema;
 
@@ -23,8 +24,12 @@ use crate::store::{
 const BATCH: usize = 1_000;
 /// Most compiled product types that are kept.
 const COMPILED: usize = 256;
+/// Most memory of those, about.
+const COMPILED_BYTES: usize = 16 << 20;
 /// Products of a type that are looked at in one call.
 const PAGE: usize = 200;
+/// Most products of a type that are looked at where it has changed.
+const SCANNED: usize = 10_000;
 /// Most products named where a type has changed.
 const NAMED: usize = 20;
 
@@ -32,6 +37,11 @@ const NAMED: usize = 20;
 ///
 /// Every text, list and number of a product is bounded, and its attributes follow the JSON Schema
 /// of its type. What is refused is refused with the path of the field.
+///
+/// So is the work of checking: the values of a product times those of its type's schemas may be
+/// 5,000,000, where references count for what they refer to, and a pattern, a long text and a
+/// schema with `unevaluatedProperties` for several. A product beyond that is refused. Where the
+/// product is beyond 50,000 and does not follow its schema, one violation stands for all.
 pub struct Catalog {
     store: Arc<dyn CatalogStore>,
     timeout: Duration,
@@ -142,13 +152,15 @@ impl Catalog {
 
     /// Writes a product type in place of the one of its name, and says what that means for the
     /// products there are: they stay as they are, and their next write has to follow the new
-    /// schemas.
+    /// schemas. They are looked at within the deadline of one call, and at most 10,000 of them:
+    /// beyond that it is unknown how many do not follow, and the type is stored all the same.
     ///
     /// # Errors
     /// [`CatalogError::Invalid`] for a schema that is no JSON Schema of draft 6 or later, is over
-    /// 64 KiB or nested too deeply, has a pattern that can't be matched in linear time, or has
-    /// references that leave the schema or lead back to themselves;
-    /// [`CatalogError::Unavailable`] and the like. Repeating it after an unknown outcome is safe.
+    /// 64 KiB or nested too deeply, has over 10,000 values or 50 patterns with its references
+    /// replaced, has a pattern that is large or can't be matched in linear time, or has references
+    /// that leave the schema or lead back to themselves; [`CatalogError::Unavailable`] and the
+    /// like. Repeating it after an unknown outcome is safe.
     pub async fn put_type(&self, product_type: ProductType) -> Result<TypeChange, CatalogError> {
         self.compiled(&product_type)?;
         let before = self
@@ -162,7 +174,22 @@ impl Catalog {
         if effect != WriteEffect::Unchanged {
             within("put_type", self.timeout, self.store.put_type(&product_type)).await?;
         }
-        self.nonconforming(&product_type, effect).await
+        let mut change = TypeChange {
+            effect,
+            nonconforming: Some(0),
+            examples: Vec::new(),
+        };
+        if effect != WriteEffect::Created {
+            // The type is stored: what is not known about products is no failure of that.
+            let compiled = self.compiled(&product_type)?;
+            let scan = self.nonconforming(&compiled, &product_type.name, &mut change.examples);
+            let counted = within("find", self.timeout, scan).await;
+            change.nonconforming = counted.unwrap_or_else(|error| {
+                tracing::warn!(%error, "products that do not follow a changed type were not counted");
+                None
+            });
+        }
+        Ok(change)
     }
 
     /// All product types, by name.
@@ -184,10 +211,13 @@ impl Catalog {
             Ok(types) => names.into_iter().zip(types).collect::<HashMap<_, _>>(),
             Err(error) => return writes.iter().map(|_| Err(error.clone())).collect(),
         };
-        writes
-            .iter()
-            .map(|write| self.check_write(write, &types))
-            .collect()
+        let mut checked = Vec::with_capacity(writes.len());
+        for write in writes {
+            checked.push(self.check_write(write, &types));
+            // Checks take a while: others run between them.
+            tokio::task::yield_now().await;
+        }
+        checked
     }
 
     fn check_write(
@@ -235,42 +265,44 @@ impl Catalog {
         }
         let compiled = Arc::new(CompiledType::new(product_type)?);
         let mut cache = lock();
-        if cache.len() >= COMPILED {
+        let bytes: usize = cache.values().map(|kept| kept.bytes()).sum();
+        if cache.len() >= COMPILED || bytes + compiled.bytes() > COMPILED_BYTES {
             cache.clear();
         }
         cache.insert(product_type.name.clone(), Arc::clone(&compiled));
         Ok(compiled)
     }
 
+    /// How many products of a type do not follow it, and the first of those; `None` where there
+    /// are too many to look at.
     async fn nonconforming(
         &self,
-        product_type: &ProductType,
-        effect: WriteEffect,
-    ) -> Result<TypeChange, CatalogError> {
-        let mut change = TypeChange {
-            effect,
-            nonconforming: 0,
-            examples: Vec::new(),
-        };
-        if effect == WriteEffect::Created {
-            return Ok(change);
-        }
-        let compiled = self.compiled(product_type)?;
+        compiled: &CompiledType,
+        name: &ProductTypeName,
+        examples: &mut Vec<ProductId>,
+    ) -> Result<Option<u64>, CatalogError> {
         let mut query = ProductQuery::first(PAGE);
-        query.product_type = Some(product_type.name.clone());
+        query.product_type = Some(name.clone());
+        let (mut seen, mut found) = (0, 0);
         loop {
-            let page = within("find", self.timeout, self.store.find(&query)).await?;
-            for product in &page {
+            let page = self.store.find(&query).await?;
+            let Some(last) = page.last() else {
+                return Ok(Some(found));
+            };
+            seen += page.len();
+            if seen > SCANNED {
+                return Ok(None);
+            }
+            query.after = Some(last.content.id.clone());
+            for product in page {
                 if compiled.check(&product.content).is_err() {
-                    change.nonconforming += 1;
-                    if change.examples.len() < NAMED {
-                        change.examples.push(product.content.id.clone());
+                    found += 1;
+                    if examples.len() < NAMED {
+                        examples.push(product.content.id);
                     }
                 }
-            }
-            match page.last() {
-                Some(last) => query.after = Some(last.content.id.clone()),
-                None => return Ok(change),
+                // Checks take a while: others run between them, and the deadline is looked at.
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -283,9 +315,12 @@ pub struct TypeChange {
     /// What the write did.
     pub effect: WriteEffect,
     /// How many products of the type do not follow its schemas. They stay as they are, and their
-    /// next write has to follow them.
-    pub nonconforming: u64,
-    /// The first of those, at most 20, in the order of their ids.
+    /// next write has to follow them. `None` where it is unknown, because there are over 10,000
+    /// products of the type or the store could not list them within the deadline; putting the type
+    /// again counts again.
+    pub nonconforming: Option<u64>,
+    /// The first of those, at most 20, in the order of their ids; some of them where it is unknown
+    /// how many there are.
     pub examples: Vec<ProductId>,
 }
 

@@ -1,9 +1,8 @@
 //! JSON Schemas of product types: what they may be, and what attributes they refuse.
 //!
 //! A schema comes from outside, so the cost of checking a product against it is bounded: patterns
-//! are matched in linear time, and references stay within the schema and don't recurse.
-
-use std::collections::HashMap;
+//! are few, small and matched in linear time, references stay within the schema and don't recurse,
+//! and a product is refused that has too many values for its schema.
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::LocationSegment;
@@ -11,22 +10,35 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 use stockade_change_feed::shorten;
 
+use crate::catalog::cost::{References, SCHEMA_DEPTH, values};
 use crate::catalog::limits::{check_depth, check_json_bytes, check_json_without_nul};
 use crate::error::{CatalogError, Violation};
 use crate::product::{Attributes, ProductContent, ProductType};
 
 const SCHEMA_BYTES: usize = 64 << 10;
-const SCHEMA_DEPTH: usize = 64;
-const SCHEMA_NODES: usize = 10_000;
-const PATTERN_BYTES: usize = 1 << 20;
+/// Of a compiled pattern, and of what matching it keeps.
+const PATTERN_BYTES: usize = 64 << 10;
 const VIOLATIONS: usize = 20;
+/// How much the check of a product may take: its values times those of the schema, expanded.
+const WORK: usize = 5_000_000;
+/// How much may be searched for all violations, which takes long and much memory.
+const DETAILED_WORK: usize = 50_000;
 
 /// A product type, ready to check products.
 #[derive(Debug)]
 pub(crate) struct CompiledType {
     product_type: ProductType,
-    product: Validator,
-    variant: Validator,
+    product: Compiled,
+    variant: Compiled,
+}
+
+/// A schema with how much it asks of each value.
+#[derive(Debug)]
+struct Compiled {
+    validator: Validator,
+    nodes: usize,
+    /// What it keeps in memory, about.
+    bytes: usize,
 }
 
 impl CompiledType {
@@ -44,15 +56,25 @@ impl CompiledType {
         self.product_type == *product_type
     }
 
+    /// What it keeps in memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.product.bytes + self.variant.bytes
+    }
+
     /// Checks the attributes of a product and its variants.
     pub(crate) fn check(&self, content: &ProductContent) -> Result<(), CatalogError> {
-        let mut violations = violations(&self.product, "attributes", &content.attributes);
+        let mut work = self.product.work("attributes", &content.attributes, 0)?;
+        for (position, variant) in content.variants.iter().enumerate() {
+            let field = variant_field(position);
+            work = self.variant.work(&field, &variant.attributes, work)?;
+        }
+        let mut violations = self.product.violations("attributes", &content.attributes);
         for (position, variant) in content.variants.iter().enumerate() {
             if violations.len() >= VIOLATIONS {
                 break;
             }
-            let field = format!("variants[{position}].attributes");
-            violations.extend(self::violations(&self.variant, &field, &variant.attributes));
+            let field = variant_field(position);
+            violations.extend(self.variant.violations(&field, &variant.attributes));
         }
         if violations.is_empty() {
             return Ok(());
@@ -66,12 +88,16 @@ impl CompiledType {
     }
 }
 
-fn compile(field: &str, schema: &Value) -> Result<Validator, CatalogError> {
+fn variant_field(position: usize) -> String {
+    format!("variants[{position}].attributes")
+}
+
+fn compile(field: &str, schema: &Value) -> Result<Compiled, CatalogError> {
     check_depth(field, schema, SCHEMA_DEPTH)?;
-    check_json_bytes(field, schema, SCHEMA_BYTES)?;
+    let bytes = check_json_bytes(field, schema, SCHEMA_BYTES)?;
     check_json_without_nul(field, schema)?;
-    References::check(field, schema)?;
-    jsonschema::options()
+    let cost = References::check(field, schema)?;
+    let validator = jsonschema::options()
         .offline()
         .with_pattern_options(
             PatternOptions::regex()
@@ -86,16 +112,50 @@ fn compile(field: &str, schema: &Value) -> Result<Validator, CatalogError> {
             );
             let field = path(field, error.instance_path().iter());
             CatalogError::invalid(field, error.instance().to_string(), reason)
-        })
+        })?;
+    Ok(Compiled {
+        validator,
+        nodes: cost.nodes,
+        bytes: bytes + cost.patterns * PATTERN_BYTES,
+    })
 }
 
-fn violations(validator: &Validator, field: &str, attributes: &Attributes) -> Vec<Violation> {
-    let instance = Value::Object(attributes.clone());
-    validator
-        .iter_errors(&instance)
-        .take(VIOLATIONS)
-        .map(|error| violation(field, &error))
-        .collect()
+impl Compiled {
+    /// Adds the work of checking these attributes to that of others of the product.
+    fn work(
+        &self,
+        field: &str,
+        attributes: &Attributes,
+        before: usize,
+    ) -> Result<usize, CatalogError> {
+        let (nodes, values) = (self.nodes, values(attributes));
+        let work = before.saturating_add(nodes.saturating_mul(values));
+        if work > WORK {
+            let value = format!("{values} values checked by a schema of {nodes}");
+            let reason = format!(
+                "values times those of the schema, added up over the product and its variants, \
+                 may be at most {WORK}; a long text and a pattern count for several"
+            );
+            return Err(CatalogError::invalid(field, value, reason));
+        }
+        Ok(work)
+    }
+
+    fn violations(&self, field: &str, attributes: &Attributes) -> Vec<Violation> {
+        let instance = Value::Object(attributes.clone());
+        if self.validator.is_valid(&instance) {
+            return Vec::new();
+        }
+        if self.nodes.saturating_mul(values(attributes)) > DETAILED_WORK {
+            let reason = "it does not follow the schema; it is too large to say where";
+            return vec![Violation::new(field, reason)];
+        }
+        self.validator
+            .iter_errors(&instance)
+            .take(VIOLATIONS)
+            .map(|error| violation(field, &error))
+            .collect()
+    }
 }
 
 fn violation(field: &str, error: &ValidationError<'_>) -> Violation {
@@ -120,126 +180,6 @@ fn path<'a>(root: &str, segments: impl Iterator<Item = LocationSegment<'a>>) -> 
         LocationSegment::Property(name) => format!("{path}.{}", shorten(&name)),
         LocationSegment::Index(index) => format!("{path}[{index}]"),
     })
-}
-
-/// Finds out whether references stay within the schema, and how large it becomes when each of
-/// them is replaced by what it refers to: that bounds the work for each attribute.
-struct References<'a> {
-    field: &'a str,
-    root: &'a Value,
-    /// The size of what each reference stands for; none while it is being measured.
-    sizes: HashMap<&'a str, Option<Size>>,
-}
-
-/// The size of a schema whose references were replaced.
-#[derive(Clone, Copy, Default)]
-struct Size {
-    nodes: usize,
-    levels: usize,
-}
-
-impl<'a> References<'a> {
-    fn check(field: &'a str, root: &'a Value) -> Result<(), CatalogError> {
-        let mut references = Self {
-            field,
-            root,
-            sizes: HashMap::new(),
-        };
-        references.measure(root, field, 0).map(|_| ())
-    }
-
-    fn measure(&mut self, node: &'a Value, at: &str, level: usize) -> Result<Size, CatalogError> {
-        if level > SCHEMA_DEPTH {
-            return Err(self.too_large());
-        }
-        let mut size = Size::default();
-        let mut add = |part: Size| {
-            size.nodes = size.nodes.saturating_add(part.nodes);
-            size.levels = size.levels.max(part.levels);
-        };
-        match node {
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    add(self.measure(item, &format!("{at}[{index}]"), level + 1)?);
-                }
-            }
-            Value::Object(members) => {
-                for (name, value) in members {
-                    let at = format!("{at}.{}", shorten(name));
-                    add(self.measure(value, &at, level + 1)?);
-                    if let Value::String(text) = value {
-                        add(self.keyword(name, text, &at, level)?);
-                    }
-                }
-            }
-            _ => {}
-        }
-        let size = Size {
-            nodes: size.nodes.saturating_add(1),
-            levels: size.levels + 1,
-        };
-        if size.nodes > SCHEMA_NODES || level + size.levels > SCHEMA_DEPTH + 1 {
-            return Err(self.too_large());
-        }
-        Ok(size)
-    }
-
-    /// What a keyword adds that refers to other places or changes what references mean.
-    fn keyword(
-        &mut self,
-        name: &str,
-        text: &'a str,
-        at: &str,
-        level: usize,
-    ) -> Result<Size, CatalogError> {
-        let refuse = |reason| Err(CatalogError::invalid(at, text, reason));
-        match name {
-            "$ref" => self.reference(text, at, level),
-            "$dynamicRef" | "$recursiveRef" => {
-                refuse("use $ref: what a reference stands for has to be known beforehand")
-            }
-            "$id" if level > 0 => refuse("only the root of a schema may have an $id"),
-            "$schema" if level > 0 => refuse("only the root of a schema may name its draft"),
-            "$schema" if text.contains("draft-03") || text.contains("draft-04") => {
-                refuse("use draft 6 or later")
-            }
-            _ => Ok(Size::default()),
-        }
-    }
-
-    fn reference(&mut self, text: &'a str, at: &str, level: usize) -> Result<Size, CatalogError> {
-        let refuse = |reason| Err(CatalogError::invalid(at, text, reason));
-        let Some(pointer) = text
-            .strip_prefix('#')
-            .filter(|pointer| !pointer.contains('%'))
-        else {
-            return refuse(
-                "a reference has to stay within the schema, such as #/$defs/size; nothing is fetched",
-            );
-        };
-        let size = match self.sizes.get(text) {
-            Some(Some(size)) => *size,
-            Some(None) => return refuse("a reference must not lead back to itself"),
-            None => {
-                let Some(target) = self.root.pointer(pointer) else {
-                    return refuse("there is nothing at that place of the schema");
-                };
-                self.sizes.insert(text, None);
-                let size = self.measure(target, at, level + 1)?;
-                self.sizes.insert(text, Some(size));
-                size
-            }
-        };
-        Ok(size)
-    }
-
-    fn too_large(&self) -> CatalogError {
-        let reason = format!(
-            "with references replaced by what they refer to, at most {SCHEMA_NODES} values in \
-             {SCHEMA_DEPTH} levels are allowed"
-        );
-        CatalogError::invalid(self.field, "larger", reason)
-    }
 }
 
 #[cfg(test)]

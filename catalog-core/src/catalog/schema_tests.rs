@@ -172,3 +172,84 @@ fn patterns_are_matched_in_linear_time() {
     let hostile = chair(&json!({"a": format!("{}!", "a".repeat(50_000))}));
     assert_eq!(fields(&product_type, &hostile), ["attributes.a"]);
 }
+
+#[test]
+fn what_would_take_too_long_to_check_is_refused_by_name() {
+    let costly = json!({"additionalProperties": {
+        "items": {"allOf": vec![json!({"type": "number"}); 400]},
+    }});
+    let mut product_type = furniture(costly.clone());
+    let error = |product_type: &ProductType, content: &ProductContent| {
+        let compiled = CompiledType::new(product_type).unwrap();
+        compiled.check(content).unwrap_err()
+    };
+    let many = |count: usize| chair(&json!({"a": vec![""; count]}));
+    match error(&product_type, &many(10_000)) {
+        CatalogError::Invalid { field, .. } => assert_eq!(field, "attributes"),
+        other => panic!("{other}"),
+    }
+    // Within what may be checked, and too much to list.
+    match error(&product_type, &many(2_000)) {
+        CatalogError::SchemaViolated { violations, .. } => {
+            assert_eq!(violations.len(), 1);
+            assert_eq!(violations[0].field, "attributes");
+        }
+        other => panic!("{other}"),
+    }
+    assert_eq!(fields(&product_type, &many(5)).len(), 20);
+
+    // Variants add up.
+    product_type.variant_schema = costly;
+    let mut content = chair(&json!({}));
+    content.variants = (0..10)
+        .map(|n| Variant::new(Sku::new(format!("s{n}")).unwrap()))
+        .collect();
+    for variant in &mut content.variants {
+        variant.attributes = many(1_500).attributes;
+    }
+    match error(&product_type, &content) {
+        CatalogError::Invalid { field, .. } => assert_eq!(field, "variants[4].attributes"),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn patterns_are_bounded_together() {
+    let patterns = |count: usize| -> Value {
+        let named = |n| (format!("p{n}"), json!({"pattern": format!("^[a-z]+{n}$")}));
+        json!({"properties": (0..count).map(named).collect::<Attributes>()})
+    };
+    assert!(CompiledType::new(&furniture(patterns(50))).is_ok());
+    assert_eq!(refused(patterns(51)).0, "schema");
+    let names: Attributes = (0..51).map(|n| (format!("^{n}"), json!(true))).collect();
+    refused(json!({"patternProperties": names}));
+    let twice = vec![json!({"$ref": "#/$defs/slug"}); 50];
+    refused(json!({"$defs": {"slug": {"pattern": "^[a-z]+$"}}, "allOf": twice}));
+    refused(json!({"pattern": r"(\pL|i){10}$"}));
+    for usual in [
+        r"^\w+([ -]\w+)*$",
+        r"^\p{L}+$",
+        r"(?i)^[\w\s.,'-]{1,3}$",
+        "^[a-z0-9]+(-[a-z0-9]+)*$",
+    ] {
+        let usual = json!({"pattern": usual});
+        assert!(
+            CompiledType::new(&furniture(usual.clone())).is_ok(),
+            "{usual}"
+        );
+    }
+}
+
+#[test]
+fn what_is_evaluated_again_at_each_level_counts_again() {
+    let nested = |levels: usize| {
+        let inner = json!({"additionalProperties": {"type": "string"}});
+        (0..levels).fold(
+            inner,
+            |schema, _| json!({"allOf": [schema], "unevaluatedProperties": false}),
+        )
+    };
+    let product_type = furniture(nested(3));
+    assert_eq!(fields(&product_type, &chair(&json!({"a": "b"}))), [""; 0]);
+    refused(nested(12));
+}

@@ -145,13 +145,13 @@ async fn a_changed_type_reports_the_products_that_do_not_follow_it() {
         .with_schema(json!({"required": ["wood_type"]}));
     let change = catalog.put_type(stricter.clone()).await.unwrap();
     assert_eq!(change.effect, WriteEffect::Updated);
-    assert_eq!(change.nonconforming, 27);
+    assert_eq!(change.nonconforming, Some(27));
     assert_eq!(change.examples.len(), 20);
     assert_eq!(change.examples[0].as_str(), "p01");
     let again = catalog.put_type(stricter).await.unwrap();
     assert_eq!(
         (again.effect, again.nonconforming),
-        (WriteEffect::Unchanged, 27)
+        (WriteEffect::Unchanged, Some(27))
     );
 
     let mut old = chair("p01");
@@ -165,6 +165,74 @@ async fn a_changed_type_reports_the_products_that_do_not_follow_it() {
         error.to_string().contains("attributes.wood_type"),
         "{error}"
     );
+}
+
+/// A catalogue in memory that does not list its products as usual.
+#[derive(Debug)]
+struct Listing {
+    inner: MemoryCatalog,
+    fault: Fault,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Fails,
+    Hangs,
+    NeverEnds,
+}
+
+#[async_trait::async_trait]
+impl CatalogStore for Listing {
+    async fn put(&self, writes: &[ProductWrite]) -> Vec<Result<Written, CatalogError>> {
+        self.inner.put(writes).await
+    }
+    async fn delete(&self, id: &ProductId, expected: Expected) -> Result<Deleted, CatalogError> {
+        self.inner.delete(id, expected).await
+    }
+    async fn get(&self, keys: &[ProductKey]) -> Result<Vec<Option<Product>>, CatalogError> {
+        self.inner.get(keys).await
+    }
+    async fn find(&self, query: &ProductQuery) -> Result<Vec<Product>, CatalogError> {
+        match self.fault {
+            Fault::Fails => Err(no_outcome("find")),
+            Fault::Hangs => std::future::pending().await,
+            Fault::NeverEnds => self.inner.find(&ProductQuery::first(query.limit)).await,
+        }
+    }
+    async fn put_type(&self, product_type: &ProductType) -> Result<(), CatalogError> {
+        self.inner.put_type(product_type).await
+    }
+    async fn get_types(
+        &self,
+        names: &[ProductTypeName],
+    ) -> Result<Vec<Option<ProductType>>, CatalogError> {
+        self.inner.get_types(names).await
+    }
+    async fn all_types(&self) -> Result<Vec<ProductType>, CatalogError> {
+        self.inner.all_types().await
+    }
+}
+
+#[tokio::test]
+async fn a_stored_type_is_no_failure_where_its_products_can_not_be_counted() {
+    for fault in [Fault::Fails, Fault::Hangs, Fault::NeverEnds] {
+        let inner = MemoryCatalog::new();
+        let furniture = ProductType::permissive(type_name("furniture"));
+        inner.put_type(&furniture).await.unwrap();
+        for outcome in inner.put(&[any(chair("a")), any(chair("b"))]).await {
+            outcome.unwrap();
+        }
+        let deadline = match fault {
+            Fault::Hangs => Duration::from_millis(50),
+            Fault::Fails | Fault::NeverEnds => Duration::from_secs(600),
+        };
+        let catalog = Catalog::new(Arc::new(Listing { inner, fault })).with_timeout(deadline);
+        let stricter = furniture.with_schema(json!({"required": ["wood_type"]}));
+        let change = catalog.put_type(stricter.clone()).await.unwrap();
+        assert_eq!(change.effect, WriteEffect::Updated);
+        assert_eq!(change.nonconforming, None, "{fault:?}");
+        assert_eq!(catalog.types().await.unwrap(), [stricter]);
+    }
 }
 
 #[tokio::test]
