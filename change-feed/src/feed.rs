@@ -244,6 +244,7 @@ impl Polled {
 /// Reading went on elsewhere than where the group had stopped: records may have been missed
 /// (or, after [`OnLostOffset::Earliest`], come again).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OffsetReset {
     /// Where.
     pub partition: TopicPartition,
@@ -251,6 +252,18 @@ pub struct OffsetReset {
     pub committed: Offset,
     /// The first offset that is read now, or a lower bound of it.
     pub resumed_at: Offset,
+}
+
+impl OffsetReset {
+    /// That `committed` was gone, and reading went on at `resumed_at`.
+    #[must_use]
+    pub fn new(partition: TopicPartition, committed: Offset, resumed_at: Offset) -> Self {
+        Self {
+            partition,
+            committed,
+            resumed_at,
+        }
+    }
 }
 
 /// How far a group is behind in one partition.

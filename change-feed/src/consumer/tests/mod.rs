@@ -424,6 +424,30 @@ async fn lost_offsets_end_it_or_are_resumed_as_the_policy_says() {
     assert_eq!((script.times("d"), f.lag().await), (0, vec![0]));
 }
 
+#[tokio::test]
+async fn a_topic_that_is_deleted_under_the_handler_is_resumed_as_the_policy_says() {
+    let f = Fixture::new(1);
+    f.append(0, &["a", "b", "c"]);
+    let script = Script::new(|value, _| match value {
+        "a" => Say::AtGate,
+        _ => Say::Now(Disposition::Done),
+    });
+    let options = SubscribeOptions {
+        on_lost_offset: OnLostOffset::Earliest,
+        ..SubscribeOptions::default()
+    };
+    let stop = async {
+        f.until(|| script.seen().len() == 3).await;
+        f.feed.delete_topic(&f.topic);
+        f.append(0, &["x", "y"]);
+        script.gate.notify_one();
+        f.until(|| script.times("y") == 1).await;
+    };
+    let consumer = f.consumer(&script).with_options(options);
+    consumer.run(stop).await.unwrap();
+    assert_eq!((script.times("x"), f.lag().await), (1, vec![0]));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_can_be_spawned_on_the_machines_clock() {
     let (topic, group) = (Topic::new("t").unwrap(), Group::new("g").unwrap());
