@@ -37,7 +37,7 @@ const MOST_REASON: usize = 2_048;
 /// There it has the key, value and headers of the original, and these headers besides:
 /// `stockade-dead-letter-version` (`1`), `-topic`, `-partition`, `-offset`, `-timestamp`
 /// (microseconds since 1970), `-group`, `-attempts`, `-reason`, and `-content`, which is `whole`,
-/// or `omitted` where the original was too large: then it has neither key, value nor headers of
+/// or `omitted` where the log could not take the original, too large as a rule: then it has neither key, value nor headers of
 /// its own, and is only a pointer to where the original stood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -48,9 +48,9 @@ pub struct DeadLetter {
     pub group: Group,
     /// How often it was handled.
     pub attempts: u32,
-    /// Why it was given up; at most 2 KiB of it.
+    /// Why it was given up; at most 2 KiB of it, with blanks for control characters.
     pub reason: String,
-    /// The original; none when it was too large to be stored again.
+    /// The original; none when the log could not take it again.
     pub record: Option<Record>,
 }
 
@@ -58,7 +58,8 @@ impl DeadLetter {
     /// The letter for a record that `group` gave up after that many attempts.
     #[must_use]
     pub fn new(record: Record, group: Group, attempts: u32, reason: impl Into<String>) -> Self {
-        let mut reason = reason.into();
+        // Not every log carries control characters in a header, nor should a terminal see them.
+        let mut reason = reason.into().replace(char::is_control, " ");
         reason.truncate(reason.floor_char_boundary(MOST_REASON));
         let origin = record.position.clone();
         Self {
@@ -231,12 +232,16 @@ impl DeadLetters {
 
     /// Stores letters and returns an outcome for each, in their order. Durable when `Ok`.
     ///
-    /// A letter that the log finds too large is stored as a pointer. Storing one again after an
+    /// A letter that the log finds too large, or can not carry (its headers, say, as
+    /// [`FeedError::Invalid`]), is stored as a pointer. Storing one again after an
     /// error may store it twice.
     pub async fn store(&self, letters: &[DeadLetter]) -> Vec<Result<Published, FeedError>> {
         let mut outcomes = self.publish(letters, self.max_bytes).await;
         for (letter, outcome) in letters.iter().zip(&mut outcomes) {
-            if matches!(outcome, Err(FeedError::TooLarge { .. })) {
+            if matches!(
+                outcome,
+                Err(FeedError::TooLarge { .. } | FeedError::Invalid { .. })
+            ) {
                 let pointer = self.publish(std::slice::from_ref(letter), 0).await;
                 *outcome = pointer
                     .into_iter()
@@ -380,6 +385,54 @@ mod tests {
         let group = Group::new("g").unwrap();
         let letter = DeadLetter::new(Record::new(position), group, 1, "é".repeat(5_000));
         assert_eq!(letter.reason, "é".repeat(1_024));
+    }
+
+    #[test]
+    fn a_reason_is_one_line_of_text() {
+        let position = stored(Message::keyed("", "")).position;
+        let group = Group::new("g").unwrap();
+        let reason = "no\r\nsuch\0 \u{1b}[31mthing\u{85}";
+        let letter = DeadLetter::new(Record::new(position), group, 1, reason);
+        assert_eq!(letter.reason, "no  such   [31mthing ");
+    }
+
+    /// A log that can not carry every header.
+    struct Picky(MemoryFeed);
+
+    #[async_trait::async_trait]
+    impl Publisher for Picky {
+        async fn publish(
+            &self,
+            topic: &Topic,
+            messages: Vec<Message>,
+        ) -> Vec<Result<Published, FeedError>> {
+            let mut outcomes = Vec::new();
+            for message in messages {
+                if message.headers.get("odd").is_some() {
+                    outcomes.push(Err(FeedError::invalid("header", "odd", "it is odd")));
+                } else {
+                    outcomes.extend(self.0.publish(topic, vec![message]).await);
+                }
+            }
+            outcomes
+        }
+
+        async fn partitions(&self, topic: &Topic) -> Result<u32, FeedError> {
+            self.0.partitions(topic).await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_log_can_not_carry_becomes_a_pointer() {
+        let feed = MemoryFeed::new(Arc::new(ManualClock::new(Timestamp::EPOCH)));
+        let letters = DeadLetters::new(Arc::new(Picky(feed)), Topic::new("dead").unwrap());
+        let odd = Headers::new().with("odd", "x");
+        let records = [Headers::new(), odd].map(|headers| {
+            let record = stored(Message::keyed("k", "v")).with_headers(headers);
+            DeadLetter::new(record, Group::new("g").unwrap(), 1, "x")
+        });
+        let outcomes = letters.store(&records).await;
+        assert!(matches!(outcomes[..], [Ok(_), Ok(_)]), "{outcomes:?}");
     }
 
     #[tokio::test]

@@ -84,8 +84,11 @@ pub trait Subscription: Send {
     /// Durable when `Ok`, up to that position or a boundary of the log's own before it, such as
     /// the end of a transaction: never past it, so that what is not finished comes again. A
     /// position behind the committed one changes nothing and is `Ok`.
-    /// [`FeedError::NotAssigned`] when the partition has another owner by now: nothing is
-    /// recorded.
+    /// [`FeedError::NotAssigned`] when the partition has another owner by now, or is no longer
+    /// the one that was read, because its topic was deleted: nothing is recorded.
+    ///
+    /// A caller may stop waiting and drop it: it may then take effect or not, and both this
+    /// subscription and the same commit made again stay right.
     async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>>;
 
     /// Leaves the group, so that others take over at once. Commits nothing.
@@ -241,6 +244,7 @@ impl Polled {
 /// Reading went on elsewhere than where the group had stopped: records may have been missed
 /// (or, after [`OnLostOffset::Earliest`], come again).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OffsetReset {
     /// Where.
     pub partition: TopicPartition,
@@ -248,6 +252,18 @@ pub struct OffsetReset {
     pub committed: Offset,
     /// The first offset that is read now, or a lower bound of it.
     pub resumed_at: Offset,
+}
+
+impl OffsetReset {
+    /// That `committed` was gone, and reading went on at `resumed_at`.
+    #[must_use]
+    pub fn new(partition: TopicPartition, committed: Offset, resumed_at: Offset) -> Self {
+        Self {
+            partition,
+            committed,
+            resumed_at,
+        }
+    }
 }
 
 /// How far a group is behind in one partition.

@@ -300,6 +300,8 @@ fn bytes(key: Option<&Bytes>, value: Option<&Bytes>, headers: &Headers) -> usize
 }
 
 /// Where a message was appended.
+///
+/// Exhaustive on purpose: an adapter makes it, and must say all of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Published {
     /// Topic and partition.
@@ -321,6 +323,9 @@ impl From<Position> for Published {
 ///
 /// Offset and time are kept together: a topic that was deleted and created anew has the same
 /// offsets at other times, and only the pair tells the two apart.
+///
+/// Exhaustive on purpose: these are all that name a record, and whoever stores a position must
+/// store all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// Topic and partition.

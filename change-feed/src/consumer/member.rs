@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::hand::Hand;
@@ -16,25 +17,28 @@ pub(super) struct Member {
     pub(super) hand: Hand,
     /// Finished, and not yet committed.
     finished: BTreeMap<TopicPartition, Position>,
+    deadline: Deadline,
 }
 
 impl Member {
-    pub(super) fn new(subscription: Box<dyn Subscription>) -> Self {
+    pub(super) fn new(subscription: Box<dyn Subscription>, deadline: Deadline) -> Self {
         Self {
             subscription,
+            deadline,
             hand: Hand::default(),
             finished: BTreeMap::new(),
         }
     }
 
     /// Polls and takes in hand what comes. Cancel-safe, as polling is.
-    pub(super) async fn poll(
-        &mut self,
-        limits: &PollLimits,
-        clock: &dyn Clock,
-    ) -> Result<(), FeedError> {
-        let polled = self.subscription.poll(limits).await?;
-        self.note(polled, clock.monotonic());
+    pub(super) async fn poll(&mut self, limits: &PollLimits) -> Result<(), FeedError> {
+        let work = self.subscription.poll(limits);
+        let polled = self
+            .deadline
+            .after(limits.wait)
+            .of("polling", work)
+            .await??;
+        self.note(polled, self.deadline.clock.monotonic());
         Ok(())
     }
 
@@ -68,8 +72,8 @@ impl Member {
         &mut self,
         work: impl Future<Output = T> + Send,
         heartbeat: Duration,
-        clock: &dyn Clock,
     ) -> T {
+        let clock = self.deadline.clock.clone();
         let mut work = pin!(work);
         loop {
             tokio::select! {
@@ -80,7 +84,7 @@ impl Member {
             let outcome = tokio::select! {
                 biased;
                 done = &mut work => return done,
-                outcome = self.beat(clock) => outcome,
+                outcome = self.beat() => outcome,
             };
             if let Err(error) = outcome {
                 // If it lasts, the next poll for records meets it as well and decides.
@@ -90,14 +94,14 @@ impl Member {
     }
 
     /// Polls for nothing, which says that this member lives.
-    pub(super) async fn beat(&mut self, clock: &dyn Clock) -> Result<(), FeedError> {
+    pub(super) async fn beat(&mut self) -> Result<(), FeedError> {
         let limits = PollLimits {
             records: 0,
             bytes: 0,
             wait: Duration::ZERO,
             paused: Vec::new(),
         };
-        self.poll(&limits, clock).await
+        self.poll(&limits).await
     }
 
     /// Commits what is finished. What fails for now is committed with the next call.
@@ -109,7 +113,14 @@ impl Member {
             return Ok(());
         }
         let positions: Vec<Position> = self.finished.values().cloned().collect();
-        let outcomes = self.subscription.commit(&positions).await;
+        let work = self.subscription.commit(&positions);
+        let outcomes = match self.deadline.of("committing", work).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                tracing::warn!(%error, "not committed yet");
+                return Ok(());
+            }
+        };
         for (position, outcome) in positions.iter().zip(outcomes) {
             match outcome {
                 Ok(()) => {}
@@ -128,6 +139,38 @@ impl Member {
     }
 }
 
+/// How long an answer of the log is waited for.
+#[derive(Clone)]
+pub(super) struct Deadline {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) timeout: Duration,
+}
+
+impl Deadline {
+    /// That much later.
+    fn after(&self, wait: Duration) -> Self {
+        let clock = self.clock.clone();
+        let timeout = self.timeout.saturating_add(wait);
+        Self { clock, timeout }
+    }
+
+    /// The answer, or [`FeedError::Timeout`].
+    pub(super) async fn of<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = T> + Send,
+    ) -> Result<T, FeedError> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = self.clock.sleep(self.timeout) => Err(FeedError::Timeout {
+                operation,
+                after: self.timeout,
+            }),
+        }
+    }
+}
+
 /// Whether the log may accept the same thing later.
 pub(super) fn worth_retrying(error: &FeedError) -> bool {
     match error.retry() {
@@ -138,8 +181,6 @@ pub(super) fn worth_retrying(error: &FeedError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::feed::{Feed, Group, OffsetReset, SubscribeOptions};
     use crate::memory::MemoryFeed;
@@ -158,9 +199,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_lost_or_reset_is_forgotten_before_what_comes_is_taken() {
-        let feed = MemoryFeed::new(Arc::new(ManualClock::new(Timestamp::EPOCH)));
+        let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+        let feed = MemoryFeed::new(clock.clone());
+        let timeout = Duration::from_secs(1);
+        let deadline = Deadline { clock, timeout };
         let (group, options) = (Group::new("g").unwrap(), SubscribeOptions::default());
-        let mut member = Member::new(feed.subscribe(&group, &[], options).await.unwrap());
+        let mut member = Member::new(
+            feed.subscribe(&group, &[], options).await.unwrap(),
+            deadline,
+        );
         let all = (0..3).map(|partition| record(partition, 7)).collect();
         member.note(Polled::records(all), Duration::ZERO);
         let position = |partition| record(partition, 6).position;

@@ -96,6 +96,7 @@ pub struct Consumer {
     backoff: ExponentialBuilder,
     heartbeat: Duration,
     grace: Duration,
+    timeout: Duration,
     clock: Arc<dyn Clock>,
     dead_letters: Option<DeadLetters>,
 }
@@ -120,6 +121,7 @@ impl Consumer {
             backoff: ExponentialBuilder::new(),
             heartbeat: Duration::from_secs(3),
             grace: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
             clock: Arc::new(SystemClock::new()),
             dead_letters: None,
         };
@@ -180,6 +182,18 @@ impl Consumer {
         self
     }
 
+    /// With another deadline for each answer of the log (30 s): to joining the group, to polling
+    /// (beyond its own wait), to committing, and to storing dead letters.
+    ///
+    /// What has no answer by then is tried again, a commit along with the next one; it may have
+    /// taken effect. While a commit is under way there are no heartbeats, so a deadline well below
+    /// the log's session timeout lets a membership outlive commits that hang.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+
     /// With another clock than the machine's.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -205,7 +219,7 @@ impl Consumer {
     /// future instead is like a crash: what is not committed comes again, to others after the
     /// session timeout.
     ///
-    /// A log that can not be reached is tried again, without limit.
+    /// A log that can not be reached, or gives no answer in time, is tried again, without limit.
     ///
     /// # Errors
     /// What the log says can not be mended by trying again, [`FeedError::OffsetLost`] among it;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::hand::{Hand, Task};
-use super::member::{Member, worth_retrying};
+use super::member::{Deadline, Member, worth_retrying};
 use super::{Consumer, Disposition};
 use crate::dead_letter::DeadLetter;
 use crate::error::{FeedError, Retry};
@@ -39,12 +39,7 @@ impl Consumer {
                 match place.as_mut() {
                     Some(member) => self.gather(member).await,
                     None => {
-                        let options = self.options.clone();
-                        let joined = self
-                            .feed
-                            .subscribe(&self.group, &self.topics, options)
-                            .await;
-                        *place = Some(Member::new(joined?));
+                        *place = Some(self.join().await?);
                         Ok(())
                     }
                 }
@@ -77,6 +72,18 @@ impl Consumer {
         }
     }
 
+    async fn join(&self) -> Result<Member, FeedError> {
+        let options = self.options.clone();
+        let work = self.feed.subscribe(&self.group, &self.topics, options);
+        let subscription = self.deadline().of("joining the group", work).await??;
+        Ok(Member::new(subscription, self.deadline()))
+    }
+
+    fn deadline(&self) -> Deadline {
+        let (clock, timeout) = (self.clock.clone(), self.timeout);
+        Deadline { clock, timeout }
+    }
+
     /// Takes in hand what fits, and returns when there may be something to do.
     ///
     /// There is always room for one record of a partition that has none in hand, so that a hand
@@ -92,7 +99,7 @@ impl Consumer {
             wait: due.unwrap_or(Duration::MAX).min(self.limits.wait),
             paused: self.limits.paused.iter().cloned().chain(in_hand).collect(),
         };
-        member.poll(&limits, &*self.clock).await
+        member.poll(&limits).await
     }
 
     /// Goes on with what is due, and commits what is finished then.
@@ -117,7 +124,7 @@ impl Consumer {
             .map(|task| (task.record, (task.attempts, task.waits)))
             .unzip();
         let work = self.handler.handle(&records);
-        let dispositions = member.while_alive(work, self.heartbeat, &*self.clock).await;
+        let dispositions = member.while_alive(work, self.heartbeat).await;
         if dispositions.len() != records.len() {
             let reason = format!("the handler owes one for each of {} records", records.len());
             return Err(FeedError::invalid(
@@ -197,8 +204,12 @@ impl Consumer {
             });
         };
         let letters: Vec<DeadLetter> = tasks.iter().map(|task| self.letter(task)).collect();
-        let work = dead_letters.store(&letters);
-        let outcomes = member.while_alive(work, self.heartbeat, &*self.clock).await;
+        let deadline = self.deadline();
+        let work = deadline.of("storing dead letters", dead_letters.store(&letters));
+        let outcomes = match member.while_alive(work, self.heartbeat).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => letters.iter().map(|_| Err(error.clone())).collect(),
+        };
 
         let mut failed = Vec::new();
         let mut stored = Count::default();

@@ -17,6 +17,8 @@ pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
 pub type Columns = Map<String, Value>;
 
 /// One change of one table.
+///
+/// Exhaustive on purpose: who publishes changes must say all that readers build on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowChange {
     /// The Postgres schema, such as `public`.

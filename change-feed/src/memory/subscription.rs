@@ -155,11 +155,11 @@ impl MemorySubscription {
                 OnLostOffset::Earliest => partition.first(),
                 OnLostOffset::Latest => partition.end(),
             };
-            self.report.resets.push(OffsetReset {
-                partition: at.clone(),
-                committed: Offset(held.cursor.next.saturating_sub(1).into()),
-                resumed_at: Offset(resumed.into()),
-            });
+            self.report.resets.push(OffsetReset::new(
+                at.clone(),
+                Offset(held.cursor.next.saturating_sub(1).into()),
+                Offset(resumed.into()),
+            ));
             held.cursor = Cursor::at(resumed);
             // The old progress would take every commit in a topic created anew for a step back.
             group.progress.insert(at.clone(), held.cursor);
@@ -203,24 +203,16 @@ impl MemorySubscription {
         let at = &position.partition;
         let State { log, groups, .. } = state;
         let group = groups.entry(self.group.clone()).or_default();
-        if !group.owns(self.member, at) {
-            let topic = at.topic.clone();
-            return Err(FeedError::NotAssigned {
-                topic,
-                partition: at.partition,
-            });
-        }
         let end = log.partition(at).map_or(0, super::log::Partition::end);
+        // Beyond the end it was read from a topic that was deleted since.
         let finished = u64::try_from(position.offset.0)
             .ok()
-            .filter(|offset| *offset < end);
+            .filter(|offset| group.owns(self.member, at) && *offset < end);
         let Some(finished) = finished else {
-            let reason = format!("the partition ends before offset {end}");
-            return Err(FeedError::invalid(
-                "position",
-                &position.to_string(),
-                reason,
-            ));
+            return Err(FeedError::NotAssigned {
+                topic: at.topic.clone(),
+                partition: at.partition,
+            });
         };
         let cursor = Cursor {
             next: finished + 1,

@@ -242,13 +242,7 @@ async fn commits_are_kept_and_never_go_back() {
         ..positions[2].clone()
     };
     let outcome = member.commit(&[beyond]).await;
-    assert!(matches!(
-        outcome[0],
-        Err(FeedError::Invalid {
-            field: "position",
-            ..
-        })
-    ));
+    assert!(matches!(outcome[0], Err(FeedError::NotAssigned { .. })));
 }
 
 #[tokio::test]

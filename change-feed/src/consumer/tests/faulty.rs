@@ -1,5 +1,6 @@
-//! A log that fails for a while.
+//! A log that fails, or hangs, for a while.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -13,8 +14,16 @@ use crate::feed::{
 use crate::memory::MemoryFeed;
 use crate::record::{Message, Position, Published, Topic};
 
+#[derive(Clone, Copy)]
+pub(super) enum Fault {
+    Error,
+    /// Never an answer.
+    Hang,
+}
+
 /// Fails as often as it is told, then works.
 pub(super) struct Faulty {
+    pub(super) fault: Fault,
     pub(super) feed: MemoryFeed,
     pub(super) joins: AtomicU32,
     pub(super) polls: Arc<AtomicU32>,
@@ -25,6 +34,7 @@ pub(super) struct Faulty {
 impl Faulty {
     pub(super) fn new(feed: &MemoryFeed, times: u32) -> Self {
         Self {
+            fault: Fault::Error,
             feed: feed.clone(),
             joins: times.into(),
             polls: Arc::new(times.into()),
@@ -32,21 +42,28 @@ impl Faulty {
             publishes: times.into(),
         }
     }
+
+    pub(super) fn hanging(feed: &MemoryFeed, times: u32) -> Self {
+        let fault = Fault::Hang;
+        Self {
+            fault,
+            ..Self::new(feed, times)
+        }
+    }
 }
 
-pub(super) fn fault(left: &AtomicU32) -> Result<(), FeedError> {
+async fn strike(fault: Fault, left: &AtomicU32) -> Result<(), FeedError> {
     let left = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
         left.checked_sub(1)
     });
-    let retry_after = Duration::from_millis(1);
-    let source = Cause::new("out of order");
-    match left {
-        Ok(_) => Err(FeedError::Unavailable {
+    match (left, fault) {
+        (Err(_), _) => Ok(()),
+        (Ok(_), Fault::Hang) => pending().await,
+        (Ok(_), Fault::Error) => Err(FeedError::Unavailable {
             operation: "it",
-            retry_after,
-            source,
+            retry_after: Duration::from_millis(1),
+            source: Cause::new("out of order"),
         }),
-        Err(_) => Ok(()),
     }
 }
 
@@ -58,10 +75,11 @@ impl Feed for Faulty {
         topics: &[Topic],
         options: SubscribeOptions,
     ) -> Result<Box<dyn Subscription>, FeedError> {
-        fault(&self.joins)?;
+        strike(self.fault, &self.joins).await?;
         let subscription = self.feed.subscribe(group, topics, options).await?;
         let (polls, commits) = (self.polls.clone(), self.commits.clone());
         Ok(Box::new(FaultySubscription {
+            fault: self.fault,
             subscription,
             polls,
             commits,
@@ -80,7 +98,7 @@ impl Publisher for Faulty {
         topic: &Topic,
         messages: Vec<Message>,
     ) -> Vec<Result<Published, FeedError>> {
-        match fault(&self.publishes) {
+        match strike(self.fault, &self.publishes).await {
             Ok(()) => self.feed.publish(topic, messages).await,
             Err(error) => messages.iter().map(|_| Err(error.clone())).collect(),
         }
@@ -92,6 +110,7 @@ impl Publisher for Faulty {
 }
 
 pub(super) struct FaultySubscription {
+    fault: Fault,
     pub(super) subscription: Box<dyn Subscription>,
     pub(super) polls: Arc<AtomicU32>,
     pub(super) commits: Arc<AtomicU32>,
@@ -100,12 +119,12 @@ pub(super) struct FaultySubscription {
 #[async_trait]
 impl Subscription for FaultySubscription {
     async fn poll(&mut self, limits: &PollLimits) -> Result<Polled, FeedError> {
-        fault(&self.polls)?;
+        strike(self.fault, &self.polls).await?;
         self.subscription.poll(limits).await
     }
 
     async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>> {
-        match fault(&self.commits) {
+        match strike(self.fault, &self.commits).await {
             Ok(()) => self.subscription.commit(finished).await,
             Err(error) => finished.iter().map(|_| Err(error.clone())).collect(),
         }
