@@ -219,7 +219,7 @@ pub enum WriteOutcome {
     },
     /// It can never succeed: the document is too large, or the index can't hold it.
     Refused {
-        /// Why.
+        /// Why. For its size, this says so, with the size and the most that the index takes.
         reason: String,
     },
 }

@@ -126,11 +126,14 @@ impl Ingest {
             DocumentId::Sku(_) => document.clone(),
             id => Document::new(id.clone()),
         };
-        let documents: Vec<_> = writes.iter().map(|write| kept(&write.document)).collect();
+        let documents: Vec<_> = writes
+            .iter()
+            .map(|write| (kept(&write.document), size(&write.document)))
+            .collect();
         let outcomes = self
             .in_time("write", self.writer.write(&self.generation, writes))
             .await?;
-        for (document, outcome) in documents.into_iter().zip(outcomes) {
+        for ((document, size), outcome) in documents.into_iter().zip(outcomes) {
             match outcome {
                 WriteOutcome::Durable => {
                     counter!(WRITTEN).increment(1);
@@ -147,7 +150,15 @@ impl Ingest {
                     progress.wait(document.id, reason.to_owned(), CONFLICT_PAUSE * attempt);
                 }
                 WriteOutcome::Retry { reason, after } => progress.wait(document.id, reason, after),
-                WriteOutcome::Refused { reason } => progress.refuse(pending, &document.id, reason),
+                WriteOutcome::Refused { reason } => {
+                    let (rows, deleted) = size;
+                    let id = &document.id;
+                    let reason = format!(
+                        "document {id} of {rows} rows, {deleted} of them deleted and kept, was \
+                         refused: {reason}"
+                    );
+                    progress.refuse(pending, id, reason);
+                }
             }
         }
         Ok(())
@@ -356,6 +367,12 @@ impl Progress {
             false
         });
     }
+}
+
+/// How many rows a document has, and how many of them are deleted.
+fn size(document: &Document) -> (usize, usize) {
+    let rows = document.rows.values();
+    (rows.len(), rows.filter(|row| row.columns.is_none()).count())
 }
 
 fn pause_after(error: &SearchError) -> Duration {
