@@ -108,6 +108,12 @@ pub struct Row {
 
 /// A document as it is merged and stored: its rows. What is searched of it is its
 /// [`View`](crate::View).
+///
+/// A document only grows: a deleted row stays as a tombstone, a key and a version without
+/// columns, so that what comes late does not bring it back. A product whose variants come and go
+/// for years keeps a tombstone for each, and each write carries all of them. An index that bounds
+/// the size of a document refuses it in the end; a new generation, filled from the rows that are
+/// there, begins without tombstones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     /// Which one.

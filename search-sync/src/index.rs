@@ -51,7 +51,11 @@ pub trait IndexWriter: Send + Sync {
     async fn remove(&self, generation: &Generation) -> Result<(), SearchError>;
 
     /// The newest state of each document, in the order of `ids`: every write that was answered
-    /// before is seen, whether it can be searched yet or not.
+    /// before is seen, whether it can be searched yet or not. Each has an outcome of its own:
+    ///
+    /// - [`SearchError::Damaged`] for what [`Document::decode`] can't read: whoever asks for it
+    ///   is told, and others are not held up.
+    /// - Any other error where this one can't be loaded for now, and may be later.
     ///
     /// # Errors
     /// [`SearchError::UnknownGeneration`], [`SearchError::Unavailable`] and the like, for all of
@@ -60,7 +64,7 @@ pub trait IndexWriter: Send + Sync {
         &self,
         generation: &Generation,
         ids: &[DocumentId],
-    ) -> Result<Vec<Loaded>, SearchError>;
+    ) -> Result<Vec<Result<Loaded, SearchError>>, SearchError>;
 
     /// Writes each document whose revision is still the newest, in bulk, and returns an outcome
     /// for each, in their order. They can be searched soon after.
@@ -215,7 +219,7 @@ pub enum WriteOutcome {
     },
     /// It can never succeed: the document is too large, or the index can't hold it.
     Refused {
-        /// Why.
+        /// Why. For its size, this says so, with the size and the most that the index takes.
         reason: String,
     },
 }

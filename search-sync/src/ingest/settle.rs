@@ -119,7 +119,6 @@ impl Ingest {
         progress: &mut Progress,
     ) -> Result<(), SearchError> {
         let writes = self.merge_pending(pending, progress).await?;
-        progress.waits.clear();
         if writes.is_empty() {
             return Ok(());
         }
@@ -127,11 +126,14 @@ impl Ingest {
             DocumentId::Sku(_) => document.clone(),
             id => Document::new(id.clone()),
         };
-        let documents: Vec<_> = writes.iter().map(|write| kept(&write.document)).collect();
+        let documents: Vec<_> = writes
+            .iter()
+            .map(|write| (kept(&write.document), size(&write.document)))
+            .collect();
         let outcomes = self
             .in_time("write", self.writer.write(&self.generation, writes))
             .await?;
-        for (document, outcome) in documents.into_iter().zip(outcomes) {
+        for ((document, size), outcome) in documents.into_iter().zip(outcomes) {
             match outcome {
                 WriteOutcome::Durable => {
                     counter!(WRITTEN).increment(1);
@@ -148,7 +150,15 @@ impl Ingest {
                     progress.wait(document.id, reason.to_owned(), CONFLICT_PAUSE * attempt);
                 }
                 WriteOutcome::Retry { reason, after } => progress.wait(document.id, reason, after),
-                WriteOutcome::Refused { reason } => progress.refuse(pending, &document.id, reason),
+                WriteOutcome::Refused { reason } => {
+                    let (rows, deleted) = size;
+                    let id = &document.id;
+                    let reason = format!(
+                        "document {id} of {rows} rows, {deleted} of them deleted and kept, was \
+                         refused: {reason}"
+                    );
+                    progress.refuse(pending, id, reason);
+                }
             }
         }
         Ok(())
@@ -160,15 +170,26 @@ impl Ingest {
         pending: &mut Edits,
         progress: &mut Progress,
     ) -> Result<Vec<DocumentWrite>, SearchError> {
+        progress.waits.clear();
         let truncated = self.truncated(pending).await?;
         let ids: Vec<_> = pending.keys().cloned().collect();
         let loaded = self.load(&ids).await?;
         let mut writes = Vec::new();
-        for Loaded {
-            mut document,
-            revision,
-        } in loaded
-        {
+        for (id, loaded) in ids.into_iter().zip(loaded) {
+            let Loaded {
+                mut document,
+                revision,
+            } = match loaded {
+                Ok(loaded) => loaded,
+                Err(error @ SearchError::Damaged { .. }) => {
+                    progress.refuse(pending, &id, error.to_string());
+                    continue;
+                }
+                Err(error) => {
+                    progress.wait(id, error.to_string(), pause_after(&error));
+                    continue;
+                }
+            };
             let asked = pending.get(&document.id).map_or(&[][..], Vec::as_slice);
             if self.merge(&mut document, asked, &truncated) == Merged::Unchanged {
                 progress.settle(pending, document);
@@ -236,9 +257,12 @@ impl Ingest {
         let ids: Vec<_> = tables
             .map(|table| DocumentId::Truncation(table.name.clone()))
             .collect();
-        let loaded = self.load(&ids).await?;
-        let documents = loaded.iter().map(|loaded| &loaded.document);
-        Ok(documents.filter_map(truncation).collect())
+        let mut truncated = BTreeMap::new();
+        for loaded in self.load(&ids).await? {
+            // Every root asks for these: without one, rows would come back.
+            truncated.extend(truncation(&loaded?.document));
+        }
+        Ok(truncated)
     }
 
     /// Has every document heed truncations.
@@ -275,11 +299,18 @@ impl Ingest {
         tokio::time::timeout(after, answer).await.map_err(late)?
     }
 
-    async fn load(&self, ids: &[DocumentId]) -> Result<Vec<Loaded>, SearchError> {
+    async fn load(
+        &self,
+        ids: &[DocumentId],
+    ) -> Result<Vec<Result<Loaded, SearchError>>, SearchError> {
         let loaded = self
             .in_time("load", self.writer.load(&self.generation, ids))
             .await?;
-        let same = |(loaded, id): (&Loaded, &DocumentId)| loaded.document.id == *id;
+        let same = |(loaded, id): (&Result<Loaded, SearchError>, &DocumentId)| {
+            loaded
+                .as_ref()
+                .map_or(true, |loaded| loaded.document.id == *id)
+        };
         if loaded.len() != ids.len() || !loaded.iter().zip(ids).all(same) {
             let what = format!("{} documents were asked for, and others came", ids.len());
             return Err(SearchError::Damaged { what });
@@ -336,6 +367,12 @@ impl Progress {
             false
         });
     }
+}
+
+/// How many rows a document has, and how many of them are deleted.
+fn size(document: &Document) -> (usize, usize) {
+    let rows = document.rows.values();
+    (rows.len(), rows.filter(|row| row.columns.is_none()).count())
 }
 
 fn pause_after(error: &SearchError) -> Duration {

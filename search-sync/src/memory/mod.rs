@@ -182,7 +182,7 @@ impl IndexWriter for MemoryIndex {
         &self,
         generation: &Generation,
         ids: &[DocumentId],
-    ) -> Result<Vec<Loaded>, SearchError> {
+    ) -> Result<Vec<Result<Loaded, SearchError>>, SearchError> {
         let state = self.read();
         let entries = &state.documents(generation)?.entries;
         let load = |id: &DocumentId| {
@@ -193,7 +193,7 @@ impl IndexWriter for MemoryIndex {
             };
             Ok(Loaded::new(document, revision(entry)))
         };
-        ids.iter().map(load).collect()
+        Ok(ids.iter().map(load).collect())
     }
 
     async fn write(

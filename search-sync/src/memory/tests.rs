@@ -48,7 +48,8 @@ async fn put(index: &MemoryIndex, key: &str, version: u128, mut columns: Value) 
     }
     let projection = Projection::catalog();
     let id = DocumentId::Root(key.to_owned());
-    let mut loaded = index.load(&generation("g"), &[id]).await.unwrap().remove(0);
+    let loaded = index.load(&generation("g"), &[id]).await;
+    let mut loaded = loaded.unwrap().remove(0).unwrap();
     for edit in edits {
         projection.merge(&mut loaded.document, &edit);
     }
@@ -390,6 +391,7 @@ async fn a_write_needs_the_newest_revision() {
             .await
             .unwrap()
             .remove(0)
+            .unwrap()
     };
     assert_eq!(load().await.revision, Revision::Absent);
     let both = vec![write(Revision::Absent), write(Revision::Absent)];

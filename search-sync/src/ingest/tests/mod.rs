@@ -140,8 +140,9 @@ async fn conflicts_without_end_blame_no_record() {
             &self,
             _: &Generation,
             ids: &[DocumentId],
-        ) -> Result<Vec<Loaded>, SearchError> {
-            let absent = |id: &DocumentId| Loaded::new(Document::new(id.clone()), Revision::Absent);
+        ) -> Result<Vec<Result<Loaded, SearchError>>, SearchError> {
+            let absent =
+                |id: &DocumentId| Ok(Loaded::new(Document::new(id.clone()), Revision::Absent));
             Ok(ids.iter().map(absent).collect())
         }
         async fn write(
@@ -258,7 +259,8 @@ async fn what_the_index_refuses_is_dead_lettered_alone() {
     else {
         panic!("{ended:?}");
     };
-    assert_eq!(reason, "too large");
+    let expected = "document root:p of 2 rows, 0 of them deleted and kept, was refused: too large";
+    assert_eq!(reason, expected);
     assert_eq!(shown(&index, "sku").await, ["t"]);
 }
 
@@ -369,6 +371,60 @@ async fn who_has_no_answer_in_time_is_unavailable() {
         assert!(reason.contains("30s"), "{reason}");
         done(&ingest, &records[..1]).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_document_is_dead_lettered_alone() {
+    let records = [product(1), variant("s", 2), variant("t", 3)];
+    let cases = [
+        (sku("s"), [true, false, true]),
+        (root(), [false, false, false]),
+    ];
+    for (id, good) in cases {
+        let (index, ingest) = setup().await;
+        let damaged = Document::decode(id.clone(), "{}").unwrap_err();
+        *index.unloaded.lock().unwrap() = Some((id.clone(), damaged));
+        let mut other = product_row(4);
+        other.insert("product_id".to_owned(), json!("q"));
+        let other = change("products", Change::Create { after: other });
+        let mut ended = ingest
+            .handle(&[&records[..], std::slice::from_ref(&other)].concat())
+            .await;
+        assert_eq!(ended.pop(), Some(Disposition::Done), "another product");
+        for (ended, good) in ended.iter().zip(good) {
+            match ended {
+                Disposition::Done => assert!(good),
+                Disposition::DeadLetter { reason } => {
+                    assert!(!good && reason.contains(&id.to_string()), "{reason}");
+                }
+                other => panic!("{id}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_can_not_be_loaded_for_now_blames_no_record() {
+    let (index, ingest) = setup().await;
+    let away = SearchError::Timeout {
+        operation: "load",
+        after: Duration::from_secs(1),
+    };
+    *index.unloaded.lock().unwrap() = Some((sku("s"), away));
+    let records = [product(1), variant("s", 2), variant("t", 3)];
+    let ended = ingest.handle(&records).await;
+    let [
+        Disposition::Done,
+        Disposition::Unavailable { reason, .. },
+        Disposition::Done,
+    ] = &ended[..]
+    else {
+        panic!("{ended:?}");
+    };
+    assert!(reason.contains("sku:s"), "{reason}");
+    *index.unloaded.lock().unwrap() = None;
+    done(&ingest, &records).await;
+    assert_eq!(shown(&index, "sku").await, ["s", "t"]);
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ pub(super) struct Scripted {
     faults: Mutex<VecDeque<Fault>>,
     /// Written by somebody else just before the next write.
     pub(super) rival: Mutex<Option<(Ingest, Record)>>,
+    /// What is answered when this document is loaded.
+    pub(super) unloaded: Mutex<Option<(DocumentId, SearchError)>>,
     written: Mutex<Vec<DocumentId>>,
     pub(super) largest: AtomicUsize,
 }
@@ -113,7 +115,7 @@ impl IndexWriter for Scripted {
         &self,
         name: &Generation,
         ids: &[DocumentId],
-    ) -> Result<Vec<Loaded>, SearchError> {
+    ) -> Result<Vec<Result<Loaded, SearchError>>, SearchError> {
         if self
             .next_if(|fault| matches!(fault, Fault::LoadFails))
             .is_some()
@@ -129,7 +131,14 @@ impl IndexWriter for Scripted {
         {
             std::future::pending::<()>().await;
         }
-        self.inner.load(name, ids).await
+        let mut loaded = self.inner.load(name, ids).await?;
+        if let Some((unloaded, error)) = &*self.unloaded.lock().unwrap() {
+            let of = ids.iter().zip(&mut loaded);
+            for (_, loaded) in of.filter(|(id, _)| *id == unloaded) {
+                *loaded = Err(error.clone());
+            }
+        }
+        Ok(loaded)
     }
 
     async fn write(

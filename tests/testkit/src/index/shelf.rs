@@ -107,10 +107,12 @@ impl Shelf {
         let loaded = self.writer.load(&self.generation, ids).await;
         let loaded = loaded.unwrap_or_else(|error| panic!("load failed: {error}"));
         assert_eq!(loaded.len(), ids.len(), "each id has an answer");
-        for (id, loaded) in ids.iter().zip(&loaded) {
+        let each = ids.iter().zip(loaded).map(|(id, loaded)| {
+            let loaded = loaded.unwrap_or_else(|error| panic!("loading {id} failed: {error}"));
             assert_eq!(loaded.document.id, *id, "answers are in order");
-        }
-        loaded
+            loaded
+        });
+        each.collect()
     }
 
     pub(crate) async fn load(&self, id: &DocumentId) -> Loaded {
