@@ -11,16 +11,16 @@ use crate::product::Attributes;
 pub(crate) const SCHEMA_DEPTH: usize = 64;
 const SCHEMA_NODES: usize = 10_000;
 const PATTERNS: usize = 50;
-/// What a pattern counts for beside other values of a schema.
-const PATTERN_NODES: usize = 20;
+/// What one byte that is matched against one pattern counts for: a hard pattern takes that long.
+const MATCHED_BYTE: usize = 10;
 /// How often a schema is evaluated that asks what it left unevaluated; nested ones multiply.
 const AGAIN: usize = 3;
 /// How much of a text counts as one value.
 const TEXT_BYTES: usize = 64;
 
-/// How many values a schema is asked about: long texts count for more, as patterns and lengths
+/// How many values a schema is asked about: long texts count for more, as lengths and equality
 /// read all of them.
-pub(crate) fn values(attributes: &Attributes) -> usize {
+fn values(attributes: &Attributes) -> usize {
     1 + attributes.iter().map(member).sum::<usize>()
 }
 
@@ -37,6 +37,21 @@ fn value_and_below(value: &Value) -> usize {
     }
 }
 
+/// All that patterns may be matched against: texts, and the names of members.
+fn text_bytes(attributes: &Attributes) -> usize {
+    let member = |(name, value): (&String, &Value)| name.len() + text_bytes_of(value);
+    attributes.iter().map(member).sum()
+}
+
+fn text_bytes_of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(text_bytes_of).sum(),
+        Value::Object(members) => text_bytes(members),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
 /// What a schema costs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
@@ -44,6 +59,20 @@ pub(crate) struct Cost {
     pub(crate) nodes: usize,
     /// How many patterns it has, with references replaced.
     pub(crate) patterns: usize,
+}
+
+impl Cost {
+    /// How much it takes to find out whether attributes follow the schema.
+    pub(crate) fn work(self, attributes: &Attributes) -> usize {
+        let matched = self.patterns.saturating_mul(text_bytes(attributes));
+        self.listing(attributes)
+            .saturating_add(matched.saturating_mul(MATCHED_BYTE))
+    }
+
+    /// How much it takes to list where they don't.
+    pub(crate) fn listing(self, attributes: &Attributes) -> usize {
+        self.nodes.saturating_mul(values(attributes))
+    }
 }
 
 /// Finds out whether references stay within the schema, and how large it becomes when each of
@@ -73,7 +102,7 @@ impl<'a> References<'a> {
         };
         let size = references.measure(root, field, 0)?;
         Ok(Cost {
-            nodes: size.nodes + size.patterns * PATTERN_NODES,
+            nodes: size.nodes,
             patterns: size.patterns,
         })
     }

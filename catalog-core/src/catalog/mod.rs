@@ -38,10 +38,11 @@ const NAMED: usize = 20;
 /// Every text, list and number of a product is bounded, and its attributes follow the JSON Schema
 /// of its type. What is refused is refused with the path of the field.
 ///
-/// So is the work of checking: the values of a product times those of its type's schemas may be
-/// 5,000,000, where references count for what they refer to, and a pattern, a long text and a
-/// schema with `unevaluatedProperties` for several. A product beyond that is refused. Where the
-/// product is beyond 50,000 and does not follow its schema, one violation stands for all.
+/// So is the work of checking: the values of a product times those of its type's schemas, and the
+/// bytes of its texts times 10 for each of their patterns, may be 5,000,000 together. References
+/// count for what they refer to; a long text and a schema with `unevaluatedProperties` count for
+/// several values. A product beyond that is refused. Attributes that do not follow their schema,
+/// and whose values times the schema's are beyond 50,000, have one violation that stands for all.
 pub struct Catalog {
     store: Arc<dyn CatalogStore>,
     timeout: Duration,

@@ -10,7 +10,7 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 use stockade_change_feed::shorten;
 
-use crate::catalog::cost::{References, SCHEMA_DEPTH, values};
+use crate::catalog::cost::{Cost, References, SCHEMA_DEPTH};
 use crate::catalog::limits::{check_depth, check_json_bytes, check_json_without_nul};
 use crate::error::{CatalogError, Violation};
 use crate::product::{Attributes, ProductContent, ProductType};
@@ -19,9 +19,10 @@ const SCHEMA_BYTES: usize = 64 << 10;
 /// Of a compiled pattern, and of what matching it keeps.
 const PATTERN_BYTES: usize = 64 << 10;
 const VIOLATIONS: usize = 20;
-/// How much the check of a product may take: its values times those of the schema, expanded.
+/// How much the check of a product may take; see [`Cost::work`].
 const WORK: usize = 5_000_000;
-/// How much may be searched for all violations, which takes long and much memory.
+/// How much may be searched for all violations, which takes long and much memory; see
+/// [`Cost::listing`].
 const DETAILED_WORK: usize = 50_000;
 
 /// A product type, ready to check products.
@@ -36,7 +37,7 @@ pub(crate) struct CompiledType {
 #[derive(Debug)]
 struct Compiled {
     validator: Validator,
-    nodes: usize,
+    cost: Cost,
     /// What it keeps in memory, about.
     bytes: usize,
 }
@@ -115,7 +116,7 @@ fn compile(field: &str, schema: &Value) -> Result<Compiled, CatalogError> {
         })?;
     Ok(Compiled {
         validator,
-        nodes: cost.nodes,
+        cost,
         bytes: bytes + cost.patterns * PATTERN_BYTES,
     })
 }
@@ -128,15 +129,14 @@ impl Compiled {
         attributes: &Attributes,
         before: usize,
     ) -> Result<usize, CatalogError> {
-        let (nodes, values) = (self.nodes, values(attributes));
-        let work = before.saturating_add(nodes.saturating_mul(values));
+        let work = before.saturating_add(self.cost.work(attributes));
         if work > WORK {
-            let value = format!("{values} values checked by a schema of {nodes}");
             let reason = format!(
-                "values times those of the schema, added up over the product and its variants, \
-                 may be at most {WORK}; a long text and a pattern count for several"
+                "the values of a product times those of its type's schemas, and the bytes of its \
+                 texts times 10 for each pattern, may be at most {WORK} together; shorten the \
+                 attributes or simplify the type"
             );
-            return Err(CatalogError::invalid(field, value, reason));
+            return Err(CatalogError::invalid(field, work.to_string(), reason));
         }
         Ok(work)
     }
@@ -146,7 +146,7 @@ impl Compiled {
         if self.validator.is_valid(&instance) {
             return Vec::new();
         }
-        if self.nodes.saturating_mul(values(attributes)) > DETAILED_WORK {
+        if self.cost.listing(attributes) > DETAILED_WORK {
             let reason = "it does not follow the schema; it is too large to say where";
             return vec![Violation::new(field, reason)];
         }

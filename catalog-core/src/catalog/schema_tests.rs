@@ -241,6 +241,22 @@ fn patterns_are_bounded_together() {
 }
 
 #[test]
+fn patterns_over_long_texts_are_refused_by_name() {
+    let patterns: Vec<Value> = (0..50)
+        .map(|n| json!({"pattern": format!("[a-z]{n}")}))
+        .collect();
+    let product_type = furniture(json!({"properties": {"a": {"not": {"anyOf": patterns}}}}));
+    let compiled = CompiledType::new(&product_type).unwrap();
+    compiled
+        .check(&chair(&json!({"a": "x".repeat(5_000)})))
+        .unwrap();
+    match compiled.check(&chair(&json!({"a": "x".repeat(12_000)}))) {
+        Err(CatalogError::Invalid { field, .. }) => assert_eq!(field, "attributes"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn what_is_evaluated_again_at_each_level_counts_again() {
     let nested = |levels: usize| {
         let inner = json!({"additionalProperties": {"type": "string"}});

@@ -261,3 +261,25 @@ async fn calls_are_bounded() {
     let keys = vec![ProductKey::Id(ProductId::new("a").unwrap()); 1_001];
     assert!(catalog.get(&keys).await.is_err());
 }
+
+#[tokio::test]
+async fn compiled_types_that_are_kept_are_bounded_in_memory() {
+    let catalog = catalog().await;
+    let patterns: serde_json::Map<String, Value> = (0..50)
+        .map(|n| (format!("p{n}"), json!({"pattern": format!("^[a-z]+{n}$")})))
+        .collect();
+    let kept = || -> (usize, usize) {
+        let kept = catalog.compiled.lock().unwrap();
+        (kept.len(), kept.values().map(|one| one.bytes()).sum())
+    };
+    let mut most = 0;
+    for number in 0..12 {
+        let named = ProductType::permissive(type_name(&format!("t{number}")));
+        let schema = json!({"properties": patterns});
+        catalog.put_type(named.with_schema(schema)).await.unwrap();
+        let (count, bytes) = kept();
+        assert!(bytes <= COMPILED_BYTES, "{count} types of {bytes} bytes");
+        most = most.max(count);
+    }
+    assert!(most > 1);
+}
