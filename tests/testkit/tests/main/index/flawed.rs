@@ -53,7 +53,8 @@ impl FlawedIndex {
 
     async fn revision(&self, of: &Key) -> Revision {
         let loaded = self.index.load(&of.0, std::slice::from_ref(&of.1)).await;
-        loaded.map_or(Revision::Absent, |mut loaded| loaded.remove(0).revision)
+        let loaded = loaded.and_then(|mut loaded| loaded.remove(0));
+        loaded.map_or(Revision::Absent, |loaded| loaded.revision)
     }
 
     fn forgets(&self, of: &Key) -> bool {
@@ -140,9 +141,9 @@ impl IndexWriter for FlawedIndex {
         &self,
         generation: &Generation,
         ids: &[DocumentId],
-    ) -> Result<Vec<Loaded>, SearchError> {
+    ) -> Result<Vec<Result<Loaded, SearchError>>, SearchError> {
         let mut loaded = self.index.load(generation, ids).await?;
-        for loaded in &mut loaded {
+        for loaded in loaded.iter_mut().flatten() {
             let id = loaded.document.id.clone();
             if self.forgets(&(generation.clone(), id.clone())) {
                 *loaded = Loaded::new(Document::new(id), Revision::Absent);
