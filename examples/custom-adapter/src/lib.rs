@@ -1,7 +1,7 @@
 //! A store of one's own: inventory in a file, over the key-value store `redb`.
 //!
 //! It shows what writing an adapter takes. The rules of stock are decided by
-//! [`Book`](stockade_inventory_core::book::Book); what is left is to load rows, to write what
+//! [`Book`]; what is left is to load rows, to write what
 //! changed in one transaction, and to turn the driver's errors into the core's. `rows.rs` knows
 //! the tables, this file the traits. `tests/main.rs` runs the conformance suites over it.
 

@@ -17,7 +17,7 @@ pub(crate) struct Network<S> {
     cut: Cut,
 }
 
-/// Cuts a [`Network`], and mends it. Clones are of the same one.
+/// Cuts the way from pages to inventory, and mends it. Clones are of the same one.
 #[derive(Clone, Debug, Default)]
 pub struct Cut(Arc<AtomicBool>);
 

@@ -135,7 +135,19 @@ fn read(
         return Err(Problem::invalid("id", "it has to be the one in the path"));
     }
     body.entry("slug").or_insert_with(|| json!(id));
+    forget_what_is_only_shown(&mut body);
     Ok((from_object(body)?, expected))
+}
+
+/// So that a page can be read, edited and put back.
+fn forget_what_is_only_shown(body: &mut Map<String, Value>) {
+    body.remove("circuit");
+    let variants = body.get_mut("variants").and_then(Value::as_array_mut);
+    for variant in variants.into_iter().flatten() {
+        if let Some(variant) = variant.as_object_mut() {
+            variant.remove("availability");
+        }
+    }
 }
 
 pub(super) async fn delete(

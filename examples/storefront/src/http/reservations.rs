@@ -42,16 +42,17 @@ pub(super) async fn reserve(
         .with_ttl(ttl(body.ttl_seconds)?);
     let reserved = shop.inventory.reserve(request).await?;
     let location = format!("/reservations/{}", reserved.reservation.id);
-    let replayed = match reserved.effect {
-        Effect::Applied => "false",
-        Effect::Repeated => "true",
+    // A repeated request finds the reservation in whatever state it is by now.
+    let (status, replayed) = match reserved.effect {
+        Effect::Applied => (StatusCode::CREATED, "false"),
+        Effect::Repeated => (StatusCode::OK, "true"),
     };
     let headers = [
         (header::LOCATION, location),
         (REPLAYED, replayed.to_owned()),
     ];
     Ok((
-        StatusCode::CREATED,
+        status,
         headers,
         Json(json(&reserved.reservation, reserved.remaining)),
     )
@@ -81,10 +82,7 @@ pub(super) async fn show(
     Segment(id): Segment,
 ) -> Result<Json<Value>, Problem> {
     let reservation = shop.inventory.reservation(&ReservationId::new(id)?).await?;
-    let remaining = match reservation.state {
-        ReservationState::Held => reservation.deadline.since(shop.now()).unwrap_or_default(),
-        _ => Duration::ZERO,
-    };
+    let remaining = reservation.deadline.since(shop.now()).unwrap_or_default();
     Ok(Json(json(&reservation, remaining)))
 }
 
@@ -171,14 +169,14 @@ pub(super) async fn extend(
 }
 
 fn transitioned(done: &Transitioned) -> Value {
-    let remaining = match done.reservation.state {
-        ReservationState::Held => done.remaining,
-        _ => Duration::ZERO,
-    };
-    json(&done.reservation, remaining)
+    json(&done.reservation, done.remaining)
 }
 
 fn json(reservation: &Reservation, remaining: Duration) -> Value {
+    let remaining = match reservation.state {
+        ReservationState::Held => remaining,
+        _ => Duration::ZERO,
+    };
     json!({
         "id": reservation.id,
         "owner": reservation.owner,

@@ -133,10 +133,18 @@ fn hit(hit: &Hit) -> Value {
             })
         })
         .collect();
+    let mut fields = json!(hit.view);
+    // Kept as it came from the database, which is JSON in a string.
+    let media = fields["media"][0]
+        .as_str()
+        .and_then(|text| serde_json::from_str(text).ok());
+    if let Some(media) = media {
+        fields["media"] = media;
+    }
     json!({
         "id": hit.key,
         "score": hit.score,
-        "fields": hit.view,
+        "fields": fields,
         "highlights": highlights,
     })
 }

@@ -8,8 +8,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stockade_inventory_core::{
-    Adjustment, Cursor, Effect, LocationId, Movement, OperationId, Quantity, Reason, Sku, SkuStock,
-    StockChange,
+    Adjustment, Cursor, Effect, InventoryError, LocationId, Movement, OperationId, Quantity,
+    Reason, Sku, SkuStock, StockChange,
 };
 
 use super::extract::{Body, Params, Segment, limit};
@@ -80,10 +80,19 @@ pub(super) async fn adjust(
     Body(body): Body<AdjustBody>,
 ) -> Result<Json<Value>, Problem> {
     let change = body.change()?;
+    let field = match change {
+        StockChange::Set(_) => "set",
+        StockChange::Receive(_) => "receive",
+        StockChange::Correct(_) => "correct",
+    };
     let location = body.location.unwrap_or_default();
     let adjustment = Adjustment::new(body.operation_id, body.sku, change, body.reason).at(location);
     let mut outcomes = shop.inventory.adjust(&[adjustment]).await;
     let adjusted = match outcomes.pop() {
+        // What inventory calls the stock is what the request called by one of three names.
+        Some(Err(InventoryError::Invalid { reason, .. })) => {
+            return Err(Problem::invalid(field, reason));
+        }
         Some(outcome) => outcome?,
         None => return Err(Problem::busy(std::time::Duration::from_secs(1))),
     };

@@ -192,6 +192,16 @@ async fn a_product_is_changed_at_its_version_only() {
 }
 
 #[tokio::test]
+async fn a_page_can_be_read_edited_and_put_back() {
+    let client = Client::with_sample().await;
+    let mut page = client.get("/products/kiln-mug").await.body;
+    page["title"] = json!("Kiln Mug, second firing");
+    let answer = client.put("/products/kiln-mug", &page).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(answer.body["title"], page["title"]);
+}
+
+#[tokio::test]
 async fn a_deleted_product_disappears_from_search_and_its_sku_is_not_reused() {
     let client = Client::with_sample().await;
     eventually("the lamp is found", || async {

@@ -130,12 +130,7 @@ async fn bad_bodies_are_refused_by_the_name_of_the_field() {
             "ttl",
         ),
         (Method::POST, "/stock", stock("set", json!(-1)), "set"),
-        (
-            Method::POST,
-            "/stock",
-            stock("set", json!(u64::MAX)),
-            "stock",
-        ),
+        (Method::POST, "/stock", stock("set", json!(u64::MAX)), "set"),
         (
             Method::POST,
             "/stock",
