@@ -22,6 +22,8 @@ const OPTIONS: usize = 20;
 const OPTION_NAME_CHARS: usize = 100;
 const OPTION_VALUE_CHARS: usize = 300;
 const ATTRIBUTES_BYTES: usize = 64 << 10;
+/// Most bytes of the attributes that a listing asks for, as JSON.
+const WANTED_BYTES: usize = 1 << 10;
 const ATTRIBUTES_DEPTH: usize = 16;
 /// Escaped as a string and published before and after, a row of this size still fits in the
 /// usual megabyte of a log's message.
@@ -153,6 +155,13 @@ pub(crate) fn check_attributes(field: &str, attributes: &Attributes) -> Result<(
     }
     check_json_bytes(field, attributes, ATTRIBUTES_BYTES)?;
     check_object_without_nul(field, attributes)
+}
+
+/// What a listing asks for is compared with every product's attributes, element by element, so it
+/// is bounded much lower than they are.
+pub(super) fn check_wanted(attributes: &Attributes) -> Result<(), CatalogError> {
+    check_attributes("attributes", attributes)?;
+    check_json_bytes("attributes", attributes, WANTED_BYTES).map(drop)
 }
 
 fn check_sizes(content: &ProductContent) -> Result<(), CatalogError> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use stockade_change_feed::Cause;
 
-use self::limits::{check_attributes, check_product};
+use self::limits::{check_product, check_wanted};
 use self::schema::CompiledType;
 use crate::deadline::within;
 use crate::error::CatalogError;
@@ -147,7 +147,7 @@ impl Catalog {
                 reason,
             ));
         }
-        check_attributes("attributes", &query.attributes)?;
+        check_wanted(&query.attributes)?;
         within("find", self.timeout, self.store.find(query)).await
     }
 

@@ -1,6 +1,7 @@
 //! Reading requests: what is wrong is said as a [`Problem`] that names the field.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -13,6 +14,8 @@ use super::problem::Problem;
 
 /// The largest body that is read.
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
+/// The longest that a body may take to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -33,18 +36,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
                 .with("field", "Content-Type"));
         }
-        let bytes = axum::body::to_bytes(request.into_body(), BODY_LIMIT)
-            .await
-            .map_err(|_| {
-                let detail = format!("the body has to be whole, and at most {BODY_LIMIT} bytes");
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with("field", "body")
-            })?;
+        let reading = axum::body::to_bytes(request.into_body(), BODY_LIMIT);
+        let Ok(read) = tokio::time::timeout(BODY_DEADLINE, reading).await else {
+            let detail = format!("the body has to arrive within {BODY_DEADLINE:?}");
+            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with("field", "body"));
+        };
+        let bytes = read.map_err(|_| {
+            let detail = format!("the body has to be whole, and at most {BODY_LIMIT} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with("field", "body")
+        })?;
         // An absent body stands for one without members.
         let json = if bytes.is_empty() {
             &b"{}"[..]
         } else {
-            &bytes[..]
+            bytes.trim_ascii_start()
         };
+        // Else a list of the members in their order would be taken for the object.
+        if !json.starts_with(b"{") {
+            return Err(Problem::invalid("body", "it has to be a JSON object"));
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let body = serde_path_to_error::deserialize(&mut deserializer)
             .map_err(|error| malformed(&error))?;

@@ -50,8 +50,11 @@ pub fn router(shop: Arc<Shop>, faults: Faults) -> Router {
         Faults::Allowed => Router::new().route("/faults", put(make_faults)),
         Faults::Refused => Router::new(),
     };
-    routes
+    // Answers also where all places are taken.
+    let health = Router::new()
         .route("/healthz", get(health))
+        .with_state(shop.clone());
+    routes
         .route("/search", get(search::search))
         .route("/suggest", get(search::suggest))
         .route("/products", get(products::list))
@@ -82,6 +85,7 @@ pub fn router(shop: Arc<Shop>, faults: Faults) -> Router {
         })
         .with_state(shop)
         .layer(middleware::from_fn_with_state(gate, bounded))
+        .merge(health)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(TraceLayer::new_for_http())
 }

@@ -311,6 +311,7 @@ async fn bad_bodies_are_refused_by_the_name_of_the_field() {
 async fn bad_parameters_are_refused_by_name() {
     let client = Client::with_sample().await;
     let long = "x".repeat(5000);
+    let wide = json!({"a": vec![1; 1000]}).to_string();
     let cases = [
         ("/search", vec![("size", "0")], "size"),
         ("/search", vec![("size", "-1")], "size"),
@@ -327,6 +328,7 @@ async fn bad_parameters_are_refused_by_name() {
         ("/suggest", vec![("size", "1000")], "limit"),
         ("/products", vec![("limit", "0")], "limit"),
         ("/products", vec![("attributes", "[1]")], "attributes"),
+        ("/products", vec![("attributes", &wide)], "attributes"),
         ("/products", vec![("after", &long)], "product_id"),
         ("/stock/mug-kiln/movements", vec![("after", "x")], "cursor"),
         ("/stock/mug-kiln/movements", vec![("limit", "101")], "limit"),
@@ -401,6 +403,11 @@ async fn bad_paths_methods_and_bytes_are_problems() {
         not_json("/reserve", Method::POST, huge.clone()),
         not_json("/products/x", Method::PUT, huge.clone()),
         not_json("/product-types/x", Method::PUT, huge),
+        not_json(
+            "/stock",
+            Method::POST,
+            br#" ["x",null,9,null,null,"r","o"]"#.to_vec(),
+        ),
         not_json("/reserve", Method::POST, b"{".to_vec()),
         not_json("/reserve", Method::POST, b"{} trailing".to_vec()),
         not_json("/stock", Method::POST, vec![0xff, 0xfe]),
