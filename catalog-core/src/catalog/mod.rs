@@ -135,6 +135,8 @@ impl Catalog {
     /// A page of products that match, in the order of their ids. The next page comes after the
     /// last id of this one.
     ///
+    /// The attributes asked for are at most 1 KiB as JSON.
+    ///
     /// # Errors
     /// [`CatalogError::Invalid`] for a limit that is not 1 to 1,000, and for attributes that no
     /// product can have; [`CatalogError::Unavailable`] and the like.
