@@ -76,12 +76,15 @@ pub fn router(shop: Arc<Shop>, faults: Faults) -> Router {
         .route("/stock", post(stock::adjust))
         .route("/stock/{sku}", get(stock::show))
         .route("/stock/{sku}/movements", get(stock::movements))
-        .fallback(|| async { Problem::not_found("there is nothing at this path") })
+        .fallback(|| async {
+            Problem::not_found("there is nothing at this path").with("field", "path")
+        })
         .method_not_allowed_fallback(|| async {
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "this path has other methods",
             )
+            .with("field", "method")
         })
         .with_state(shop)
         .layer(middleware::from_fn_with_state(gate, bounded))

@@ -122,18 +122,22 @@ impl From<InventoryError> for Problem {
                         })
                     })
                     .collect();
-                Self::new(StatusCode::CONFLICT, detail).with("shortages", shortages)
+                Self::new(StatusCode::CONFLICT, detail)
+                    .with("field", "lines")
+                    .with("shortages", shortages)
             }
-            InventoryError::UnknownReservation { .. } => Self::not_found(detail),
+            InventoryError::UnknownReservation { .. } => {
+                Self::not_found(detail).with("field", "id")
+            }
             InventoryError::ReservationConflict { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with("field", "Idempotency-Key")
             }
             InventoryError::OperationConflict { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with("field", "operation_id")
             }
-            InventoryError::WrongState { actual, .. } => {
-                Self::new(StatusCode::CONFLICT, detail).with("state", actual.as_str())
-            }
+            InventoryError::WrongState { actual, .. } => Self::new(StatusCode::CONFLICT, detail)
+                .with("field", "id")
+                .with("state", actual.as_str()),
             InventoryError::NotOwner { .. } => {
                 Self::new(StatusCode::FORBIDDEN, detail).with("field", "owner")
             }
