@@ -19,6 +19,16 @@ fn assert_problem(what: &str, answer: &Answer) {
     assert!(answer.body["field"].is_string(), "{what}: {answer:?}");
 }
 
+/// And the field is this one, or a part of it.
+fn assert_problem_of(field: &str, what: &str, answer: &Answer) {
+    assert_problem(what, answer);
+    let named = answer.body["field"].as_str().unwrap();
+    assert!(
+        named.starts_with(field),
+        "{what} should name {field}: {answer:?}"
+    );
+}
+
 #[tokio::test]
 async fn bad_bodies_are_refused_by_the_name_of_the_field() {
     let client = Client::with_sample().await;
@@ -298,12 +308,7 @@ async fn bad_bodies_are_refused_by_the_name_of_the_field() {
     for (method, path, body, field) in cases {
         let what = format!("{method} {path} {:.120}", body.to_string());
         let answer = answer(client.request(method, path).json(&body)).await;
-        assert_problem(&what, &answer);
-        let named = answer.body["field"].as_str().unwrap();
-        assert!(
-            named.starts_with(field),
-            "{what} should name {field}: {answer:?}"
-        );
+        assert_problem_of(field, &what, &answer);
     }
 }
 
@@ -336,12 +341,7 @@ async fn bad_parameters_are_refused_by_name() {
     for (path, query, field) in cases {
         let what = format!("{path} {query:.80?}");
         let answer = answer(client.request(Method::GET, path).query(&query)).await;
-        assert_problem(&what, &answer);
-        let named = answer.body["field"].as_str().unwrap();
-        assert!(
-            named.starts_with(field),
-            "{what} should name {field}: {answer:?}"
-        );
+        assert_problem_of(field, &what, &answer);
     }
 }
 
