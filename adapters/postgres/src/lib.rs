@@ -1,0 +1,1 @@
+//! The catalogue, inventory and a change feed in Postgres.

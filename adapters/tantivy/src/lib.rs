@@ -1,0 +1,1 @@
+//! An embedded search index over tantivy.
