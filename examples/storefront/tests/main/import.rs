@@ -1,6 +1,7 @@
+use sample_catalogue::SAMPLE;
 use serde_json::json;
 
-use crate::client::{Client, SAMPLE, SAMPLE_SIZE, ledger};
+use crate::client::{Client, SAMPLE_SIZE, ledger};
 
 #[tokio::test]
 async fn importing_twice_changes_nothing() {
