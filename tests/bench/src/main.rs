@@ -5,6 +5,7 @@
 
 mod ingest;
 mod measure;
+mod search;
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +24,8 @@ struct Args {
 enum Subject {
     /// Merging rows into documents and writing them, with the peak of memory.
     Ingest(ingest::Args),
+    /// Queries with facets, suggestions and browsing.
+    Search(search::Args),
 }
 
 /// How much to do.
@@ -43,5 +46,6 @@ async fn main() -> anyhow::Result<()> {
     };
     match args.subject {
         Subject::Ingest(subject) => ingest::run(form, &subject).await,
+        Subject::Search(subject) => search::run(form, &subject).await,
     }
 }

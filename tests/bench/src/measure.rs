@@ -8,11 +8,9 @@ use serde::de::DeserializeOwned;
 
 use crate::Form;
 
-#[allow(dead_code)]
 /// How long each of many rounds took.
 pub(crate) struct Latencies(Vec<Duration>);
 
-#[allow(dead_code)]
 impl Latencies {
     /// Of at least one round.
     pub(crate) fn new(mut rounds: Vec<Duration>) -> Self {
