@@ -1,7 +1,5 @@
 //! Queries with facets over many products, beside tantivy used bare for the same.
 
-mod bare;
-
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,15 +8,15 @@ use sample_catalogue::{fill, generate};
 use stockade_search_sync::memory::MemoryIndex;
 use stockade_search_sync::{FacetRequest, Filter, Order, SearchIndex, SearchQuery, Sort, Total};
 
-use self::bare::{Bare, Spelling};
 use crate::Form;
+use crate::bare::{Bare, Spelling};
 use crate::measure::Latencies;
 
 const SEED: u64 = 1;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many products; 100,000, or 2,000 in the short form.
+    /// How many products; 100,000, or 500 in the short form.
     #[arg(long)]
     products: Option<usize>,
 }
@@ -32,7 +30,7 @@ struct Case {
 
 pub(crate) async fn run(form: Form, args: &Args) -> anyhow::Result<()> {
     let (products, rounds) = match form {
-        Form::Short => (2_000, 5),
+        Form::Short => (500, 2),
         Form::Full => (100_000, 200),
     };
     let products = args.products.unwrap_or(products);
