@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sample_catalogue::{fill, generate};
+use sample_catalogue::{fill, generate, until_shown};
 use stockade_search_sync::memory::MemoryIndex;
 use stockade_search_sync::{FacetRequest, Filter, Order, SearchIndex, SearchQuery, Sort, Total};
 
@@ -36,6 +36,7 @@ pub(crate) async fn run(form: Form, args: &Args) -> anyhow::Result<()> {
     let products = args.products.unwrap_or(products);
     let index = Arc::new(MemoryIndex::new());
     let filled = fill(index.clone(), generate(products, SEED)).await?;
+    until_shown(index.as_ref(), filled.products).await?;
     let bare = Bare::of(generate(products, SEED))?;
     println!(
         "{products} products in {} rows, {rounds} rounds",

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sample_catalogue::{Entry, fill};
+use sample_catalogue::{Entry, fill, until_shown};
 use stockade_search_sync::{IndexWriter, SearchIndex};
 
 use crate::baseline::Baseline;
@@ -30,7 +30,8 @@ impl Comparison {
         entries: impl IntoIterator<Item = Entry>,
         queries: &[Query],
     ) -> anyhow::Result<Self> {
-        fill(index.clone(), entries).await?;
+        let filled = fill(index.clone(), entries).await?;
+        until_shown(index.as_ref(), filled.products).await?;
         let baseline = Baseline::of(index.as_ref()).await?;
         Ok(Self {
             ours: Evaluation::of_index(index.as_ref(), queries).await?,
