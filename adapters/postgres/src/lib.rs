@@ -1,1 +1,13 @@
-//! The catalogue, inventory and a change feed in Postgres.
+//! stockade over Postgres.
+
+mod error;
+mod inventory;
+mod migrate;
+mod server;
+mod session;
+
+pub use error::PostgresError;
+pub use inventory::{Pooled, PostgresInventory, Within};
+pub use migrate::{Component, Schema, migrate};
+pub use server::{ServerSettings, connect};
+pub use session::Timeouts;
