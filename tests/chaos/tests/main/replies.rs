@@ -50,8 +50,9 @@ async fn a_lost_reply_is_an_unknown_outcome_that_the_same_id_resolves() {
     let tee = received("d1", "tee");
     only(store.adjust(&[tee]).await).unwrap();
 
+    // The NUL tells COMMIT from READ COMMITTED.
     let lamp = [received("d2", "lamp")];
-    lost_and_found!(proxy, "COMMIT", async {
+    lost_and_found!(proxy, "COMMIT\0", async {
         store.adjust(&lamp).await.remove(0)
     });
     // One line is one statement, which commits itself; its id is on the way to the server.
@@ -60,7 +61,7 @@ async fn a_lost_reply_is_an_unknown_outcome_that_the_same_id_resolves() {
         store.reserve(&one).await.remove(0)
     });
     let two = [wanted("two-lines", &["tee", "lamp"])];
-    lost_and_found!(proxy, "COMMIT", async {
+    lost_and_found!(proxy, "COMMIT\0", async {
         store.reserve(&two).await.remove(0)
     });
     let confirm = TransitionRequest {
@@ -68,7 +69,7 @@ async fn a_lost_reply_is_an_unknown_outcome_that_the_same_id_resolves() {
         transition: Transition::Confirm,
         acting_for: ActingFor::Anyone,
     };
-    lost_and_found!(proxy, "COMMIT", store.transition(&confirm));
+    lost_and_found!(proxy, "COMMIT\0", store.transition(&confirm));
 
     // The service repeats it by itself.
     proxy.lose_reply_to("by-itself");

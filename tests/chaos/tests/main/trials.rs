@@ -56,7 +56,10 @@ async fn a_server_that_acknowledges_before_it_writes_is_found_out() {
         let server = &mut server.postgres;
         let report = trials::kill_the_server(server, seed(), 0, Commits::Promised).await;
         let findings = report.unwrap().findings.0;
-        if findings.iter().any(|it| it.contains("acknowledged")) {
+        if findings
+            .iter()
+            .any(|it| it.contains("was acknowledged, and is gone"))
+        {
             return;
         }
     }
