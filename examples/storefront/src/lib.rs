@@ -7,13 +7,10 @@ mod shop;
 mod telemetry;
 
 pub use http::{Faults, router};
-pub use import::{Failure, Progress, Report, import};
+pub use import::{Failure, Progress, Report, import, import_generated};
 pub use serve::serve;
 pub use shop::{Cut, Health, Lag, Limits, Options, Shop, Workers};
 pub use telemetry::describes_metric;
-
-/// A catalogue to look at: newline-delimited JSON, as [`import`] takes it.
-pub const SAMPLE: &str = include_str!("../data/sample.ndjson");
 
 /// The examples of the project's README, which are compiled and run as tests.
 #[cfg(doctest)]

@@ -21,8 +21,11 @@ struct Args {
     /// Catalogue to import first: newline-delimited JSON, one product a line.
     #[arg(long, value_name = "FILE")]
     import: Vec<PathBuf>,
+    /// Import so many generated products first, to see how it goes with many.
+    #[arg(long, value_name = "PRODUCTS")]
+    generate: Option<usize>,
     /// Start without the sample catalogue, which is imported where nothing else is.
-    #[arg(long, conflicts_with = "import")]
+    #[arg(long, conflicts_with_all = ["import", "generate"])]
     empty: bool,
     /// Let `PUT /faults` cut the way from pages to inventory, to see what pages do then.
     #[arg(long)]
@@ -54,8 +57,14 @@ async fn main() -> anyhow::Result<()> {
         )
     })?;
     let (shop, workers) = Shop::start(Options::default()).await?;
-    if args.import.is_empty() && !args.empty {
+    if args.import.is_empty() && args.generate.is_none() && !args.empty {
         import_sample(&shop).await?;
+    }
+    if let Some(products) = args.generate {
+        let mut progress = Progress::new("generated products", products as u64);
+        let report = storefront::import_generated(&shop, products, &mut progress).await;
+        drop(progress);
+        say("generated products", &report);
     }
     for path in &args.import {
         import_file(&shop, path).await?;
@@ -78,7 +87,7 @@ async fn import_sample(shop: &Shop) -> anyhow::Result<()> {
     if !shop.catalog.find(&ProductQuery::first(1)).await?.is_empty() {
         return Ok(());
     }
-    let sample = Cursor::new(storefront::SAMPLE);
+    let sample = Cursor::new(sample_catalogue::SAMPLE);
     let report = storefront::import(shop, sample, &mut Progress::hidden()).await?;
     say("the sample catalogue", &report);
     Ok(())

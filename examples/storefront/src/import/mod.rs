@@ -16,6 +16,7 @@ mod stock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use sample_catalogue::Entry;
 use stockade_catalog_core::{
     Expected, ProductContent, ProductType, ProductTypeName, ProductWrite, WriteEffect,
 };
@@ -30,6 +31,8 @@ pub use self::progress::Progress;
 const BATCH: usize = 256;
 /// Variants that are written together.
 const BATCH_VARIANTS: usize = 1000;
+/// Which products are generated.
+const SEED: u64 = 1;
 /// Failures that a report keeps; more are only counted.
 const KEPT_FAILURES: usize = 1000;
 
@@ -110,6 +113,20 @@ pub async fn import(
     Ok(import.finish().await)
 }
 
+/// Imports so many products that nobody has thought of, always the same ones.
+pub async fn import_generated(shop: &Shop, products: usize, progress: &mut Progress) -> Report {
+    let mut import = Import::new(shop, Source::generated());
+    for (number, entry) in (1..).zip(sample_catalogue::generate(products, SEED)) {
+        import.add(number, Ok(Some(entry))).await;
+        progress.reached(
+            number as u64,
+            import.report.products(),
+            import.report.failed,
+        );
+    }
+    import.finish().await
+}
+
 /// An import on its way.
 struct Import<'a> {
     shop: &'a Shop,
@@ -135,19 +152,20 @@ impl<'a> Import<'a> {
         }
     }
 
-    async fn add(&mut self, number: usize, parsed: Result<Option<line::Parsed>, String>) {
+    async fn add(&mut self, number: usize, parsed: Result<Option<Entry>, String>) {
         match parsed {
             Ok(None) => {}
-            Ok(Some(parsed)) => {
-                self.variants += parsed.content.variants.len();
-                self.products.push((number, parsed.content));
-                let set = |(index, sku, units)| SetStock {
+            Ok(Some(entry)) => {
+                self.variants += entry.content.variants.len();
+                self.products.push((number, entry.content));
+                let set = |(index, (sku, units))| SetStock {
                     line: number,
                     index,
                     sku,
                     units,
                 };
-                self.stock.extend(parsed.stock.into_iter().map(set));
+                self.stock
+                    .extend(entry.stock.into_iter().enumerate().map(set));
             }
             Err(reason) => self.report.fail(number, reason),
         }

@@ -44,6 +44,11 @@ impl Source {
         Ok(Self::named(&digest.finalize()))
     }
 
+    /// The generator, which says the same of a product every time.
+    pub(super) fn generated() -> Self {
+        Self("import-generated".to_owned())
+    }
+
     fn named(digest: &[u8]) -> Self {
         // Half of it is enough that two files never meet.
         let half = Uuid::from_slice(&digest[..16]).expect("a digest has 32 bytes");
