@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use storefront::{Faults, Options, Report, Shop, Workers};
+use storefront::{Faults, Options, Progress, Report, Shop, Workers};
 
 /// The longest wait for something that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,7 +39,9 @@ impl Client {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let router = storefront::router(shop.clone(), Faults::Allowed);
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let headers_within = shop.limits().headers_within;
+        let serving = storefront::serve(listener, router, headers_within, std::future::pending());
+        tokio::spawn(serving);
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
             .build()
@@ -61,9 +63,14 @@ impl Client {
     }
 
     pub(crate) async fn import(&self, lines: &str) -> Report {
-        storefront::import(&self.shop, lines.as_bytes())
+        let lines = std::io::Cursor::new(lines.as_bytes());
+        storefront::import(&self.shop, lines, &mut Progress::hidden())
             .await
             .unwrap()
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {

@@ -6,5 +6,8 @@ mod catalogue;
 mod client;
 mod hostile;
 mod import;
+mod limits;
+mod metrics;
+mod openapi;
 mod reservations;
 mod unreachable;
