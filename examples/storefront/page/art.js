@@ -14,7 +14,7 @@ function hash(text) {
 
 /**
  * Views of a product: as a `whole`, a `detail` of it, and a `drawing` in lines.
- * `of` is `{ id, type, colour }`; the picture says nothing that the text beside it does not.
+ * `of` is `{ id, type, kind, colour }`; the picture says nothing that the text beside it does not.
  */
 export function art(of, view = "whole") {
   const seed = hash(of.id);
@@ -23,7 +23,7 @@ export function art(of, view = "whole") {
   // Black and white things stand before a colour.
   const tint = isGrey(main) ? own : main;
   const picture = s("svg", { class: `art ${view}`, viewBox: view === "detail" ? "110 90 180 180" : "0 0 400 400", "aria-hidden": "true", focusable: "false", vars: { "--main": main, "--tint": tint } });
-  picture.append(s("rect", { class: "ground", width: 400, height: 400 }), ...backdrop(seed), ...motif(of.type, seed));
+  picture.append(s("rect", { class: "ground", width: 400, height: 400 }), ...backdrop(seed), ...motif(of.type, seed, of.kind));
   if (view === "drawing") picture.append(...measures());
   return picture;
 }

@@ -71,6 +71,8 @@ const COLOURS = {
   navy: "#27406b", oatmeal: "#d3c6ad", ochre: "#c58a34", olive: "#747a3c", orange: "#e07f35", petrol: "#24616d",
   pink: "#df93a8", red: "#bf3a37", "red stripe": "#c9605c", rose: "#d38a94", rust: "#a9532f", sage: "#93a68a",
   sand: "#d0b88f", sky: "#8bb8d8", slate: "#5d6b78", smoke: "#a1a6a9", steel: "#93a1ab", terracotta: "#bd6745",
+  oak: "#b58a55", walnut: "#6b4a36", pine: "#d4ae72", beech: "#cda277", ash: "#c9b491", birch: "#dcc6a0", teak: "#9a6a3c",
+  acacia: "#8d5e38", bamboo: "#cfb06a", copper: "#b3693f", "cast iron": "#3b3f42", stoneware: "#9c8f7f", "stainless steel": "#9aa3a8",
   turquoise: "#3fa7a6", whale: "#5a7387", white: "#f1efea", yellow: "#e3bd3e",
 };
 

@@ -27,7 +27,7 @@ pub(super) enum Screen {
 
 pub(super) struct Chromium {
     pub(super) client: fantoccini::Client,
-    profile: PathBuf,
+    _profile: Profile,
     _driver: Driver,
     _one: SemaphorePermit<'static>,
 }
@@ -43,12 +43,12 @@ impl Chromium {
                 return None;
             }
         };
-        let profile = std::env::temp_dir().join(format!("storefront-{}", uuid::Uuid::new_v4()));
+        let profile = Profile::new();
         let started = async {
             let output = driver.0.stdout.take().unwrap();
             let port = tokio::task::spawn_blocking(|| port(output)).await.unwrap();
             ClientBuilder::new(HttpConnector::new())
-                .capabilities(capabilities(&profile, screen))
+                .capabilities(capabilities(&profile.0, screen))
                 .connect(&format!("http://127.0.0.1:{port}"))
                 .await
                 .expect("chromium starts")
@@ -56,7 +56,7 @@ impl Chromium {
         let client = tokio::time::timeout(START, started).await.expect("in time");
         Some(Self {
             client,
-            profile,
+            _profile: profile,
             _driver: driver,
             _one: one,
         })
@@ -138,20 +138,25 @@ fn capabilities(profile: &Path, screen: Screen) -> Map<String, Value> {
     all.as_object().unwrap().clone()
 }
 
-impl Drop for Chromium {
-    /// Ends the browser's processes, which are those that name this profile.
+/// A browser's folder, by which its processes are known: they end with it.
+struct Profile(PathBuf);
+
+impl Profile {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("storefront-{}", uuid::Uuid::new_v4())))
+    }
+}
+
+impl Drop for Profile {
     fn drop(&mut self) {
-        let name = self.profile.display().to_string();
+        let name = self.0.display().to_string();
         for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
             let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
             if String::from_utf8_lossy(&command).contains(&name) {
                 let pid = process.file_name();
-                let _ = std::process::Command::new("kill")
-                    .arg("-9")
-                    .arg(pid)
-                    .status();
+                let _ = Command::new("kill").arg("-9").arg(pid).status();
             }
         }
-        let _ = std::fs::remove_dir_all(&self.profile);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
