@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod crashes;
+mod documents;
 mod harnesses;
+mod oracle;
 
 use harnesses::{InDirectory, InMemory};
 
