@@ -12,16 +12,23 @@ use stockade_change_feed::{
     Disposition, Feed, Group, Handler, PollLimits, Record, SubscribeOptions, Subscription,
     SystemClock,
 };
-use stockade_search_sync::{Generation, IndexWriter, Ingest, Projection, SearchError};
+use stockade_search_sync::{
+    Generation, IndexWriter, Ingest, Projection, SearchError, SearchIndex, SearchQuery, Total,
+};
 
 use crate::Entry;
 
 /// Products that are put into a catalogue together.
 const BATCH: usize = 500;
 
+/// The longest wait for what was written to be shown.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What it took to fill an index.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filled {
+    /// Products, each a document of its own.
+    pub products: u64,
     /// Rows of products and of variants.
     pub rows: usize,
     /// How long merging and writing them took, without making them.
@@ -47,7 +54,9 @@ pub async fn fill(
     let mut entries = entries.into_iter().peekable();
     let mut filled = Filled::default();
     while entries.peek().is_some() {
-        let records = row_changes(entries.by_ref().take(BATCH)).await;
+        let batch: Vec<_> = entries.by_ref().take(BATCH).collect();
+        filled.products += batch.len() as u64;
+        let records = row_changes(batch).await;
         let begun = Instant::now();
         for disposition in ingest.handle(&records).await {
             assert_eq!(disposition, Disposition::Done);
@@ -58,15 +67,35 @@ pub async fn fill(
     Ok(filled)
 }
 
+/// Waits until a search shows so many products: what is written is shown soon after.
+///
+/// # Errors
+/// Those of the index.
+///
+/// # Panics
+/// Where it still shows another number after a minute.
+pub async fn until_shown(index: &dyn SearchIndex, products: u64) -> Result<(), SearchError> {
+    let begun = Instant::now();
+    loop {
+        let page = index.search(&SearchQuery::default().with_size(1)).await?;
+        if page.total == Total::Exactly(products) {
+            return Ok(());
+        }
+        let waited = begun.elapsed();
+        let total = page.total;
+        assert!(waited < PATIENCE, "it shows {total:?}, not {products}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// The row changes that a catalogue in memory publishes when these products are put into it: a
 /// record for each product and for each variant.
 ///
 /// # Panics
 /// Where the catalogue refuses a product.
-async fn row_changes(entries: impl IntoIterator<Item = Entry>) -> Vec<Record> {
+async fn row_changes(entries: Vec<Entry>) -> Vec<Record> {
     let feed = MemoryFeed::new(Arc::new(SystemClock::new())).with_partitions(1);
     let catalog = MemoryCatalog::new().publishing_to(feed.clone(), catalog_changes());
-    let entries: Vec<_> = entries.into_iter().collect();
     let types = entries.iter().map(|entry| &entry.content.product_type);
     for name in types.collect::<BTreeSet<_>>() {
         let permissive = ProductType::permissive(name.clone());

@@ -6,7 +6,7 @@ mod generate;
 mod kinds;
 mod line;
 
-pub use fill::{Filled, fill};
+pub use fill::{Filled, fill, until_shown};
 pub use generate::generate;
 pub use line::{Entry, LineError};
 

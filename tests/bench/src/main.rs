@@ -3,6 +3,7 @@
 //! `cargo run --release -p bench -- SUBJECT`, with `--short` for a run of seconds that shows that
 //! it works, not how fast.
 
+mod bare;
 mod ingest;
 mod measure;
 mod search;

@@ -25,24 +25,15 @@ const FIELDS: [&str; 9] = [
 ];
 
 /// An index over the documents of another one.
-pub struct Baseline {
+pub(crate) struct Baseline {
     key: Field,
     reader: IndexReader,
     parser: QueryParser,
 }
 
-impl std::fmt::Debug for Baseline {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Baseline").finish_non_exhaustive()
-    }
-}
-
 impl Baseline {
     /// Over all documents that `index` shows.
-    ///
-    /// # Errors
-    /// Those of either index.
-    pub async fn of(index: &dyn SearchIndex) -> anyhow::Result<Self> {
+    pub(crate) async fn of(index: &dyn SearchIndex) -> anyhow::Result<Self> {
         let mut schema = Schema::builder();
         let key = schema.add_text_field("key", STRING | STORED);
         let fields: BTreeMap<_, _> = FIELDS

@@ -38,10 +38,10 @@ pub struct Score {
 
 impl Evaluation {
     /// Of an index.
-    ///
-    /// # Errors
-    /// Those of the index.
-    pub async fn of_index(index: &dyn SearchIndex, queries: &[Query]) -> Result<Self, SearchError> {
+    pub(crate) async fn of_index(
+        index: &dyn SearchIndex,
+        queries: &[Query],
+    ) -> Result<Self, SearchError> {
         let mut answers = Vec::new();
         for query in queries {
             let page = SearchQuery::text(&query.text).with_size(DEPTH);
@@ -52,10 +52,7 @@ impl Evaluation {
     }
 
     /// Of the baseline.
-    ///
-    /// # Errors
-    /// Those of tantivy.
-    pub fn of_baseline(baseline: &Baseline, queries: &[Query]) -> tantivy::Result<Self> {
+    pub(crate) fn of_baseline(baseline: &Baseline, queries: &[Query]) -> tantivy::Result<Self> {
         let answer = |query: &Query| Ok(Answer::new(query, baseline.search(&query.text)?));
         let answers = queries.iter().map(answer).collect::<tantivy::Result<_>>()?;
         Ok(Self { answers })

@@ -5,10 +5,11 @@
 //! documents.
 
 mod baseline;
+mod comparison;
 mod evaluation;
 mod query;
 
-pub use baseline::Baseline;
+pub use comparison::Comparison;
 pub use evaluation::{Evaluation, Score};
 pub use query::{Query, queries};
 

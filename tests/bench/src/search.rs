@@ -1,24 +1,22 @@
 //! Queries with facets over many products, beside tantivy used bare for the same.
 
-mod bare;
-
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sample_catalogue::{fill, generate};
+use sample_catalogue::{fill, generate, until_shown};
 use stockade_search_sync::memory::MemoryIndex;
 use stockade_search_sync::{FacetRequest, Filter, Order, SearchIndex, SearchQuery, Sort, Total};
 
-use self::bare::{Bare, Spelling};
 use crate::Form;
+use crate::bare::{Bare, Spelling};
 use crate::measure::Latencies;
 
 const SEED: u64 = 1;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many products; 100,000, or 2,000 in the short form.
+    /// How many products; 100,000, or 500 in the short form.
     #[arg(long)]
     products: Option<usize>,
 }
@@ -32,12 +30,13 @@ struct Case {
 
 pub(crate) async fn run(form: Form, args: &Args) -> anyhow::Result<()> {
     let (products, rounds) = match form {
-        Form::Short => (2_000, 5),
+        Form::Short => (500, 2),
         Form::Full => (100_000, 200),
     };
     let products = args.products.unwrap_or(products);
     let index = Arc::new(MemoryIndex::new());
     let filled = fill(index.clone(), generate(products, SEED)).await?;
+    until_shown(index.as_ref(), filled.products).await?;
     let bare = Bare::of(generate(products, SEED))?;
     println!(
         "{products} products in {} rows, {rounds} rounds",

@@ -18,7 +18,7 @@ use tantivy::schema::{
 use tantivy::{DocAddress, Index, IndexReader, IndexWriter, TantivyDocument, Term};
 
 /// An index of products, as its own examples make one.
-pub(super) struct Bare {
+pub(crate) struct Bare {
     reader: IndexReader,
     parser: QueryParser,
     suggester: QueryParser,
@@ -39,7 +39,7 @@ struct Fields {
 
 /// How words are looked up.
 #[derive(Clone, Copy)]
-pub(super) enum Spelling {
+pub(crate) enum Spelling {
     /// As they are.
     Exact,
     /// With one typing error.
@@ -47,7 +47,7 @@ pub(super) enum Spelling {
 }
 
 impl Bare {
-    pub(super) fn of(entries: impl Iterator<Item = Entry>) -> anyhow::Result<Self> {
+    pub(crate) fn of(entries: impl Iterator<Item = Entry>) -> anyhow::Result<Self> {
         let mut schema = Schema::builder();
         let fields = Fields {
             title: schema.add_text_field("title", TEXT | STORED),
@@ -82,7 +82,7 @@ impl Bare {
     }
 
     /// One page with its facets, and how many products match. A facet whose own field is filtered costs a search of its own.
-    pub(super) fn search(&self, asked: &SearchQuery, spelling: Spelling) -> anyhow::Result<usize> {
+    pub(crate) fn search(&self, asked: &SearchQuery, spelling: Spelling) -> anyhow::Result<usize> {
         let searcher = self.reader.searcher();
         let filtered = |request: &&FacetRequest| {
             let mut filters = asked.filters.iter();
@@ -121,7 +121,7 @@ impl Bare {
     }
 
     /// Titles with a word that goes on from what was typed.
-    pub(super) fn suggest(
+    pub(crate) fn suggest(
         &self,
         typed: &str,
         limit: usize,
