@@ -10,4 +10,5 @@ mod limits;
 mod metrics;
 mod openapi;
 mod reservations;
+mod restart;
 mod unreachable;
