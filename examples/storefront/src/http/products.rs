@@ -159,6 +159,7 @@ pub(super) async fn put(
     Body(body): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (content, expected) = read(&ProductId::new(id)?, body)?;
+    shop.room_for_rows().await;
     let written = shop.catalog.put(ProductWrite { content, expected }).await?;
     let status = match written.effect {
         WriteEffect::Created => StatusCode::CREATED,
@@ -231,6 +232,7 @@ pub(super) async fn delete(
     let expected = params
         .number("version")?
         .map_or(Expected::Any, Expected::Version);
+    shop.room_for_rows().await;
     shop.catalog.delete(&ProductId::new(id)?, expected).await?;
     Ok(StatusCode::NO_CONTENT)
 }
