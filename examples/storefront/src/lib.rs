@@ -9,7 +9,7 @@ mod telemetry;
 pub use http::{Faults, router};
 pub use import::{Failure, Progress, Report, import, import_generated};
 pub use serve::serve;
-pub use shop::{Cut, Health, Lag, Limits, Options, Shop, Workers};
+pub use shop::{Cut, Health, Lag, Limits, LiveStock, Options, Shop, Watcher, Workers};
 pub use telemetry::describes_metric;
 
 /// The examples of the project's README, which are compiled and run as tests.

@@ -83,8 +83,13 @@ async fn main() -> anyhow::Result<()> {
         Faults::Refused
     };
     let headers_within = shop.limits().headers_within;
-    let router = storefront::router(shop, faults);
-    storefront::serve(listener, router, headers_within, stop_signal()).await;
+    let router = storefront::router(shop.clone(), faults);
+    let stop = async {
+        stop_signal().await;
+        // Pages that are open would keep their connections.
+        shop.live.end();
+    };
+    storefront::serve(listener, router, headers_within, stop).await;
     workers.stop().await;
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 mod bounds;
 mod extract;
+mod live;
 mod openapi;
 mod operation;
+mod page;
 mod problem;
 mod products;
 mod reservations;
@@ -49,6 +51,7 @@ pub fn router(shop: Arc<Shop>, faults: Faults) -> Router {
     document.merge(more);
     openapi::complete(&mut document);
     gated
+        .merge(page::routes(faults))
         .fallback(|| async {
             Problem::not_found("there is nothing at this path").with("field", "path")
         })
@@ -86,9 +89,11 @@ fn gated(faults: Faults) -> OpenApiRouter<Arc<Shop>> {
         .routes(routes!(reservations::extend))
         .routes(routes!(stock::adjust))
         .routes(routes!(stock::show))
-        .routes(routes!(stock::movements));
+        .routes(routes!(stock::movements))
+        .routes(routes!(live::many))
+        .routes(routes!(live::events));
     match faults {
-        Faults::Allowed => routes.routes(routes!(operation::make_faults)),
+        Faults::Allowed => routes.routes(routes!(operation::faults, operation::make_faults)),
         Faults::Refused => routes,
     }
 }

@@ -77,18 +77,31 @@ pub(super) async fn metrics(State(shop): State<Arc<Shop>>) -> impl IntoResponse 
 }
 
 /// What can be broken on purpose.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[schema(as = Faults)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FaultsBody {
     inventory: Reach,
 }
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Reach {
     Reachable,
     Unreachable,
+}
+
+/// See what is broken on purpose
+#[utoipa::path(get, path = "/faults", tag = "operation", responses(
+    (status = 200, description = "What is broken", body = FaultsBody),
+))]
+pub(super) async fn faults(State(shop): State<Arc<Shop>>) -> Json<FaultsBody> {
+    let inventory = if shop.cut().is_cut() {
+        Reach::Unreachable
+    } else {
+        Reach::Reachable
+    };
+    Json(FaultsBody { inventory })
 }
 
 /// Cut the way from pages to inventory, or mend it

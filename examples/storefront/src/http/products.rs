@@ -55,7 +55,7 @@ pub(super) async fn page(
     Ok(Json(body))
 }
 
-async fn find(shop: &Shop, name: &str) -> Result<Product, Problem> {
+pub(crate) async fn find(shop: &Shop, name: &str) -> Result<Product, Problem> {
     let keys = [
         ProductId::new(name).map(ProductKey::Id)?,
         Slug::new(name).map(ProductKey::Slug)?,
@@ -66,7 +66,7 @@ async fn find(shop: &Shop, name: &str) -> Result<Product, Problem> {
     })
 }
 
-fn availability(item: &SkuAvailability) -> Value {
+pub(super) fn availability(item: &SkuAvailability) -> Value {
     let (state, available) = match item.stock {
         Stock::Available(0) => ("out_of_stock", Some(0)),
         Stock::Available(units) => ("in_stock", Some(units)),

@@ -104,7 +104,7 @@ pub(super) struct PageBody {
 /// What is known of a variant's stock.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Availability)]
-struct AvailabilityBody {
+pub(super) struct AvailabilityBody {
     state: AvailabilityStateBody,
     /// Units; null where they are not known or not counted.
     #[schema(required)]

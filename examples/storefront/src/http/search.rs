@@ -120,7 +120,7 @@ pub(super) async fn search(
     Ok(Json(body(shop.search.search(&query(&params)?).await?)))
 }
 
-fn query(params: &Params) -> Result<SearchQuery, Problem> {
+pub(super) fn query(params: &Params) -> Result<SearchQuery, Problem> {
     let mut query = SearchQuery::text(params.get("q").unwrap_or_default());
     for filter in params.all("filter") {
         add_filter(&mut query.filters, filter)?;

@@ -3,6 +3,7 @@
 //! Catalogue writes reach search only through the change feed, stock reaches pages and search
 //! only through `inventory_updates`, and reservations expire by timers.
 
+mod live;
 mod network;
 mod search;
 mod storage;
@@ -19,7 +20,8 @@ use stockade_catalog_core::{
 };
 use stockade_change_feed::memory::MemoryFeed;
 use stockade_change_feed::{
-    Clock, Consumer, DeadLetters, Feed, Group, Handler, SystemClock, Timestamp, Topic,
+    Clock, Consumer, DeadLetters, Feed, Group, Handler, OnLostOffset, Start, SubscribeOptions,
+    SystemClock, Timestamp, Topic,
 };
 use stockade_inventory_core::memory::MemoryTimer;
 use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay};
@@ -30,6 +32,7 @@ use self::network::Network;
 use self::search::Search;
 use self::storage::Storage;
 
+pub use self::live::{LiveStock, Watcher};
 pub use self::network::Cut;
 pub use self::workers::Workers;
 
@@ -82,6 +85,8 @@ pub struct Shop {
     pub availability: Arc<Availability>,
     /// Search.
     pub search: Arc<dyn SearchIndex>,
+    /// Stock as it changes.
+    pub live: Arc<LiveStock>,
     clock: Arc<dyn Clock>,
     /// What search reads of the catalogue.
     rows: Reading,
@@ -158,6 +163,12 @@ impl Shop {
         let pages = reading("availability", stock_log.clone(), stock_topics.clone())?;
         let rows = reading("search", storage.rows, storage.row_topics)?;
         let stock = reading("search-stock", stock_log, stock_topics)?;
+        let live = Arc::new(LiveStock::new());
+        let live_stock = Reading {
+            feed: stock.feed.clone(),
+            group: Group::new("live-stock")?,
+            topics: stock.topics.clone(),
+        };
         // Both write the same documents, each where it has read last.
         let ingest = Arc::new(Ingest::new(
             search.index.clone(),
@@ -170,6 +181,7 @@ impl Shop {
             inventory: Inventory::new(storage.inventory.clone()).with_timer(timer.clone()),
             availability: Arc::new(availability),
             search: search.index,
+            live: live.clone(),
             clock,
             rows: rows.clone(),
             stock: vec![pages.clone(), stock.clone()],
@@ -187,6 +199,16 @@ impl Shop {
         );
         workers.consume(&shop, "ingestion", rows.consumer(&log, ingest.clone())?);
         workers.consume(&shop, "stock ingestion", stock.consumer(&log, ingest)?);
+        // Pages begin with a snapshot: what was before is nothing to them.
+        let from_now = SubscribeOptions {
+            start: Start::Latest,
+            on_lost_offset: OnLostOffset::Latest,
+        };
+        workers.consume(
+            &shop,
+            "live stock",
+            live_stock.consumer(&log, live)?.with_options(from_now),
+        );
         let relay = OutboxRelay::new(network.clone(), network.clone(), Arc::new(log));
         workers.spawn(&shop, "outbox relay", |stop| async move {
             relay.run(stop).await;

@@ -33,8 +33,14 @@ impl Cut {
         self.0.store(false, Ordering::Relaxed);
     }
 
+    /// Whether it is cut.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     fn check(&self, operation: &'static str) -> Result<(), InventoryError> {
-        if !self.0.load(Ordering::Relaxed) {
+        if !self.is_cut() {
             return Ok(());
         }
         Err(InventoryError::Unavailable {
