@@ -1,10 +1,12 @@
 //! stockade over Postgres.
 
+mod catalog;
 mod error;
 mod migrate;
 mod server;
 mod session;
 
+pub use catalog::PostgresCatalog;
 pub use error::PostgresError;
 pub use migrate::{Component, Schema, migrate};
 pub use server::{ServerSettings, connect};

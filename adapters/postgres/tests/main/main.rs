@@ -1,0 +1,6 @@
+//! The conformance suites and the adapter's own cases, on a real server.
+
+#![allow(clippy::unwrap_used)]
+
+mod catalog;
+mod harness;
