@@ -1,22 +1,14 @@
 //! Importing a catalogue with its stock from newline-delimited JSON, one product a line.
 //!
-//! ```json
-//! {"slug":"tee","name":"Tee","description":"Soft","product_type":"shirt","category":["Apparel"],
-//!  "attributes":{"material":"Cotton"},"variants":[{"sku":"tee-m","name":"M",
-//!  "options":{"size":"M"},"price":{"amount":"19.90","currency":"USD"},"stock":5}]}
-//! ```
-//!
 //! A line fails for itself: the others are imported. Importing the same file again changes
 //! nothing, because ids come from the lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::Deserialize;
-use serde_json::Value;
+use sample_catalogue::Entry;
 use stockade_catalog_core::{
-    Attributes, Currency, Expected, Money, ProductContent, ProductId, ProductType, ProductTypeName,
-    ProductWrite, Slug, Variant, WriteEffect,
+    Expected, ProductContent, ProductType, ProductTypeName, ProductWrite, WriteEffect,
 };
 use stockade_inventory_core::{Adjustment, OperationId, Reason, Sku, StockChange};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -59,43 +51,6 @@ impl fmt::Display for Failure {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ImportLine {
-    slug: Slug,
-    name: String,
-    #[serde(default)]
-    description: String,
-    product_type: ProductTypeName,
-    #[serde(default)]
-    category: Vec<String>,
-    #[serde(default)]
-    attributes: Attributes,
-    #[serde(default)]
-    variants: Vec<ImportVariant>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ImportVariant {
-    sku: Sku,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    options: BTreeMap<String, String>,
-    #[serde(default)]
-    price: Option<ImportPrice>,
-    #[serde(default)]
-    stock: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ImportPrice {
-    amount: String,
-    currency: Currency,
-}
-
 /// A line that was understood.
 struct Parsed {
     line: usize,
@@ -119,7 +74,7 @@ pub async fn import(
         number += 1;
         let parsed = match line {
             Line::Whole(bytes) if bytes.trim_ascii().is_empty() => continue,
-            Line::Whole(bytes) => parse(number, &bytes),
+            Line::Whole(bytes) => Parsed::new(number, &bytes),
             Line::TooLong => Err(format!("it is longer than {LINE_LIMIT} bytes")),
         };
         match parsed {
@@ -169,40 +124,17 @@ async fn next_line(input: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Resul
     }
 }
 
-fn parse(number: usize, bytes: &[u8]) -> Result<Parsed, String> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let line: ImportLine = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| format!("{}: {}", error.path(), error.inner()))?;
-    deserializer.end().map_err(|error| error.to_string())?;
-    let id = ProductId::new(line.slug.as_str()).map_err(|error| error.to_string())?;
-    let mut content = ProductContent::new(id, line.slug, line.name, line.product_type);
-    content.description = line.description;
-    content.category = line.category;
-    content.brand = match line.attributes.get("brand") {
-        Some(Value::String(brand)) => Some(brand.clone()),
-        _ => None,
-    };
-    content.attributes = line.attributes;
-    let mut stock = Vec::new();
-    for (index, variant) in line.variants.into_iter().enumerate() {
-        let field = |name: &str, reason: String| format!("variants[{index}].{name}: {reason}");
-        stock.extend(variant.stock.map(|units| set_stock(&variant.sku, units)));
-        let price = variant
-            .price
-            .map(|price| minor(&price.amount, price.currency))
-            .transpose();
-        content.variants.push(Variant {
-            price: price.map_err(|reason| field("price.amount", reason))?,
-            name: variant.name,
-            options: variant.options,
-            ..Variant::new(variant.sku)
-        });
+impl Parsed {
+    fn new(line: usize, bytes: &[u8]) -> Result<Self, String> {
+        let entry = Entry::parse(bytes).map_err(|error| error.to_string())?;
+        let stock = entry.stock.iter();
+        let stock = stock.map(|(sku, units)| set_stock(sku, *units)).collect();
+        Ok(Self {
+            line,
+            content: entry.content,
+            stock,
+        })
     }
-    Ok(Parsed {
-        line: number,
-        content,
-        stock,
-    })
 }
 
 /// Sets a SKU's stock under an id that the SKU and the count make, so that doing it again
@@ -212,35 +144,6 @@ fn set_stock(sku: &Sku, units: u64) -> Adjustment {
     let operation = OperationId::new(format!("import-{id}")).expect("a UUID follows the rule");
     let reason = Reason::new("import").expect("the constant follows the rule");
     Adjustment::new(operation, sku.clone(), StockChange::Set(units), reason)
-}
-
-/// Turns `19.90` into 1990. More digits than the currency has are allowed if they are zeros.
-fn minor(amount: &str, currency: Currency) -> Result<Money, String> {
-    let refuse = || format!("{amount:?} is no amount of {currency}, such as \"19.90\"");
-    let digits = minor_digits(currency);
-    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
-    let (kept, cut) = fraction
-        .split_at_checked(digits.min(fraction.len()))
-        .ok_or_else(refuse)?;
-    let number = format!("{whole}{kept:0<digits$}");
-    let plain = number.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !plain || !cut.bytes().all(|byte| byte == b'0') {
-        return Err(refuse());
-    }
-    Ok(Money {
-        minor: number.parse().map_err(|_| refuse())?,
-        currency,
-    })
-}
-
-/// Decimal places of a currency, by ISO 4217, where they are not two.
-fn minor_digits(currency: Currency) -> usize {
-    match currency.as_str() {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
-        | "UYI" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        _ => 2,
-    }
 }
 
 async fn write(shop: &Shop, batch: Vec<Parsed>, report: &mut Report) {

@@ -22,7 +22,7 @@ pub(crate) async fn pool(url: &str) -> PgPool {
 /// A schema that nobody else has, gone at the end of the case.
 pub(crate) struct OwnSchema {
     pub(crate) name: Schema,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl OwnSchema {
@@ -47,7 +47,9 @@ impl Drop for OwnSchema {
                 .unwrap();
             runtime.block_on(async {
                 let pool = pool(&url).await;
-                let drop = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
+                let drop = format!(
+                    "DROP PUBLICATION IF EXISTS {schema}_changes; DROP SCHEMA IF EXISTS {schema} CASCADE"
+                );
                 sqlx::raw_sql(AssertSqlSafe(drop)).execute(&pool).await.ok();
             });
         });

@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod catalog;
 mod harness;
 mod inventory;

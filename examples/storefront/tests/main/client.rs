@@ -10,6 +10,9 @@ use storefront::{Faults, Options, Report, Shop, Workers};
 /// The longest wait for something that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How many products the sample catalogue has.
+pub(crate) const SAMPLE_SIZE: usize = 244;
+
 pub(crate) struct Client {
     base: String,
     http: reqwest::Client,
@@ -52,9 +55,7 @@ impl Client {
     /// A shop with the sample catalogue.
     pub(crate) async fn with_sample() -> Self {
         let client = Self::new().await;
-        let report = client
-            .import(include_str!("../../data/sample.ndjson"))
-            .await;
+        let report = client.import(sample_catalogue::SAMPLE).await;
         assert!(report.failures.is_empty(), "{:?}", report.failures);
         client
     }

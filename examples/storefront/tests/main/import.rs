@@ -1,6 +1,7 @@
+use sample_catalogue::SAMPLE;
 use serde_json::json;
 
-use crate::client::{Client, ledger};
+use crate::client::{Client, SAMPLE_SIZE, ledger};
 
 #[tokio::test]
 async fn importing_twice_changes_nothing() {
@@ -9,12 +10,10 @@ async fn importing_twice_changes_nothing() {
     let page = client.get("/products/meadow-tee").await.body;
     assert_eq!(page["variants"].as_array().unwrap().len(), 25);
 
-    let report = client
-        .import(include_str!("../../data/sample.ndjson"))
-        .await;
+    let report = client.import(SAMPLE).await;
     assert_eq!(
         (report.created, report.updated, report.unchanged),
-        (0, 0, 11)
+        (0, 0, SAMPLE_SIZE)
     );
     assert_eq!(
         client.get("/stock/meadow-gr-m/movements").await.body,
@@ -31,9 +30,7 @@ async fn a_sale_is_not_undone_by_importing_again() {
     let client = Client::with_sample().await;
     let body = json!({"lines": [{"sku": "lamp-one-off", "quantity": 1}], "owner": "ada"});
     client.post("/reserve", &body).await;
-    client
-        .import(include_str!("../../data/sample.ndjson"))
-        .await;
+    client.import(SAMPLE).await;
     assert_eq!(client.get("/stock/lamp-one-off").await.body["available"], 0);
     assert_eq!(ledger(&client, "lamp-one-off").await, [(1, 1), (1, 1)]);
 }

@@ -23,7 +23,7 @@ pub(crate) struct PostgresHarness {
 
 impl PostgresHarness {
     async fn over(schema: OwnSchema) -> Self {
-        let pool = pool(&url().unwrap()).await;
+        let pool = pool(&schema.url).await;
         let store = PostgresInventory::new(pool.clone()).with_schema(schema.name.clone());
         Self {
             store,
