@@ -27,6 +27,9 @@ struct Args {
     /// Start without the sample catalogue, which is imported where nothing else is.
     #[arg(long, conflicts_with_all = ["import", "generate"])]
     empty: bool,
+    /// Keep the search index in this directory, rather than in memory.
+    #[arg(long, value_name = "DIR")]
+    search_dir: Option<PathBuf>,
     /// Let `PUT /faults` cut the way from pages to inventory, to see what pages do then.
     #[arg(long)]
     allow_faults: bool,
@@ -56,7 +59,11 @@ async fn main() -> anyhow::Result<()> {
             args.listen
         )
     })?;
-    let (shop, workers) = Shop::start(Options::default()).await?;
+    let (shop, workers) = Shop::start(Options {
+        search_dir: args.search_dir,
+        ..Options::default()
+    })
+    .await?;
     if args.import.is_empty() && args.generate.is_none() && !args.empty {
         import_sample(&shop).await?;
     }

@@ -46,10 +46,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shop>> for Body<T> {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with("field", "body")
         })?;
         // An absent body stands for one without members.
-        let json = if bytes.is_empty() {
-            &b"{}"[..]
-        } else {
-            bytes.trim_ascii_start()
+        let json = match bytes.trim_ascii() {
+            b"" | b"null" => b"{}",
+            json => json,
         };
         // Else a list of the members in their order would be taken for the object.
         if !json.starts_with(b"{") {

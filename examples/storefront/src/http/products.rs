@@ -159,6 +159,7 @@ pub(super) async fn put(
     Body(body): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (content, expected) = read(&ProductId::new(id)?, body)?;
+    shop.room_for_rows().await;
     let written = shop.catalog.put(ProductWrite { content, expected }).await?;
     let status = match written.effect {
         WriteEffect::Created => StatusCode::CREATED,
@@ -180,13 +181,22 @@ fn read(
             )
         })?,
     };
-    let named = body.entry("id").or_insert_with(|| json!(id));
+    let named = said(&mut body, "id", json!(id));
     if *named != json!(id) {
         return Err(Problem::invalid("id", "it has to be the one in the path"));
     }
-    body.entry("slug").or_insert_with(|| json!(id));
+    said(&mut body, "slug", json!(id));
     forget_what_is_only_shown(&mut body);
     Ok((from_object(body)?, expected))
+}
+
+/// What a member says, or else this.
+fn said<'a>(body: &'a mut Map<String, Value>, member: &str, otherwise: Value) -> &'a Value {
+    let said = body.entry(member).or_insert(Value::Null);
+    if said.is_null() {
+        *said = otherwise;
+    }
+    said
 }
 
 /// So that a page can be read, edited and put back.
@@ -222,6 +232,7 @@ pub(super) async fn delete(
     let expected = params
         .number("version")?
         .map_or(Expected::Any, Expected::Version);
+    shop.room_for_rows().await;
     shop.catalog.delete(&ProductId::new(id)?, expected).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -252,7 +263,7 @@ pub(super) async fn put_type(
     Body(mut body): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let name = ProductTypeName::new(name)?;
-    let named = body.entry("name").or_insert_with(|| json!(name));
+    let named = said(&mut body, "name", json!(name));
     if *named != json!(name) {
         return Err(Problem::invalid("name", "it has to be the one in the path"));
     }

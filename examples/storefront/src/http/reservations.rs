@@ -158,7 +158,7 @@ fn ttl(seconds: Option<u64>) -> Result<Ttl, Problem> {
 }
 
 /// See a reservation
-#[utoipa::path(get, path = "/reservations/{id}", tag = "reservations",
+#[utoipa::path(get, path = "/reservations/{id}", tag = "reservations", operation_id = "reservation",
     params(("id" = String, Path)),
     responses(
         (status = 200, description = "As it is", body = ReservationBody),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 /// A product.
 #[derive(Serialize, ToSchema)]
@@ -29,6 +30,7 @@ pub(super) struct ProductBody {
     status: StatusBody,
     media: Vec<MediaBody>,
     /// What its type says about it.
+    #[schema(value_type = Object)]
     attributes: Map<String, Value>,
     variants: Vec<VariantBody>,
     /// Rises with each change; a change of the product names it.
@@ -68,6 +70,7 @@ struct VariantBody {
     /// Null where it is not known or on request.
     #[schema(required)]
     price: Option<MoneyBody>,
+    #[schema(value_type = Object)]
     attributes: Map<String, Value>,
     /// Only on the page of a product.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +94,7 @@ struct MoneyBody {
 #[schema(as = ProductPage)]
 pub(super) struct PageBody {
     #[serde(flatten)]
+    #[schema(inline)]
     product: ProductBody,
     /// The state of the circuit between pages and the cache of stock.
     #[schema(example = "closed")]
@@ -163,6 +167,7 @@ pub(super) struct PutProductBody {
     status: StatusBody,
     #[serde(default)]
     media: Vec<PutMediaBody>,
+    #[schema(value_type = Object)]
     #[serde(default)]
     attributes: Map<String, Value>,
     #[serde(default)]
@@ -181,6 +186,7 @@ struct PutVariantBody {
     #[serde(default)]
     options: BTreeMap<String, String>,
     price: Option<MoneyBody>,
+    #[schema(value_type = Object)]
     #[serde(default)]
     attributes: Map<String, Value>,
 }
@@ -194,6 +200,12 @@ struct PutMediaBody {
     alt: String,
 }
 
+/// A JSON Schema is an object, or says whether anything goes.
+fn json_schema() -> Object {
+    let types = SchemaType::from_iter([Type::Object, Type::Boolean]);
+    ObjectBuilder::new().schema_type(types).build()
+}
+
 /// A product type.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProductType)]
@@ -201,8 +213,10 @@ struct ProductTypeBody {
     #[schema(example = "garden-furniture")]
     name: String,
     /// The JSON Schema of a product's attributes.
+    #[schema(schema_with = json_schema)]
     schema: Value,
     /// The JSON Schema of its variants' attributes.
+    #[schema(schema_with = json_schema)]
     variant_schema: Value,
 }
 
@@ -228,9 +242,11 @@ pub(super) struct PutTypeBody {
     name: Option<String>,
     /// The JSON Schema of a product's attributes; anything goes if not said.
     #[schema(required = false)]
+    #[schema(schema_with = json_schema)]
     schema: Value,
     /// The JSON Schema of its variants' attributes; anything goes if not said.
     #[schema(required = false)]
+    #[schema(schema_with = json_schema)]
     variant_schema: Value,
 }
 

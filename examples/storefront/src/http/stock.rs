@@ -107,7 +107,7 @@ pub(super) struct AdjustedBody {
 }
 
 /// How many units there are
-#[utoipa::path(get, path = "/stock/{sku}", tag = "stock",
+#[utoipa::path(get, path = "/stock/{sku}", tag = "stock", operation_id = "stock",
     params(("sku" = String, Path, example = "lamp-one-off")),
     responses(
         (status = 200, description = "The stock of the SKU", body = StockBody),

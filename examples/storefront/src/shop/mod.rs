@@ -10,6 +10,7 @@ mod storage;
 mod workers;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct Options {
     pub cut: Cut,
     /// How much is done at once, and how long is waited for.
     pub limits: Limits,
+    /// Where the search index is kept; in memory if nowhere.
+    pub search_dir: Option<PathBuf>,
 }
 
 /// How much is done at once, and how long is waited for.
@@ -132,7 +135,7 @@ impl Shop {
     pub async fn start(options: Options) -> anyhow::Result<(Arc<Self>, Workers)> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let storage = Storage::memory(&clock);
-        let search = Search::open(storage.lifetime).await?;
+        let search = Search::open(options.search_dir.as_deref(), storage.lifetime).await?;
         let log = MemoryFeed::new(clock.clone());
         log.retain(&inventory_updates(), RETENTION);
 
@@ -155,20 +158,11 @@ impl Shop {
                 topics,
             })
         };
-        let generation = search.generation.clone();
         let stock_topics = vec![inventory_updates()];
         let stock_log: Arc<dyn Feed> = Arc::new(log.clone());
         let pages = reading("availability", stock_log.clone(), stock_topics.clone())?;
-        let rows = reading(
-            &format!("search-{generation}"),
-            storage.rows,
-            storage.row_topics,
-        )?;
-        let stock = reading(
-            &format!("search-{generation}-stock"),
-            stock_log,
-            stock_topics,
-        )?;
+        let rows = reading("search", storage.rows, storage.row_topics)?;
+        let stock = reading("search-stock", stock_log, stock_topics)?;
         let live = Arc::new(LiveStock::new());
         let live_stock = Reading {
             feed: stock.feed.clone(),
@@ -177,7 +171,7 @@ impl Shop {
         };
         // Both write the same documents, each where it has read last.
         let ingest = Arc::new(Ingest::new(
-            search.writer,
+            search.index.clone(),
             search.generation,
             search.projection,
         )?);
@@ -186,7 +180,7 @@ impl Shop {
             catalog: Catalog::new(storage.catalog),
             inventory: Inventory::new(storage.inventory.clone()).with_timer(timer.clone()),
             availability: Arc::new(availability),
-            search: search.reader,
+            search: search.index,
             live: live.clone(),
             clock,
             rows: rows.clone(),

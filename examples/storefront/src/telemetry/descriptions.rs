@@ -10,7 +10,7 @@ use super::{
 type Described = (&'static str, &'static str);
 
 /// Counters without labels: there from the start, so that the first increment is seen as one.
-const PLAIN_COUNTERS: [Described; 11] = [
+const PLAIN_COUNTERS: [Described; 13] = [
     (
         "stockade_inventory_published_total",
         "Stock events that the log acknowledged",
@@ -54,6 +54,14 @@ const PLAIN_COUNTERS: [Described; 11] = [
     (
         "stockade_search_stale_epochs_total",
         "Stock events of an older epoch than search has seen",
+    ),
+    (
+        "stockade_tantivy_commits_total",
+        "Commits of the search index",
+    ),
+    (
+        "stockade_tantivy_rebuilds_total",
+        "Times the search index was built anew from its stored documents",
     ),
 ];
 
@@ -101,7 +109,7 @@ const LABELLED_COUNTERS: [Described; 11] = [
     ),
 ];
 
-const SECONDS: [Described; 2] = [
+const SECONDS: [Described; 3] = [
     (
         HTTP_SECONDS,
         "Time until an answer began, by method and route",
@@ -109,6 +117,10 @@ const SECONDS: [Described; 2] = [
     (
         "stockade_inventory_operation_seconds",
         "Time that calls of inventory took, all attempts together, by operation",
+    ),
+    (
+        "stockade_tantivy_refresh_seconds",
+        "Time until the search index showed what was written",
     ),
 ];
 

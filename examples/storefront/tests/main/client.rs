@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use storefront::{Faults, Options, Progress, Report, Shop, Workers};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// The longest wait for something that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -17,7 +19,9 @@ pub(crate) struct Client {
     base: String,
     http: reqwest::Client,
     pub(crate) shop: std::sync::Arc<Shop>,
-    _workers: Workers,
+    workers: Workers,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
 }
 
 /// What the shop answered.
@@ -40,8 +44,10 @@ impl Client {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let router = storefront::router(shop.clone(), Faults::Allowed);
         let headers_within = shop.limits().headers_within;
-        let serving = storefront::serve(listener, router, headers_within, std::future::pending());
-        tokio::spawn(serving);
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { drop(stopped.await) };
+        let serving = storefront::serve(listener, router, headers_within, stopped);
+        let serving = tokio::spawn(serving);
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
             .build()
@@ -50,8 +56,18 @@ impl Client {
             base,
             http,
             shop,
-            _workers: workers,
+            workers,
+            stop,
+            serving,
         }
+    }
+
+    /// Ends the shop as a process does.
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        drop(self.http);
+        self.serving.await.unwrap();
+        self.workers.stop().await;
     }
 
     /// A shop with the sample catalogue.

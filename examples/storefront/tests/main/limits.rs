@@ -94,10 +94,14 @@ async fn a_listing_of_large_products_is_cut_and_goes_on() {
     client.put("/product-types/thing", &json!({})).await;
     let products = 60;
     for number in 0..products {
-        let body = json!({
-            "title": "Large", "product_type": "thing",
-            "description": "x".repeat(200_000),
-        });
+        let variant = |variant| {
+            json!({
+                "sku": format!("p-{number:02}-{variant}"),
+                "attributes": {"text": "x".repeat(8_000)},
+            })
+        };
+        let variants: Vec<_> = (0..25).map(variant).collect();
+        let body = json!({"title": "Large", "product_type": "thing", "variants": variants});
         let answer = client.put(&format!("/products/p-{number:02}"), &body).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
     }

@@ -12,4 +12,5 @@ mod metrics;
 mod openapi;
 mod page;
 mod reservations;
+mod restart;
 mod unreachable;

@@ -1,6 +1,14 @@
-//! Text as words: what indexes that bring no analysis of their own search by.
+//! Text as words, and which words match what somebody typed: for indexes that bring no analysis of
+//! their own.
+
+mod highlight;
+mod searched;
+mod typed;
 
 use std::ops::Range;
+
+pub use searched::{Searched, Text};
+pub use typed::{MOST_WORDS, Typed};
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;

@@ -1,4 +1,4 @@
-//! The order of hits, and where a page of them begins.
+//! The order of hits, and where a page of them begins: for indexes that order by themselves.
 
 use std::cmp::Ordering;
 
@@ -7,23 +7,29 @@ use serde::{Deserialize, Serialize};
 use crate::cursor::PageEnd;
 use crate::error::SearchError;
 use crate::query::{Order, SearchQuery, Sort};
-use crate::view::{FieldValue, View};
+use crate::view::FieldValue;
 
 /// No word is so rare that it weighs more.
 const MOST_RARITY: f64 = 100.0;
 
 /// A hit's place in the order.
-pub(super) struct Place {
-    value: Option<FieldValue>,
-    key: String,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// What it is ordered by: its score, or the value of the field that it is sorted by. Hits
+    /// without one stand last.
+    pub value: Option<FieldValue>,
+    /// Its key, which breaks ties.
+    pub key: String,
 }
 
 /// Where a page begins: after the end of the one before.
-pub(super) struct Begin {
-    pub(super) place: Place,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Begin {
+    /// The last hit of the page before.
+    pub place: Place,
     /// Words keep the rarity that they had on the first page, so that documents which come
     /// between do not change the order of the others. Empty where scores do not order.
-    pub(super) rarities: Vec<f64>,
+    pub rarities: Vec<f64>,
 }
 
 /// The place in a cursor.
@@ -35,25 +41,9 @@ struct Stored {
 }
 
 impl Place {
-    pub(super) fn of(sort: &Sort, score: f64, key: &str, view: &View) -> Self {
-        let value = match sort {
-            Sort::Relevance => FieldValue::number(score),
-            Sort::Field { field, order } => {
-                let values = view.fields.get(field).into_iter().flatten();
-                match order {
-                    Order::Ascending => values.min_by(|a, b| compare(a, b)),
-                    Order::Descending => values.max_by(|a, b| compare(a, b)),
-                }
-                .cloned()
-            }
-        };
-        Self {
-            value,
-            key: key.to_owned(),
-        }
-    }
-
-    pub(super) fn compare(&self, other: &Self, sort: &Sort) -> Ordering {
+    /// Which of two hits stands first.
+    #[must_use]
+    pub fn compare(&self, other: &Self, sort: &Sort) -> Ordering {
         let values = match (&self.value, &other.value) {
             (None, None) => Ordering::Equal,
             (Some(_), None) => Ordering::Less,
@@ -69,7 +59,12 @@ impl Place {
         values.then_with(|| self.key.cmp(&other.key))
     }
 
-    pub(super) fn encode(&self, sort: &Sort, rarities: Vec<f64>) -> String {
+    /// The cursor of the page that begins after this place.
+    ///
+    /// # Panics
+    /// Never: it is numbers and text.
+    #[must_use]
+    pub fn encode(&self, sort: &Sort, rarities: Vec<f64>) -> String {
         let stored = Stored {
             at: self.value.clone(),
             rarities: match sort {
@@ -83,7 +78,12 @@ impl Place {
 }
 
 impl Begin {
-    pub(super) fn of(query: &SearchQuery, words: usize) -> Result<Option<Self>, SearchError> {
+    /// Where the page that a query asks for begins: `None` for the first one. `words` is how many
+    /// words of its text count.
+    ///
+    /// # Errors
+    /// [`SearchError::Invalid`] for what is no cursor of an earlier page of the same query.
+    pub fn of(query: &SearchQuery, words: usize) -> Result<Option<Self>, SearchError> {
         let Some(cursor) = &query.cursor else {
             return Ok(None);
         };
@@ -107,7 +107,7 @@ impl Begin {
 }
 
 /// Numbers stand before text.
-fn compare(a: &FieldValue, b: &FieldValue) -> Ordering {
+pub(crate) fn compare(a: &FieldValue, b: &FieldValue) -> Ordering {
     match (a, b) {
         (FieldValue::Number(a), FieldValue::Number(b)) => a.total_cmp(b),
         (FieldValue::Text(a), FieldValue::Text(b)) => a.cmp(b),
