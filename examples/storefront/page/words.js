@@ -1,6 +1,6 @@
 // How fields, values, money and stock read.
 
-const UNITS = { inches: "in", cm: "cm", mm: "mm", m: "m", kg: "kg", g: "g", gsm: "g/m²", l: "l", ml: "ml", w: "W", hz: "Hz", hours: "h", km: "km", percent: "%" };
+const UNITS = { inches: "in", cm: "cm", mm: "mm", m: "m", kg: "kg", g: "g", gsm: "g/m²", l: "L", ml: "mL", w: "W", hz: "Hz", hours: "h", km: "km", percent: "%" };
 
 /** A field such as `attributes.diagonal_inches`: its name for people, and its unit. */
 export function naming(field) {
@@ -17,7 +17,9 @@ export function reading(field, value) {
   if (text === "false") return "No";
   const { unit } = naming(field);
   if (field === "options.diagonal") return `${text} in`;
-  return unit && !Number.isNaN(Number(text)) ? `${text}${unit === "%" ? "" : "\u202f"}${unit}` : text;
+  if (unit && !Number.isNaN(Number(text))) return `${text}${unit === "%" ? "" : "\u00a0"}${unit}`;
+  const words = field === "product_type" ? text.replaceAll("-", " ") : text;
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
 }
 
 const list = new Intl.ListFormat("en", { type: "unit" });

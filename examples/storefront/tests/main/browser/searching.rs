@@ -58,7 +58,7 @@ async fn a_price_range_and_stock_narrow_too() {
     visit.open("/?q=lamp").await;
     visit.read("h1", "lamp").await;
     visit.write("#price-to", "60").await;
-    visit.read(".chips", "Up to €60.00").await;
+    visit.read(".chips", "Price up to €60.00").await;
     assert_eq!(visit.address().await, "/?q=lamp&filter=price%3A..6000");
     visit.click("#in-stock").await;
     visit.read(".chips", "In stock").await;
