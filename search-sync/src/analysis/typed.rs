@@ -243,7 +243,10 @@ fn typos(queried: &str) -> usize {
 fn typo(queried: &str, word: &str) -> f64 {
     let allowed = typos(queried);
     let letters = queried.chars().count();
-    if allowed == 0 || letters.abs_diff(word.chars().count()) > allowed {
+    if allowed == 0
+        || letters.abs_diff(word.chars().count()) > allowed
+        || different(queried, word) > 2 * allowed
+    {
         return 0.0;
     }
     let edits = osa_distance(queried, word);
@@ -253,6 +256,16 @@ fn typo(queried: &str, word: &str) -> f64 {
     // The first letter is rarely wrong: if it differs, it counts as one edit more.
     let first = usize::from(queried.chars().next() != word.chars().next());
     TYPO / (edits + first) as f64
+}
+
+/// At most how many letters only one of two words has: an edit changes that by two at most. It
+/// spares most words the distance.
+fn different(a: &str, b: &str) -> usize {
+    let letters = |word: &str| {
+        word.chars()
+            .fold(0_u64, |set, c| set | 1 << (c as u32 % 64))
+    };
+    (letters(a) ^ letters(b)).count_ones() as usize
 }
 
 #[cfg(test)]
