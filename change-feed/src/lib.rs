@@ -7,6 +7,7 @@ mod error;
 mod feed;
 pub mod memory;
 mod record;
+pub mod sharing;
 mod text;
 mod time;
 

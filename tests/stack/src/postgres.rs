@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::process::Process;
@@ -18,11 +19,16 @@ const SETTINGS: &[&str] = &[
     "wal_level=logical",
     "max_replication_slots=100",
     "max_wal_senders=100",
+    // Goes with the data; what is in /dev/shm would stay.
+    "dynamic_shared_memory_type=mmap",
     "max_connections=500",
     "shared_buffers=256MB",
     "max_wal_size=2GB",
     "autovacuum_naptime=15s",
 ];
+
+/// An immediate shutdown: killed, it would leave a segment of shared memory behind.
+const FAREWELL: Signal = Signal::QUIT;
 
 /// A Postgres of its own: logical write-ahead log, room for 500 connections, the superuser
 /// `postgres` without password.
@@ -83,7 +89,9 @@ impl Postgres {
 
     /// Kills it with SIGKILL, in the midst of whatever it does.
     pub fn kill(&mut self) {
-        self.process = None;
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
     }
 
     /// Starts it again after a [kill](Postgres::kill), on the same port, with its data kept.
@@ -131,7 +139,7 @@ impl Postgres {
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
-        let mut process = Process::start(command, &folder.join("log"), folder)?;
+        let mut process = Process::start(command, &folder.join("log"), folder, FAREWELL)?;
         process.ready(|| self.programs.ask(port))?;
         self.process = Some(process);
         self.port = port;

@@ -17,23 +17,34 @@ const READY: Duration = Duration::from_secs(60);
 /// How much of a log is shown when its server fails.
 const TAIL_LINES: usize = 30;
 
-/// A process with all that it starts. It is killed when it is dropped, and when the process that
-/// holds it ends in whatever way.
+/// How long a process may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// A process with all that it starts. It ends when it is dropped, and when the process that holds
+/// it ends in whatever way.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
     log: PathBuf,
+    /// Asks it to end, and to leave nothing behind on the machine.
+    farewell: Signal,
     /// Ends the server and removes its folder once its standard input does.
     watchdog: Option<Child>,
 }
 
 impl Process {
     /// Starts `command`, with its output appended to `log`. `folder` is removed if this process
-    /// is killed before it can end the server itself.
+    /// is killed before it can end the server itself. `farewell` asks it to end at once; what is
+    /// left after 3 seconds is killed.
     ///
     /// # Errors
     /// Where the log can not be written, or there is no such command.
-    pub fn start(mut command: Command, log: &Path, folder: &Path) -> anyhow::Result<Self> {
+    pub fn start(
+        mut command: Command,
+        log: &Path,
+        folder: &Path,
+        farewell: Signal,
+    ) -> anyhow::Result<Self> {
         let output = File::options().create(true).append(true).open(log);
         let output =
             output.with_context(|| format!("the log {} can't be written", log.display()))?;
@@ -46,9 +57,10 @@ impl Process {
         let mut process = Self {
             child,
             log: log.to_owned(),
+            farewell,
             watchdog: None,
         };
-        process.watchdog = Some(watch(process.pid(), folder)?);
+        process.watchdog = Some(watch(process.pid(), folder, farewell)?);
         Ok(process)
     }
 
@@ -86,16 +98,23 @@ impl Process {
     /// Kills it and all that it has started with SIGKILL, as the machine's sudden end would, and
     /// waits until they are gone.
     pub fn kill(&mut self) {
-        let all = family(self.pid());
-        // Stopped first, so that none of them starts another or hears of another's end.
-        signal(&all, Signal::STOP);
-        let all = family(self.pid());
-        signal(&all, Signal::KILL);
-        let _ = self.child.wait();
-        while all.iter().any(|pid| is_running(*pid)) {
-            std::thread::sleep(Duration::from_millis(2));
+        if !self.has_ended() {
+            let all = family(self.pid());
+            // Stopped first, so that none of them starts another or hears of another's end.
+            signal(&all, Signal::STOP);
+            let all = family(self.pid());
+            signal(&all, Signal::KILL);
+            let _ = self.child.wait();
+            while all.iter().any(|pid| is_running(*pid)) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
         }
         self.dismiss_watchdog();
+    }
+
+    /// Whether its pid may be somebody else's by now.
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Stops it and all that it has started, until they are [resumed](Process::resume): as a
@@ -112,13 +131,14 @@ impl Process {
     /// Lets it run on by itself, in that folder.
     pub(crate) fn leave(mut self, url: String, folder: PathBuf) -> Left {
         self.dismiss_watchdog();
-        let pid = self.pid();
+        let (pid, farewell) = (self.pid(), self.farewell.as_raw());
         std::mem::forget(self);
         let started = started(pid).unwrap_or_default();
         Left {
             url,
             pid,
             started,
+            farewell,
             folder,
         }
     }
@@ -135,6 +155,14 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if !self.has_ended() {
+            self.resume();
+            signal(&[self.pid()], self.farewell);
+        }
+        let asked = Instant::now();
+        while asked.elapsed() < GRACE && !self.has_ended() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         self.kill();
     }
 }
@@ -153,8 +181,14 @@ impl Left {
     pub fn end(&self) -> anyhow::Result<()> {
         if self.is_running() {
             let all = family(self.pid);
-            signal(&all, Signal::KILL);
+            if let Some(farewell) = Signal::from_named_raw(self.farewell) {
+                signal(&[self.pid], farewell);
+            }
+            let asked = Instant::now();
             while all.iter().any(|pid| is_running(*pid)) {
+                if asked.elapsed() > GRACE {
+                    signal(&all, Signal::KILL);
+                }
                 std::thread::sleep(Duration::from_millis(2));
             }
         }
@@ -169,11 +203,14 @@ impl Left {
 
 /// A shell that outlives this process by a moment. It has no terminal's signals to fear, being in
 /// a process group of its own.
-fn watch(pid: u32, folder: &Path) -> anyhow::Result<Child> {
+fn watch(pid: u32, folder: &Path, farewell: Signal) -> anyhow::Result<Child> {
     use std::os::unix::process::CommandExt as _;
     const SCRIPT: &str = r#"
 read -r _ && exit
 children() { for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do echo "$child"; children "$child"; done; }
+kill -CONT $(children "$1") "$1" 2>/dev/null
+kill -"$3" "$1" 2>/dev/null
+for _ in $(seq 30); do kill -0 "$1" 2>/dev/null && sleep 0.1; done
 kill -STOP "$1" 2>/dev/null
 kill -KILL $(children "$1") "$1" 2>/dev/null
 while ! rm -rf "$2" 2>/dev/null; do sleep 0.1; done
@@ -181,6 +218,7 @@ while ! rm -rf "$2" 2>/dev/null; do sleep 0.1; done
     Command::new("sh")
         .args(["-c", SCRIPT, "watchdog", &pid.to_string()])
         .arg(folder)
+        .arg(farewell.as_raw().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

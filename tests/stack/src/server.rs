@@ -69,6 +69,8 @@ pub struct Left {
     /// When that process was started, in clock ticks since the machine was: a pid alone may be
     /// somebody else's by now.
     pub started: u64,
+    /// The signal that asks it to end.
+    pub farewell: i32,
     /// Its data and its log.
     pub folder: PathBuf,
 }

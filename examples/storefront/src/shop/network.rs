@@ -7,13 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockade_change_feed::Cause;
 use stockade_inventory_core::{
-    Cursor, InventoryError, OutboxPage, Sku, SkuStock, StockOutbox, StockPage, StockSource, Version,
+    Cursor, InventoryError, InventoryStore, OutboxPage, Sku, SkuStock, StockOutbox, StockPage,
+    StockSource, Version,
 };
 
 /// The way from pages and the relay to inventory.
-#[derive(Debug)]
-pub(crate) struct Network<S> {
-    inventory: S,
+pub(super) struct Network {
+    inventory: Arc<dyn InventoryStore>,
+    outbox: Arc<dyn StockOutbox>,
     cut: Cut,
 }
 
@@ -32,8 +33,14 @@ impl Cut {
         self.0.store(false, Ordering::Relaxed);
     }
 
+    /// Whether it is cut.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     fn check(&self, operation: &'static str) -> Result<(), InventoryError> {
-        if !self.0.load(Ordering::Relaxed) {
+        if !self.is_cut() {
             return Ok(());
         }
         Err(InventoryError::Unavailable {
@@ -44,14 +51,22 @@ impl Cut {
     }
 }
 
-impl<S> Network<S> {
-    pub(crate) fn new(inventory: S, cut: Cut) -> Self {
-        Self { inventory, cut }
+impl Network {
+    pub(super) fn new(
+        inventory: Arc<dyn InventoryStore>,
+        outbox: Arc<dyn StockOutbox>,
+        cut: Cut,
+    ) -> Self {
+        Self {
+            inventory,
+            outbox,
+            cut,
+        }
     }
 }
 
 #[async_trait]
-impl<S: StockSource> StockSource for Network<S> {
+impl StockSource for Network {
     async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
         self.cut.check("stock")?;
         self.inventory.stock(skus).await
@@ -68,18 +83,18 @@ impl<S: StockSource> StockSource for Network<S> {
 }
 
 #[async_trait]
-impl<S: StockOutbox> StockOutbox for Network<S> {
+impl StockOutbox for Network {
     async fn unpublished(
         &self,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<OutboxPage, InventoryError> {
         self.cut.check("unpublished")?;
-        self.inventory.unpublished(after, limit).await
+        self.outbox.unpublished(after, limit).await
     }
 
     async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError> {
         self.cut.check("mark_published")?;
-        self.inventory.mark_published(published).await
+        self.outbox.mark_published(published).await
     }
 }
