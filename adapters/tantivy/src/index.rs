@@ -122,7 +122,14 @@ impl TantivyIndex {
     ) -> Result<T, SearchError> {
         let shelf = self.inner.named(generation)?;
         let inner = self.inner.clone();
-        blocking(operation, move || work(&inner.store, &shelf)).await
+        blocking(operation, move || {
+            work(&inner.store, &shelf).or_else(|error| {
+                // It may have been removed meanwhile: that is not a fault of the store.
+                inner.named(&shelf.name)?;
+                Err(error)
+            })
+        })
+        .await
     }
 
     /// Runs what reads files with the generation that is searched, as it is now.

@@ -6,6 +6,8 @@ use super::{fold, words};
 
 /// Only so many words of a query count.
 pub const MOST_WORDS: usize = 20;
+/// In longer words no typos are forgiven: nobody mistypes them, and looking them up is dear.
+const MOST_LETTERS: usize = 40;
 /// What a match counts, compared with the same word.
 const SPELLING: f64 = 0.9;
 const BEGINNING: f64 = 0.5;
@@ -36,7 +38,7 @@ const IRREGULAR: [(&str, &str); 12] = [
 ///   query has as two neighbours (`t shirt` finds `tshirt`). The other way round, documents are
 ///   searched by their [pairs](super::Text::pairs), too;
 /// - as the last word, which may be unfinished, what begins with it;
-/// - words with typos: one in words of 4 to 7 letters, two in longer ones, none in shorter ones
+/// - words with typos: one in words of 4 to 7 letters, two in those of 8 to 40, none in others
 ///   and in those with digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed {
@@ -235,7 +237,8 @@ fn typos(queried: &str) -> usize {
         _ if queried.chars().any(char::is_numeric) => 0,
         0..=3 => 0,
         4..=7 => 1,
-        _ => 2,
+        8..=MOST_LETTERS => 2,
+        _ => 0,
     }
 }
 
