@@ -10,6 +10,8 @@ mod index;
 pub mod ingest;
 pub mod memory;
 mod merge;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod projection;
 mod query;
 mod rows;
