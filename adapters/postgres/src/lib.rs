@@ -2,12 +2,14 @@
 
 mod catalog;
 mod error;
+mod feed;
 mod migrate;
 mod server;
 mod session;
 
 pub use catalog::PostgresCatalog;
 pub use error::PostgresError;
+pub use feed::{CapturedTable, PostgresCapture, PostgresFeed, SlotStatus};
 pub use migrate::{Component, Schema, migrate};
 pub use server::{ServerSettings, connect};
 pub use session::Timeouts;

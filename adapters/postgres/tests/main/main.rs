@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod catalog;
+mod feed;
 mod harness;

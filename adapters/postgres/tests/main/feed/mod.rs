@@ -1,0 +1,4 @@
+//! The log in Postgres, and the capture of row changes.
+
+mod capture;
+mod log;
