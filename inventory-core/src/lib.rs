@@ -27,5 +27,5 @@ pub use stock::{
 };
 pub use store::{
     Cursor, InventoryStore, MovementPage, OutboxPage, ReservationTimer, StockOutbox, StockPage,
-    StockSource,
+    StockRetention, StockSource,
 };

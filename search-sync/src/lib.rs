@@ -10,6 +10,7 @@ mod index;
 pub mod ingest;
 pub mod memory;
 mod merge;
+pub mod order;
 mod projection;
 mod query;
 mod rows;

@@ -1,9 +1,11 @@
 //! Connections and transactions: how long they may take, and what is left when they are given up.
 
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, PgConnection, PgPool, Postgres, SqlSafeStr};
+use sqlx::{PgConnection, PgPool, Postgres, SqlSafeStr};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio::time::timeout;
 
@@ -119,10 +121,72 @@ impl Sessions {
         operation: &'static str,
         call: impl Future<Output = Result<T, PostgresError>>,
     ) -> Result<T, PostgresError> {
-        let after = self.timeouts.transaction;
-        let late = PostgresError::Timeout { operation, after };
-        timeout(after, call).await.unwrap_or(Err(late))
+        in_time(self.timeouts.transaction, operation, call).await
     }
+}
+
+/// The result of a call, unless it takes longer than `after`.
+pub(crate) async fn in_time<T>(
+    after: Duration,
+    operation: &'static str,
+    call: impl Future<Output = Result<T, PostgresError>>,
+) -> Result<T, PostgresError> {
+    let late = PostgresError::Timeout { operation, after };
+    timeout(after, call).await.unwrap_or(Err(late))
+}
+
+/// A connection of the pool, or the host's.
+pub enum Connection<'a> {
+    #[doc(hidden)]
+    Pooled(PoolConnection<Postgres>),
+    #[doc(hidden)]
+    Host(MappedMutexGuard<'a, PgConnection>),
+}
+
+impl fmt::Debug for Connection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Work<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work")
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Connection<'a> {
+    pub(crate) async fn within(connection: &'a Mutex<&mut PgConnection>) -> Self {
+        Self::Host(borrow(connection).await)
+    }
+}
+
+impl Deref for Connection<'_> {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Host(connection) => connection,
+        }
+    }
+}
+
+impl DerefMut for Connection<'_> {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Host(connection) => connection,
+        }
+    }
+}
+
+async fn borrow<'a>(
+    connection: &'a Mutex<&mut PgConnection>,
+) -> MappedMutexGuard<'a, PgConnection> {
+    MutexGuard::map(connection.lock().await, |connection| &mut **connection)
 }
 
 /// A transaction of our own, or a part of the host's.
@@ -130,7 +194,7 @@ impl Sessions {
 /// Dropped without an end, its connection is closed, because nobody knows how far it came: the
 /// driver forgets a BEGIN that nobody waited for, and would lend the open transaction to the next
 /// one. In the host's transaction a savepoint is left, which changes nothing.
-pub(crate) struct Work<'a> {
+pub struct Work<'a> {
     operation: &'static str,
     held: Held<'a>,
 }
@@ -146,10 +210,9 @@ impl<'a> Work<'a> {
         operation: &'static str,
         connection: &'a Mutex<&mut PgConnection>,
     ) -> Result<Self, PostgresError> {
-        let guard = MutexGuard::map(connection.lock().await, |connection| &mut **connection);
         let mut work = Self {
             operation,
-            held: Held::Host(guard),
+            held: Held::Host(borrow(connection).await),
         };
         let begun = sqlx::raw_sql("SAVEPOINT stockade").execute(work.connection());
         begun.await.map_err(failed(operation)).map_err(of_host)?;

@@ -5,3 +5,4 @@
 mod catalog;
 mod feed;
 mod harness;
+mod inventory;

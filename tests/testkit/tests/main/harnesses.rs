@@ -11,9 +11,13 @@ use stockade_change_feed::{
 };
 use stockade_inventory_core::book::LocationPriority;
 use stockade_inventory_core::memory::{MemoryInventory, MemoryTimer};
-use stockade_inventory_core::{InventoryStore, LocationId, ReservationTimer, StockOutbox};
+use stockade_inventory_core::{
+    InventoryStore, LocationId, ReservationTimer, StockOutbox, StockRetention,
+};
 use stockade_testkit::feed::{FeedHarness, PublisherHarness, RetentionHarness};
-use stockade_testkit::inventory::{InventoryHarness, OutboxHarness, TimerHarness};
+use stockade_testkit::inventory::{
+    InventoryHarness, OutboxHarness, StockRetentionHarness, TimerHarness,
+};
 use stockade_testkit::{Absent, Harness, Reopen};
 
 use crate::flawed_feed::{FeedFlaw, FlawedFeed};
@@ -71,6 +75,12 @@ impl InventoryHarness for Memory {
 
 impl OutboxHarness for Memory {
     fn outbox(&self) -> Arc<dyn StockOutbox> {
+        Arc::new(self.store.clone())
+    }
+}
+
+impl StockRetentionHarness for Memory {
+    fn retention(&self) -> Arc<dyn StockRetention> {
         Arc::new(self.store.clone())
     }
 }

@@ -17,6 +17,7 @@ use harnesses::{CorrectlyBuilt, Memory};
 
 stockade_testkit::inventory_store_conformance!(memory_store, Memory);
 stockade_testkit::stock_outbox_conformance!(memory_outbox, Memory);
+stockade_testkit::stock_retention_conformance!(memory_retention, Memory);
 stockade_testkit::reservation_timer_conformance!(memory_timer, Memory);
 stockade_testkit::inventory_reopen_conformance!(memory_kept, Memory);
 
