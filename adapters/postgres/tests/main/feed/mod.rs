@@ -2,3 +2,5 @@
 
 mod capture;
 mod log;
+mod search;
+mod slots;
