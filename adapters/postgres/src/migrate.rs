@@ -39,7 +39,7 @@ impl Component {
         match self {
             Self::Inventory => &[(1, include_str!("../migrations/inventory/1_stock.sql"))],
             Self::Catalog => &[(1, include_str!("../migrations/catalog/1_products.sql"))],
-            Self::Feed => &[],
+            Self::Feed => &[(1, include_str!("../migrations/feed/1_log.sql"))],
         }
     }
 }

@@ -11,10 +11,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::PgPool;
 use sqlx::postgres::PgArguments;
 use sqlx::query::QueryAs;
 use sqlx::types::Json;
+use sqlx::{PgPool, SqlStr};
 use stockade_catalog_core::{
     CatalogError, CatalogStore, Deleted, Expected, Product, ProductId, ProductKey, ProductQuery,
     ProductType, ProductTypeName, ProductWrite, Written,
@@ -98,6 +98,30 @@ impl PostgresCatalog {
         self.sessions.in_time(operation, reading).await
     }
 
+    /// By the index of attributes where there are any, and in the order of ids where not.
+    fn find_statement(&self, query: &ProductQuery) -> &SqlStr {
+        match &query.product_type {
+            _ if !query.attributes.is_empty() => &self.statements.find,
+            Some(_) => &self.statements.list_type,
+            None => &self.statements.list,
+        }
+    }
+
+    /// How the server would run a query: `EXPLAIN` of the statement itself.
+    ///
+    /// # Errors
+    /// As `find` has.
+    pub async fn explain_find(&self, query: &ProductQuery) -> Result<String, PostgresError> {
+        const OPERATION: &str = "explain";
+        let statement = format!("EXPLAIN {}", self.find_statement(query).as_str());
+        let explain = sqlx::query_as(sqlx::AssertSqlSafe(statement));
+        let explain: QueryAs<'_, _, (String,), _> = bind_find(explain, query);
+        let mut connection = self.sessions.connection(OPERATION).await?;
+        let lines = explain.fetch_all(&mut *connection).await;
+        let lines = lines.map_err(failed(OPERATION))?.into_iter();
+        Ok(lines.map(|(line,)| line + "\n").collect())
+    }
+
     async fn by_ids(&self, ids: &[&ProductId]) -> Result<Vec<Product>, PostgresError> {
         let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
         let none: [&str; 0] = [];
@@ -161,21 +185,8 @@ impl CatalogStore for PostgresCatalog {
     }
 
     async fn find(&self, query: &ProductQuery) -> Result<Vec<Product>, CatalogError> {
-        let after = query.after.as_ref().map_or("", ProductId::as_str);
-        let limit = i64::try_from(query.limit.max(1)).unwrap_or(i64::MAX);
-        let of_type = query.product_type.as_ref().map(ProductTypeName::as_str);
-        let statements = &self.statements;
-        let statement = match of_type {
-            _ if !query.attributes.is_empty() => &statements.find,
-            Some(_) => &statements.list_type,
-            None => &statements.list,
-        };
-        let mut found = sqlx::query_as(statement.clone()).bind(after).bind(limit);
-        if !query.attributes.is_empty() {
-            found = found.bind(Json(&query.attributes)).bind(of_type);
-        } else if of_type.is_some() {
-            found = found.bind(of_type);
-        }
+        let statement = self.find_statement(query).clone();
+        let found = bind_find(sqlx::query_as(statement), query);
         Ok(self.products("find products", found).await?)
     }
 
@@ -213,5 +224,23 @@ impl CatalogStore for PostgresCatalog {
     async fn all_types(&self) -> Result<Vec<ProductType>, CatalogError> {
         let query = sqlx::query_as(self.statements.all_types.clone());
         Ok(self.types(query).await?)
+    }
+}
+
+/// Binds what the statement for this query takes.
+fn bind_find<'q, T>(
+    statement: QueryAs<'q, sqlx::Postgres, T, PgArguments>,
+    query: &'q ProductQuery,
+) -> QueryAs<'q, sqlx::Postgres, T, PgArguments> {
+    let after = query.after.as_ref().map_or("", ProductId::as_str);
+    let limit = i64::try_from(query.limit.max(1)).unwrap_or(i64::MAX);
+    let of_type = query.product_type.as_ref().map(ProductTypeName::as_str);
+    let bound = statement.bind(after).bind(limit);
+    if !query.attributes.is_empty() {
+        bound.bind(Json(&query.attributes)).bind(of_type)
+    } else if of_type.is_some() {
+        bound.bind(of_type)
+    } else {
+        bound
     }
 }

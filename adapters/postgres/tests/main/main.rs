@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod catalog;
+mod feed;
 mod harness;
 mod inventory;
