@@ -9,6 +9,7 @@ pub mod memory;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod record;
+pub mod sharing;
 mod text;
 mod time;
 

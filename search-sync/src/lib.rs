@@ -12,6 +12,7 @@ pub mod memory;
 mod merge;
 #[cfg(feature = "mock")]
 pub mod mock;
+pub mod order;
 mod projection;
 mod query;
 mod rows;

@@ -16,9 +16,7 @@ async fn a_page_outlives_inventory() {
         ..Options::default()
     })
     .await;
-    client
-        .import(include_str!("../../data/sample.ndjson"))
-        .await;
+    client.import(sample_catalogue::SAMPLE).await;
     let page = || async { client.get("/products/kiln-mug").await.body };
     let availability = |page: &Value| page["variants"][0]["availability"].clone();
     eventually("the page reads its stock from the cache", || async {

@@ -1,0 +1,83 @@
+-- Stock and reservations. Names are compared by their bytes.
+
+-- How often an operator has said that versions may have run backwards.
+CREATE TABLE epochs (
+    epoch BIGINT PRIMARY KEY CHECK (epoch BETWEEN 0 AND 4294967295),
+    raised_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+);
+INSERT INTO epochs (epoch) VALUES (0);
+
+-- One row for each SKU at each location; never deleted. Room on the pages, so that the updates of
+-- a hot row stay on its page and touch no index.
+CREATE TABLE levels (
+    sku TEXT COLLATE "C" NOT NULL,
+    location TEXT COLLATE "C" NOT NULL,
+    physical BIGINT NOT NULL,
+    reserved BIGINT NOT NULL,
+    escrowed BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    -- The outbox: whether this state is still to be published.
+    unpublished BOOLEAN NOT NULL DEFAULT true,
+    CONSTRAINT levels_pkey PRIMARY KEY (sku, location),
+    CONSTRAINT levels_sku_check CHECK (octet_length(sku) BETWEEN 1 AND 128),
+    CONSTRAINT levels_location_check CHECK (octet_length(location) BETWEEN 1 AND 64),
+    CONSTRAINT levels_promised_check CHECK (
+        reserved >= 0 AND escrowed >= 0 AND reserved + escrowed <= physical
+    ),
+    CONSTRAINT levels_physical_check CHECK (physical <= 9007199254740991),
+    CONSTRAINT levels_version_check CHECK (
+        epoch BETWEEN 0 AND 4294967295 AND number >= 0
+    )
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX levels_unpublished_idx ON levels (sku) WHERE unpublished;
+
+CREATE TABLE reservations (
+    id TEXT COLLATE "C" NOT NULL,
+    owner TEXT COLLATE "C" NOT NULL,
+    state TEXT NOT NULL,
+    deadline TIMESTAMPTZ NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    -- What it holds: [{"sku": "tee", "location": "main", "quantity": 2}]
+    lines JSONB NOT NULL,
+    CONSTRAINT reservations_pkey PRIMARY KEY (id),
+    CONSTRAINT reservations_state_check CHECK (
+        state IN ('held', 'confirmed', 'fulfilled', 'released', 'expired', 'cancelled')
+    ),
+    CONSTRAINT reservations_lines_check CHECK (jsonb_typeof(lines) = 'array')
+) WITH (fillfactor = 85);
+-- The overdue are found here, and nowhere else.
+CREATE INDEX reservations_deadline_idx ON reservations (deadline, id) WHERE state = 'held';
+
+-- Every change of a level. Those of a level add up to its counts.
+CREATE TABLE movements (
+    sku TEXT COLLATE "C" NOT NULL,
+    location TEXT COLLATE "C" NOT NULL,
+    -- The version that the level has since.
+    number BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    moved_at TIMESTAMPTZ NOT NULL,
+    physical BIGINT NOT NULL,
+    reserved BIGINT NOT NULL,
+    escrowed BIGINT NOT NULL,
+    cause TEXT NOT NULL,
+    -- Of the reservation, or of the operation where the cause is 'adjusted'.
+    cause_id TEXT COLLATE "C" NOT NULL,
+    -- What an adjustment asked for: receive, correct or set, and how much.
+    change TEXT,
+    amount BIGINT,
+    reason TEXT,
+    CONSTRAINT movements_pkey PRIMARY KEY (sku, location, number),
+    CONSTRAINT movements_cause_check CHECK (
+        cause IN ('reserved', 'released', 'expired', 'cancelled', 'fulfilled', 'adjusted')
+    ),
+    CONSTRAINT movements_change_check CHECK (
+        CASE WHEN cause = 'adjusted'
+            THEN change IN ('receive', 'correct', 'set') AND amount IS NOT NULL AND reason IS NOT NULL
+            ELSE num_nonnulls(change, amount, reason) = 0
+        END
+    )
+);
+CREATE UNIQUE INDEX movements_operation_key ON movements (cause_id) WHERE cause = 'adjusted';

@@ -1,0 +1,343 @@
+//! What Postgres and its driver say, by what the caller can do about it.
+
+use std::fmt;
+use std::time::Duration;
+
+use stockade_catalog_core::CatalogError;
+use stockade_change_feed::{Cause, FeedError, Retry};
+use stockade_inventory_core::InventoryError;
+
+/// What went wrong with Postgres. Becomes the error of whichever core was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostgresError {
+    /// A value is outside what is allowed.
+    #[error("{field} is invalid: {reason}; got {value:?}")]
+    Invalid {
+        /// Which input.
+        field: &'static str,
+        /// What it was.
+        value: String,
+        /// What is allowed.
+        reason: String,
+    },
+    /// The server could not be reached, or can't write just now; nothing took effect.
+    #[error("{operation} could not reach Postgres: {source}")]
+    Unavailable {
+        /// What was being done.
+        operation: &'static str,
+        /// When to try again.
+        retry_after: Duration,
+        /// What the driver said.
+        source: Cause,
+    },
+    /// The transaction lost against another one, and nothing of it took effect.
+    #[error("{operation} lost against a concurrent transaction: {source}")]
+    TransactionLost {
+        /// What was being done.
+        operation: &'static str,
+        /// What the driver said.
+        source: Cause,
+    },
+    /// The commit was not answered in time: it may have taken effect.
+    #[error("{operation} had no answer within {after:?}")]
+    Timeout {
+        /// What was being done.
+        operation: &'static str,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The connection was lost while a commit was on its way: it may have taken effect.
+    #[error("{operation} was sent and its reply lost: {source}")]
+    OutcomeUnknown {
+        /// What was being done.
+        operation: &'static str,
+        /// What the driver said.
+        source: Cause,
+    },
+    /// Stored data breaks a rule.
+    #[error("stored data is damaged: {what}")]
+    Damaged {
+        /// What was found, and where.
+        what: String,
+    },
+    /// The server refused for a reason of its own.
+    #[error("{operation} failed: {source}")]
+    Backend {
+        /// What was being done.
+        operation: &'static str,
+        /// What the driver said.
+        source: Cause,
+    },
+}
+
+impl PostgresError {
+    /// What the caller may do.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Unavailable { retry_after, .. } => Retry::After(*retry_after),
+            Self::TransactionLost { .. } => Retry::RestartTransaction,
+            Self::Timeout { .. } | Self::OutcomeUnknown { .. } => Retry::OutcomeUnknown,
+            Self::Invalid { .. } | Self::Damaged { .. } | Self::Backend { .. } => Retry::Never,
+        }
+    }
+}
+
+/// What becomes of a statement whose connection is lost before the reply is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InFlight {
+    /// It only reads, or its transaction is rolled back: nothing took effect.
+    Undone,
+    /// It commits: who knows.
+    Commit,
+}
+
+/// Soon enough that nobody waits long, and not so soon that a server in trouble is hammered.
+const SOON: Duration = Duration::from_millis(100);
+/// A failover takes seconds.
+const FAILOVER: Duration = Duration::from_millis(500);
+
+/// Reads the driver's errors, where a lost connection means that nothing took effect.
+pub(crate) fn failed(operation: &'static str) -> impl Fn(sqlx::Error) -> PostgresError + Copy {
+    move |error| classify(operation, InFlight::Undone, error)
+}
+
+/// Reads the driver's errors of what commits: COMMIT itself, or a statement of its own.
+pub(crate) fn committing(operation: &'static str) -> impl Fn(sqlx::Error) -> PostgresError + Copy {
+    move |error| classify(operation, InFlight::Commit, error)
+}
+
+/// The constraint that a statement would have violated, if that is why it failed.
+pub(crate) fn violated(error: &sqlx::Error) -> Option<&str> {
+    error.as_database_error()?.constraint()
+}
+
+pub(crate) fn classify(
+    operation: &'static str,
+    in_flight: InFlight,
+    error: sqlx::Error,
+) -> PostgresError {
+    match Class::of(&error) {
+        Class::Unavailable(retry_after) => PostgresError::Unavailable {
+            operation,
+            retry_after,
+            source: Cause::new(error),
+        },
+        Class::ConnectionLost => match in_flight {
+            InFlight::Undone => PostgresError::Unavailable {
+                operation,
+                retry_after: SOON,
+                source: Cause::new(error),
+            },
+            InFlight::Commit => PostgresError::OutcomeUnknown {
+                operation,
+                source: Cause::new(error),
+            },
+        },
+        Class::Unknown => PostgresError::OutcomeUnknown {
+            operation,
+            source: Cause::new(error),
+        },
+        Class::Lost => PostgresError::TransactionLost {
+            operation,
+            source: Cause::new(error),
+        },
+        Class::Damaged => PostgresError::Damaged {
+            what: format!("{operation}: {error}"),
+        },
+        Class::NoTables => PostgresError::Backend {
+            operation,
+            source: Cause::new(Hinted(error)),
+        },
+        Class::Other => PostgresError::Backend {
+            operation,
+            source: Cause::new(error),
+        },
+    }
+}
+
+enum Class {
+    /// Nothing took effect, and it may work after this long.
+    Unavailable(Duration),
+    ConnectionLost,
+    Unknown,
+    Lost,
+    Damaged,
+    NoTables,
+    Other,
+}
+
+impl Class {
+    fn of(error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) => Self::of_sqlstate(error.code().as_deref()),
+            sqlx::Error::PoolTimedOut => Self::Unavailable(SOON),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::WorkerCrashed => Self::ConnectionLost,
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Damaged,
+            _ => Self::Other,
+        }
+    }
+
+    /// By <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+    fn of_sqlstate(code: Option<&str>) -> Self {
+        match code.unwrap_or_default() {
+            // statement_completion_unknown, transaction_resolution_unknown
+            "40003" | "08007" => Self::Unknown,
+            // lock_not_available; in_failed_sql_transaction, whose cause came before. What is
+            // unique is looked up before it is written, so who finds it taken (23505) raced.
+            "55P03" | "25P02" | "23505" => Self::Lost,
+            // query_canceled, as by statement_timeout; cannot_connect_now
+            "57014" | "57P03" => Self::Unavailable(SOON),
+            // read_only_sql_transaction: this server is the primary no more
+            "25006" => Self::Unavailable(FAILOVER),
+            // admin_shutdown, crash_shutdown, database_dropped, idle_session_timeout
+            "57P01" | "57P02" | "57P04" | "57P05" => Self::ConnectionLost,
+            // The column, table or schema is not there.
+            "42703" | "42P01" | "3F000" => Self::NoTables,
+            // idle_in_transaction_session_timeout
+            "25P03" => Self::ConnectionLost,
+            code => match code.get(..2) {
+                Some("08") => Self::ConnectionLost,
+                Some("40") => Self::Lost,
+                // Out of connections, memory or disk.
+                Some("53") => Self::Unavailable(SOON),
+                // A constraint of ours, or a page that can't be read.
+                Some("23" | "XX") => Self::Damaged,
+                _ => Self::Other,
+            },
+        }
+    }
+}
+
+/// The database has not what a statement names.
+#[derive(Debug)]
+struct Hinted(sqlx::Error);
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}; run the migrations of this component in this schema first",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for Hinted {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// The variants that the cores' errors have as well.
+macro_rules! into_core {
+    ($core:ident, $($special:tt)*) => {
+        impl From<PostgresError> for $core {
+            fn from(error: PostgresError) -> Self {
+                match error {
+                    PostgresError::Unavailable { operation, retry_after, source } => {
+                        Self::Unavailable { operation, retry_after, source }
+                    }
+                    PostgresError::Timeout { operation, after } => {
+                        Self::Timeout { operation, after }
+                    }
+                    PostgresError::OutcomeUnknown { operation, source } => {
+                        Self::OutcomeUnknown { operation, source }
+                    }
+                    PostgresError::Backend { operation, source } => {
+                        Self::Backend { operation, source }
+                    }
+                    $($special)*
+                }
+            }
+        }
+    };
+}
+
+into_core! { InventoryError,
+    PostgresError::Invalid { field, value, reason } => Self::invalid(field, value, reason),
+    PostgresError::TransactionLost { operation, source } => {
+        Self::TransactionLost { operation, source }
+    }
+    PostgresError::Damaged { what } => Self::Damaged { what },
+}
+
+into_core! { CatalogError,
+    PostgresError::Invalid { field, value, reason } => Self::invalid(field, value, reason),
+    PostgresError::TransactionLost { operation, source } => {
+        Self::TransactionLost { operation, source }
+    }
+    PostgresError::Damaged { what } => Self::Damaged { what },
+}
+
+into_core! { FeedError,
+    PostgresError::Invalid { field, value, reason } => Self::invalid(field, &value, reason),
+    PostgresError::TransactionLost { operation, source } => {
+        let retry_after = Duration::ZERO;
+        Self::Unavailable { operation, retry_after, source }
+    }
+    damaged @ PostgresError::Damaged { .. } => {
+        let operation = "read";
+        Self::Backend { operation, source: Cause::new(damaged) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost() -> sqlx::Error {
+        std::io::Error::from(std::io::ErrorKind::ConnectionReset).into()
+    }
+
+    #[test]
+    fn a_lost_connection_is_unknown_only_where_it_may_have_committed() {
+        let error = failed("reserve")(lost());
+        assert!(matches!(error.retry(), Retry::After(_)), "{error}");
+        let error = committing("reserve")(lost());
+        assert_eq!(error.retry(), Retry::OutcomeUnknown, "{error}");
+    }
+
+    #[test]
+    fn a_full_pool_sent_nothing() {
+        let error = committing("reserve")(sqlx::Error::PoolTimedOut);
+        assert!(matches!(error.retry(), Retry::After(_)), "{error}");
+    }
+
+    #[test]
+    fn every_sqlstate_has_its_retry() {
+        let retry = |code| match Class::of_sqlstate(Some(code)) {
+            Class::Unavailable(_) => "after",
+            Class::ConnectionLost => "connection",
+            Class::Unknown => "unknown",
+            Class::Lost => "restart",
+            Class::Damaged => "damaged",
+            Class::NoTables | Class::Other => "never",
+        };
+        let expected = [
+            ("40001", "restart"),
+            ("40P01", "restart"),
+            ("40003", "unknown"),
+            ("55P03", "restart"),
+            ("23505", "restart"),
+            ("23514", "damaged"),
+            ("25006", "after"),
+            ("57014", "after"),
+            ("57P01", "connection"),
+            ("57P03", "after"),
+            ("53300", "after"),
+            ("08006", "connection"),
+            ("42P01", "never"),
+            ("42501", "never"),
+            ("", "never"),
+        ];
+        for (code, wanted) in expected {
+            assert_eq!(retry(code), wanted, "SQLSTATE {code}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Each call, as what it locks and what it decides.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+use stockade_inventory_core::book::Book;
+use stockade_inventory_core::{
+    Adjusted, Adjustment, Expiry, ExtendRequest, InventoryError, MovementCause, Reservation,
+    ReservationId, ReserveRequest, Reserved, Transition, TransitionRequest, Transitioned,
+};
+
+use crate::error::{PostgresError, failed};
+use crate::inventory::ledger::{Call, Ledger, load_levels, moment};
+use crate::inventory::rows;
+
+type Outcomes<T> = Vec<Result<T, InventoryError>>;
+
+pub(crate) struct Reserve<'a>(pub(crate) &'a [ReserveRequest]);
+
+#[async_trait]
+impl Call for Reserve<'_> {
+    const OPERATION: &'static str = "reserve";
+    type Outcome = Outcomes<Reserved>;
+    type Found = ();
+
+    async fn load(
+        &self,
+        ledger: &Ledger,
+        connection: &mut PgConnection,
+    ) -> Result<(Book, ()), PostgresError> {
+        let lines = self.0.iter().flat_map(|request| request.lines.as_slice());
+        let skus: BTreeSet<&str> = lines.map(|line| line.sku.as_str()).collect();
+        let levels = ledger.lock_skus(Self::OPERATION, skus, connection).await?;
+        // Only now: whoever took the last unit may ask again, and has committed by now.
+        let ids: Vec<&str> = self.0.iter().map(|request| request.id.as_str()).collect();
+        let known = sqlx::query(ledger.statements.find_reservations.clone())
+            .bind(ids)
+            .fetch_all(connection)
+            .await
+            .map_err(failed(Self::OPERATION))?;
+        let (now, epoch) = moment(&known)?;
+        let mut book = ledger.book(now, epoch);
+        load_levels(&mut book, &levels)?;
+        for row in &known {
+            if let Some(reservation) = rows::reservation(row)? {
+                book.load_reservation(reservation);
+            }
+        }
+        Ok((book, ()))
+    }
+
+    fn decide(&self, book: &mut Book, (): ()) -> Self::Outcome {
+        self.0.iter().map(|request| book.reserve(request)).collect()
+    }
+}
+
+pub(crate) struct Adjust<'a>(pub(crate) &'a [Adjustment]);
+
+#[async_trait]
+impl Call for Adjust<'_> {
+    const OPERATION: &'static str = "adjust";
+    type Outcome = Outcomes<Adjusted>;
+    type Found = ();
+
+    async fn load(
+        &self,
+        ledger: &Ledger,
+        connection: &mut PgConnection,
+    ) -> Result<(Book, ()), PostgresError> {
+        let skus = self.0.iter().map(|adjustment| adjustment.sku.as_str());
+        let levels = ledger
+            .lock_skus(Self::OPERATION, skus.collect(), connection)
+            .await?;
+        let ids = self
+            .0
+            .iter()
+            .map(|adjustment| adjustment.operation.as_str());
+        let known = sqlx::query(ledger.statements.find_operations.clone())
+            .bind(ids.collect::<Vec<_>>())
+            .fetch_all(connection)
+            .await
+            .map_err(failed(Self::OPERATION))?;
+        let (now, epoch) = moment(&known)?;
+        let mut book = ledger.book(now, epoch);
+        load_levels(&mut book, &levels)?;
+        for row in &known {
+            if let Some(movement) = rows::movement(row)?
+                && let MovementCause::Adjusted { operation, .. } = &movement.cause
+            {
+                book.load_operation(operation.clone(), movement);
+            }
+        }
+        Ok((book, ()))
+    }
+
+    fn decide(&self, book: &mut Book, (): ()) -> Self::Outcome {
+        let adjustments = self.0.iter();
+        adjustments
+            .map(|adjustment| book.adjust(adjustment))
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Call for TransitionRequest {
+    const OPERATION: &'static str = "transition";
+    type Outcome = Result<Transitioned, InventoryError>;
+    type Found = ();
+
+    async fn load(
+        &self,
+        ledger: &Ledger,
+        connection: &mut PgConnection,
+    ) -> Result<(Book, ()), PostgresError> {
+        let moves_units = self.transition != Transition::Confirm;
+        let book = load_one(Self::OPERATION, ledger, &self.id, moves_units, connection).await?;
+        Ok((book, ()))
+    }
+
+    fn decide(&self, book: &mut Book, (): ()) -> Self::Outcome {
+        book.transition(self)
+    }
+}
+
+#[async_trait]
+impl Call for ExtendRequest {
+    const OPERATION: &'static str = "extend";
+    type Outcome = Result<Transitioned, InventoryError>;
+    type Found = ();
+
+    async fn load(
+        &self,
+        ledger: &Ledger,
+        connection: &mut PgConnection,
+    ) -> Result<(Book, ()), PostgresError> {
+        let book = load_one(Self::OPERATION, ledger, &self.id, false, connection).await?;
+        Ok((book, ()))
+    }
+
+    fn decide(&self, book: &mut Book, (): ()) -> Self::Outcome {
+        book.extend(self)
+    }
+}
+
+/// A book with one reservation; and with its levels, where units move or its time is up.
+async fn load_one(
+    operation: &'static str,
+    ledger: &Ledger,
+    id: &ReservationId,
+    moves_units: bool,
+    connection: &mut PgConnection,
+) -> Result<Book, PostgresError> {
+    let (found, moment) = lock_reservations(operation, ledger, [id], connection).await?;
+    let reservation = found.into_iter().next().transpose()?;
+    // A deadline that comes after this moment has not come yet, whatever is waited for now.
+    let moving = reservation
+        .as_ref()
+        .filter(|reservation| moves_units || reservation.is_overdue(moment.0));
+    let mut book = ledger
+        .lock_levels(operation, moment, moving, connection)
+        .await?;
+    if let Some(reservation) = reservation {
+        book.load_reservation(reservation);
+    }
+    Ok(book)
+}
+
+/// Locks reservations by their ids, and reads each that can be read.
+async fn lock_reservations(
+    operation: &'static str,
+    ledger: &Ledger,
+    ids: impl IntoIterator<Item = &ReservationId>,
+    connection: &mut PgConnection,
+) -> Result<(Found, (stockade_change_feed::Timestamp, u32)), PostgresError> {
+    let ids: Vec<&str> = ids.into_iter().map(ReservationId::as_str).collect();
+    let locked = sqlx::query(ledger.statements.lock_reservations.clone())
+        .bind(ids)
+        .fetch_all(connection)
+        .await
+        .map_err(failed(operation))?;
+    Ok((found(&locked), moment(&locked)?))
+}
+
+/// Reservations, and those that are damaged.
+type Found = Vec<Result<Reservation, PostgresError>>;
+
+fn found(rows: &[PgRow]) -> Found {
+    let rows = rows.iter();
+    rows.filter_map(|row| rows::reservation(row).transpose())
+        .collect()
+}
+
+pub(crate) struct Expire<'a>(pub(crate) &'a [ReservationId]);
+
+#[async_trait]
+impl Call for Expire<'_> {
+    const OPERATION: &'static str = "expire";
+    type Outcome = Outcomes<Expiry>;
+    type Found = ();
+
+    async fn load(
+        &self,
+        ledger: &Ledger,
+        connection: &mut PgConnection,
+    ) -> Result<(Book, ()), PostgresError> {
+        let (found, moment) =
+            lock_reservations(Self::OPERATION, ledger, self.0, connection).await?;
+        let found: Vec<Reservation> = found.into_iter().collect::<Result<_, _>>()?;
+        let overdue = found.iter().filter(|found| found.is_overdue(moment.0));
+        let mut book = ledger
+            .lock_levels(Self::OPERATION, moment, overdue, connection)
+            .await?;
+        for reservation in found {
+            book.load_reservation(reservation);
+        }
+        Ok((book, ()))
+    }
+
+    fn decide(&self, book: &mut Book, (): ()) -> Self::Outcome {
+        self.0.iter().map(|id| book.expire(id)).collect()
+    }
+}

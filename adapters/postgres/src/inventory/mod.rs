@@ -1,0 +1,173 @@
+//! Stock and reservations.
+
+mod calls;
+mod ledger;
+mod outbox;
+mod place;
+mod read;
+mod rows;
+mod single;
+mod statements;
+mod store;
+mod sweep;
+mod time;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+
+use sqlx::{PgConnection, PgPool};
+use stockade_inventory_core::book::LocationPriority;
+use tokio::sync::Mutex;
+
+use crate::error::{PostgresError, committing, failed};
+use crate::inventory::ledger::{Call, Ledger};
+use crate::inventory::place::Place;
+pub use crate::inventory::place::{Pooled, Within};
+use crate::migrate::{Component, Schema, migrate};
+use crate::session::{self, Sessions, Timeouts};
+
+/// Inventory in Postgres. Clones share it.
+///
+/// Every change of a level is decided under its row's lock and written in the same transaction
+/// with its reservation and its movement; a reservation of one line takes one round trip. The
+/// clock is the server's.
+///
+/// [`within`](Self::within) gives the same store inside a transaction of the host's.
+pub struct PostgresInventory<P = Pooled> {
+    ledger: Arc<Ledger>,
+    schema: Schema,
+    place: P,
+}
+
+impl PostgresInventory {
+    /// Inventory over a pool of the host's, in the schema `inventory`.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        let schema = Component::Inventory.schema();
+        Self {
+            ledger: Arc::new(Ledger::new(&schema, LocationPriority::default())),
+            schema,
+            place: Pooled(Sessions::new(pool)),
+        }
+    }
+
+    /// In this schema.
+    #[must_use]
+    pub fn with_schema(mut self, schema: Schema) -> Self {
+        let priority = self.ledger.priority.clone();
+        self.ledger = Arc::new(Ledger::new(&schema, priority));
+        self.schema = schema;
+        self
+    }
+
+    /// Tries locations in this order, where a line names none. All processes should agree.
+    #[must_use]
+    pub fn with_locations(mut self, priority: LocationPriority) -> Self {
+        self.ledger = Arc::new(Ledger::new(&self.schema, priority));
+        self
+    }
+
+    /// Waits this long.
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.place.0.timeouts = timeouts;
+        self
+    }
+
+    /// Brings the tables up to date; see [`migrate`](crate::migrate()).
+    ///
+    /// # Errors
+    /// As for [`migrate`](crate::migrate()).
+    pub async fn migrate(&self) -> Result<(), PostgresError> {
+        migrate(&self.place.0.pool, Component::Inventory, &self.schema).await
+    }
+
+    /// The same inventory inside the transaction that was begun on this connection, which has to
+    /// be READ COMMITTED, the default. What it answers holds once the host commits.
+    ///
+    /// What can fail is done behind a savepoint, so that a refusal or a lost race leaves the
+    /// host's transaction as it was. After [`TransactionLost`](crate::PostgresError) it may be
+    /// lost as a whole. The locks on stock are held until the host ends the transaction: reserve
+    /// late in it. Timeouts are the host's. There is no timer in here; call
+    /// `Inventory::committed` after the commit.
+    pub fn within<'c>(&self, connection: &'c mut PgConnection) -> PostgresInventory<Within<'c>> {
+        PostgresInventory {
+            ledger: self.ledger.clone(),
+            schema: self.schema.clone(),
+            place: Within(Mutex::new(connection)),
+        }
+    }
+
+    /// Raises the epoch: for an operator, after a restore or a failover that lost its tail, so
+    /// that versions which run backwards are not taken for old news. Every SKU is published again.
+    ///
+    /// Stock can't be changed meanwhile; it takes about a second for 100,000 levels.
+    ///
+    /// # Errors
+    /// Where the server can't be reached.
+    pub async fn raise_epoch(&self) -> Result<u32, PostgresError> {
+        const OPERATION: &str = "raise_epoch";
+        let mut connection = self.place.0.connection(OPERATION).await?;
+        // One message with several statements is one transaction.
+        sqlx::raw_sql(self.ledger.statements.raise_epoch.clone())
+            .execute(&mut *connection)
+            .await
+            .map_err(committing(OPERATION))?;
+        let epoch: i64 = sqlx::query_scalar(self.ledger.statements.epoch.clone())
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed(OPERATION))?;
+        u32::try_from(epoch).map_err(rows::damaged)
+    }
+}
+
+impl<P: Place> PostgresInventory<P> {
+    /// Makes a call in a transaction, and again where somebody else added the same row first.
+    async fn change<C: Call>(&self, call: &C) -> Result<C::Outcome, PostgresError> {
+        const ATTEMPTS: usize = 3;
+        let mut attempt = 1;
+        loop {
+            match self.attempt(call).await {
+                Err(PostgresError::TransactionLost { .. }) if attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn attempt<C: Call>(&self, call: &C) -> Result<C::Outcome, PostgresError> {
+        let mut work = self.place.begin(C::OPERATION).await?;
+        let outcome = self.ledger.make(call, work.connection()).await;
+        work.end(outcome).await
+    }
+
+    /// The result of a call, unless it takes too long.
+    async fn in_time<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, PostgresError>>,
+    ) -> Result<T, PostgresError> {
+        match self.place.limit() {
+            None => call.await,
+            Some(after) => session::in_time(after, operation, call).await,
+        }
+    }
+}
+
+impl Clone for PostgresInventory {
+    fn clone(&self) -> Self {
+        Self {
+            ledger: self.ledger.clone(),
+            schema: self.schema.clone(),
+            place: self.place.clone(),
+        }
+    }
+}
+
+impl<P> fmt::Debug for PostgresInventory<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresInventory")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}

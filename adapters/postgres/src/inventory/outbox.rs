@@ -1,0 +1,56 @@
+//! What is to be published.
+
+use async_trait::async_trait;
+use stockade_inventory_core::{
+    Cursor, InventoryError, OutboxPage, Sku, StockChanged, StockOutbox, Version,
+};
+
+use crate::error::committing;
+use crate::inventory::ledger::moment;
+use crate::inventory::read::{cut, last_sku, one_more};
+use crate::inventory::rows::{self, signed};
+use crate::inventory::store::at_least_one;
+use crate::inventory::{Pooled, PostgresInventory};
+
+/// A mark on the level itself says that it is to be published, so a change costs no row beside
+/// it, and what commits late brings its mark along.
+#[async_trait]
+impl StockOutbox for PostgresInventory<Pooled> {
+    async fn unpublished(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<OutboxPage, InventoryError> {
+        at_least_one(limit)?;
+        let query = sqlx::query(self.ledger.statements.unpublished.clone())
+            .bind(last_sku(after)?.map(|sku| sku.to_string()))
+            .bind(one_more(limit));
+        let found = self.read("unpublished", query).await?;
+        let (now, epoch) = moment(&found)?;
+        let mut stock = rows::stock(&found)?;
+        let next = cut(&mut stock, limit).map(|last| Cursor(last.sku().to_string()));
+        let changes = stock.iter().map(StockChanged::from).collect();
+        Ok(OutboxPage::new(changes, epoch, now, next))
+    }
+
+    async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError> {
+        const OPERATION: &str = "mark_published";
+        let skus: Vec<&str> = published.iter().map(|(sku, _)| sku.as_str()).collect();
+        let (epochs, numbers): (Vec<i64>, Vec<i64>) = published
+            .iter()
+            .map(|(_, version)| (i64::from(version.epoch), signed(version.number)))
+            .unzip();
+        let call = async {
+            let mut connection = self.place.0.connection(OPERATION).await?;
+            let marked = sqlx::query(self.ledger.statements.mark_published.clone())
+                .bind(skus)
+                .bind(epochs)
+                .bind(numbers)
+                .execute(&mut *connection)
+                .await;
+            marked.map_err(committing(OPERATION))
+        };
+        self.in_time(OPERATION, call).await?;
+        Ok(())
+    }
+}

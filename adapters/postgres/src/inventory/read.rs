@@ -1,0 +1,126 @@
+//! What readers see.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+use stockade_inventory_core::{
+    Cursor, InventoryError, LocationId, MovementPage, Reservation, ReservationId, Sku, SkuStock,
+    StockPage, StockSource,
+};
+
+use crate::error::{PostgresError, failed};
+use crate::inventory::place::Place;
+use crate::inventory::store::at_least_one;
+use crate::inventory::{PostgresInventory, rows};
+
+#[async_trait]
+impl<P: Place> StockSource for PostgresInventory<P> {
+    async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
+        let names: Vec<&str> = skus.iter().map(Sku::as_str).collect();
+        let query = sqlx::query(self.ledger.statements.stock.clone()).bind(names);
+        let found = rows::stock(&self.read("stock", query).await?)?;
+        let found: HashMap<Sku, SkuStock> = found
+            .into_iter()
+            .map(|stock| (stock.sku().clone(), stock))
+            .collect();
+        Ok(skus.iter().map(|sku| found.get(sku).cloned()).collect())
+    }
+
+    async fn scan(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<StockPage, InventoryError> {
+        at_least_one(limit)?;
+        let query = sqlx::query(self.ledger.statements.scan.clone())
+            .bind(last_sku(after)?.map(|sku| sku.to_string()))
+            .bind(one_more(limit));
+        let mut stock = rows::stock(&self.read("scan", query).await?)?;
+        let next = cut(&mut stock, limit).map(|last| Cursor(last.sku().to_string()));
+        Ok(StockPage::new(stock, next))
+    }
+}
+
+impl<P: Place> PostgresInventory<P> {
+    pub(crate) async fn find(
+        &self,
+        id: &ReservationId,
+    ) -> Result<Option<Reservation>, PostgresError> {
+        let query = sqlx::query(self.ledger.statements.reservation.clone()).bind(id.as_str());
+        let found = self.read("reservation", query).await?;
+        found.first().map_or(Ok(None), rows::reservation)
+    }
+
+    pub(crate) async fn movement_page(
+        &self,
+        sku: &Sku,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<MovementPage, InventoryError> {
+        at_least_one(limit)?;
+        let (number, location) = after.map_or(Ok((0, String::new())), last_movement)?;
+        let query = sqlx::query(self.ledger.statements.movements.clone())
+            .bind(sku.as_str())
+            .bind(location)
+            .bind(number)
+            .bind(one_more(limit));
+        let found = self.read("movements", query).await?;
+        let movements = found
+            .iter()
+            .filter_map(|row| rows::movement(row).transpose());
+        let mut movements = movements.collect::<Result<Vec<_>, _>>()?;
+        let next = cut(&mut movements, limit)
+            .map(|last| Cursor(format!("{}@{}", last.version.number, last.location)));
+        Ok(MovementPage::new(movements, next))
+    }
+
+    /// The rows of one statement that changes nothing.
+    pub(crate) async fn read(
+        &self,
+        operation: &'static str,
+        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+    ) -> Result<Vec<PgRow>, PostgresError> {
+        let call = async {
+            let mut connection = self.place.connection(operation).await?;
+            let found = query.fetch_all(&mut *connection).await;
+            found.map_err(failed(operation))
+        };
+        self.in_time(operation, call).await
+    }
+}
+
+/// One more than asked for shows that there is more.
+pub(crate) fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// Cuts a page to its limit, and returns the last entry if there is more behind it.
+pub(crate) fn cut<T>(page: &mut Vec<T>, limit: usize) -> Option<&T> {
+    if page.len() <= limit {
+        return None;
+    }
+    page.truncate(limit);
+    page.last()
+}
+
+/// A listing goes on after the SKU that it ended with.
+pub(crate) fn last_sku(cursor: Option<&Cursor>) -> Result<Option<Sku>, InventoryError> {
+    cursor
+        .map(|cursor| Sku::new(&cursor.0).map_err(|_| foreign(cursor)))
+        .transpose()
+}
+
+/// A listing of movements goes on after a number at a location: `7@main`.
+fn last_movement(cursor: &Cursor) -> Result<(i64, String), InventoryError> {
+    let read = || {
+        let (number, location) = cursor.0.split_once('@')?;
+        let number = number.parse().ok().filter(|number: &i64| *number > 0)?;
+        Some((number, LocationId::new(location).ok()?.to_string()))
+    };
+    read().ok_or_else(|| foreign(cursor))
+}
+
+fn foreign(cursor: &Cursor) -> InventoryError {
+    InventoryError::invalid("cursor", &cursor.0, "it has to come from an earlier page")
+}

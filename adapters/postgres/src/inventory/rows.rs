@@ -1,0 +1,191 @@
+//! Rows as the database has them, and as the core has them.
+
+use std::fmt::Display;
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use stockade_change_feed::Timestamp;
+use stockade_inventory_core::{
+    Counts, Delta, LocationId, Movement, MovementCause, OperationId, OwnerId, Quantity, Reason,
+    Reservation, ReservationId, Sku, SkuStock, StockChange, StockLevel, Version,
+};
+
+use crate::error::PostgresError;
+use crate::inventory::time::Time;
+
+/// The columns of a level, in the order in which [`level`] reads them by name.
+pub(crate) const LEVEL: &str =
+    "l.sku, l.location, l.physical, l.reserved, l.escrowed, l.epoch, l.number, l.changed_at";
+/// Those of a reservation. Its lines are read as text, so that damage in one row stays there.
+pub(crate) const RESERVATION: &str = "r.id, r.owner, r.state, r.deadline, r.created_at, \
+     r.changed_at AS settled_at, r.lines::text AS lines";
+/// Those of a movement.
+pub(crate) const MOVEMENT: &str = "m.sku, m.location, m.number, m.epoch, m.moved_at, m.physical, \
+     m.reserved, m.escrowed, m.cause, m.cause_id, m.change, m.amount, m.reason";
+
+/// Why a row can't be read; the driver's reasons and the core's alike.
+type Unreadable = Box<dyn std::error::Error + Send + Sync>;
+
+/// The time in a row, as the server read it.
+pub(crate) fn now(found: &PgRow) -> Result<Timestamp, PostgresError> {
+    let now = found.try_get::<Time, _>("now");
+    now.map(|now| now.0).map_err(damaged)
+}
+
+/// The epoch of the store, in a row.
+pub(crate) fn epoch(found: &PgRow) -> Result<u32, PostgresError> {
+    let epoch = found.try_get::<i64, _>("store_epoch").map_err(damaged)?;
+    u32::try_from(epoch).map_err(damaged)
+}
+
+pub(crate) fn damaged(what: impl Display) -> PostgresError {
+    let what = what.to_string();
+    PostgresError::Damaged { what }
+}
+
+fn row<T>(name: &str, read: Result<T, Unreadable>) -> Result<T, PostgresError> {
+    read.map_err(|error| damaged(format!("a row of {name}: {error}")))
+}
+
+/// A level, if there is one in this row of an outer join.
+pub(crate) fn level(found: &PgRow) -> Result<Option<StockLevel>, PostgresError> {
+    let read = || -> Result<Option<StockLevel>, Unreadable> {
+        let Some(sku) = found.try_get::<Option<String>, _>("sku")? else {
+            return Ok(None);
+        };
+        let counts = Counts::new(
+            count(found, "physical")?,
+            count(found, "reserved")?,
+            count(found, "escrowed")?,
+        )?;
+        Ok(Some(StockLevel::new(
+            Sku::new(sku)?,
+            LocationId::new(found.try_get::<String, _>("location")?)?,
+            counts,
+            version(found)?,
+            found.try_get::<Time, _>("changed_at")?.0,
+        )))
+    };
+    row("levels", read())
+}
+
+/// Puts the levels of SKUs together that stand side by side.
+pub(crate) fn stock(found: &[PgRow]) -> Result<Vec<SkuStock>, PostgresError> {
+    let levels = found.iter().filter_map(|row| level(row).transpose());
+    let levels = levels.collect::<Result<Vec<_>, _>>()?;
+    levels
+        .chunk_by(|a, b| a.sku == b.sku)
+        .map(|levels| SkuStock::new(levels.to_vec()).map_err(damaged))
+        .collect()
+}
+
+/// A reservation, if there is one in this row of an outer join.
+pub(crate) fn reservation(found: &PgRow) -> Result<Option<Reservation>, PostgresError> {
+    let read = || -> Result<Option<Reservation>, Unreadable> {
+        let Some(id) = found.try_get::<Option<String>, _>("id")? else {
+            return Ok(None);
+        };
+        let reservation = Reservation::new(
+            ReservationId::new(id)?,
+            OwnerId::new(found.try_get::<String, _>("owner")?)?,
+            serde_json::from_str(&found.try_get::<String, _>("lines")?)?,
+            found.try_get::<Time, _>("deadline")?.0,
+            found.try_get::<Time, _>("created_at")?.0,
+        );
+        let state = found.try_get::<String, _>("state")?.parse()?;
+        let changed_at = found.try_get::<Time, _>("settled_at")?.0;
+        Ok(Some(reservation.with_state(state, changed_at)))
+    };
+    let id = || found.try_get::<String, _>("id").unwrap_or_default();
+    read().map_err(|error| damaged(format!("reservation {}: {error}", id())))
+}
+
+/// A movement, if there is one in this row of an outer join.
+pub(crate) fn movement(found: &PgRow) -> Result<Option<Movement>, PostgresError> {
+    let read = || -> Result<Option<Movement>, Unreadable> {
+        let Some(sku) = found.try_get::<Option<String>, _>("sku")? else {
+            return Ok(None);
+        };
+        Ok(Some(Movement::new(
+            Sku::new(sku)?,
+            LocationId::new(found.try_get::<String, _>("location")?)?,
+            version(found)?,
+            found.try_get::<Time, _>("moved_at")?.0,
+            Delta {
+                physical: found.try_get("physical")?,
+                reserved: found.try_get("reserved")?,
+                escrowed: found.try_get("escrowed")?,
+            },
+            cause(found)?,
+        )))
+    };
+    row("movements", read())
+}
+
+fn cause(found: &PgRow) -> Result<MovementCause, Unreadable> {
+    let id: String = found.try_get("cause_id")?;
+    let reservation = |id| ReservationId::new(id);
+    Ok(match found.try_get::<&str, _>("cause")? {
+        "reserved" => MovementCause::Reserved(reservation(id)?),
+        "released" => MovementCause::Released(reservation(id)?),
+        "expired" => MovementCause::Expired(reservation(id)?),
+        "cancelled" => MovementCause::Cancelled(reservation(id)?),
+        "fulfilled" => MovementCause::Fulfilled(reservation(id)?),
+        "adjusted" => MovementCause::Adjusted {
+            operation: OperationId::new(id)?,
+            change: change(found)?,
+            reason: Reason::new(found.try_get::<String, _>("reason")?)?,
+        },
+        other => return Err(format!("the cause {other:?}").into()),
+    })
+}
+
+fn change(found: &PgRow) -> Result<StockChange, Unreadable> {
+    let amount: i64 = found.try_get("amount")?;
+    Ok(match found.try_get::<&str, _>("change")? {
+        "receive" => StockChange::Receive(Quantity::new(u64::try_from(amount)?)?),
+        "correct" => StockChange::Correct(amount),
+        "set" => StockChange::Set(u64::try_from(amount)?),
+        other => return Err(format!("the change {other:?}").into()),
+    })
+}
+
+/// A cause as its columns: its name, the id, and what an adjustment asked for.
+pub(crate) fn cause_columns(
+    cause: &MovementCause,
+) -> (&'static str, &str, Option<(&'static str, i64, &str)>) {
+    match cause {
+        MovementCause::Reserved(id) => ("reserved", id.as_str(), None),
+        MovementCause::Released(id) => ("released", id.as_str(), None),
+        MovementCause::Expired(id) => ("expired", id.as_str(), None),
+        MovementCause::Cancelled(id) => ("cancelled", id.as_str(), None),
+        MovementCause::Fulfilled(id) => ("fulfilled", id.as_str(), None),
+        MovementCause::Adjusted {
+            operation,
+            change,
+            reason,
+        } => {
+            let (change, amount) = match change {
+                StockChange::Receive(quantity) => ("receive", signed(quantity.get())),
+                StockChange::Correct(by) => ("correct", *by),
+                StockChange::Set(count) => ("set", signed(*count)),
+            };
+            let asked = (change, amount, reason.as_str());
+            ("adjusted", operation.as_str(), Some(asked))
+        }
+    }
+}
+
+fn version(found: &PgRow) -> Result<Version, Unreadable> {
+    let epoch: i64 = found.try_get("epoch")?;
+    Ok(Version::new(u32::try_from(epoch)?, count(found, "number")?))
+}
+
+fn count(found: &PgRow, column: &str) -> Result<u64, Unreadable> {
+    Ok(u64::try_from(found.try_get::<i64, _>(column)?)?)
+}
+
+/// Counts stay below 2^53, and the numbers of versions below 2^63.
+pub(crate) fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

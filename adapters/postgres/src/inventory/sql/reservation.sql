@@ -1,0 +1,1 @@
+SELECT {reservation} FROM {schema}.reservations AS r WHERE r.id = $1

@@ -1,0 +1,156 @@
+//! The store.
+
+use async_trait::async_trait;
+use stockade_inventory_core::{
+    Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
+    MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, TransitionRequest,
+    Transitioned,
+};
+
+use crate::error::PostgresError;
+use crate::inventory::calls::{Adjust, Expire, Reserve};
+use crate::inventory::ledger::Call;
+use crate::inventory::place::Place;
+use crate::inventory::sweep::{self, Sweep};
+use crate::inventory::{PostgresInventory, single};
+
+/// The most requests of one transaction; a larger batch is several.
+const BATCH: usize = 1_000;
+
+type Outcomes<T> = Vec<Result<T, InventoryError>>;
+
+#[async_trait]
+impl<P: Place> InventoryStore for PostgresInventory<P> {
+    async fn reserve(&self, requests: &[ReserveRequest]) -> Outcomes<Reserved> {
+        if let [request] = requests {
+            return vec![self.reserve_one(request).await];
+        }
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for batch in requests.chunks(BATCH) {
+            let call = self.in_time("reserve", self.change(&Reserve(batch))).await;
+            outcomes.extend(everybodys(call, batch.len()));
+        }
+        outcomes
+    }
+
+    async fn transition(
+        &self,
+        request: &TransitionRequest,
+    ) -> Result<Transitioned, InventoryError> {
+        self.in_time("transition", self.change(request)).await?
+    }
+
+    async fn extend(&self, request: &ExtendRequest) -> Result<Transitioned, InventoryError> {
+        self.in_time("extend", self.change(request)).await?
+    }
+
+    async fn expire(&self, ids: &[ReservationId]) -> Outcomes<Expiry> {
+        let mut outcomes = Vec::with_capacity(ids.len());
+        for batch in ids.chunks(BATCH) {
+            let call = self.in_time("expire", self.change(&Expire(batch))).await;
+            outcomes.extend(everybodys(call, batch.len()));
+        }
+        outcomes
+    }
+
+    async fn expire_overdue(&self, limit: usize) -> Result<Outcomes<Reservation>, InventoryError> {
+        at_least_one(limit)?;
+        Ok(self.in_time(Sweep::OPERATION, self.sweep(limit)).await?)
+    }
+
+    async fn adjust(&self, adjustments: &[Adjustment]) -> Outcomes<Adjusted> {
+        let mut outcomes = Vec::with_capacity(adjustments.len());
+        for batch in adjustments.chunks(BATCH) {
+            let call = self.in_time("adjust", self.change(&Adjust(batch))).await;
+            outcomes.extend(everybodys(call, batch.len()));
+        }
+        outcomes
+    }
+
+    async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {
+        let found = self.in_time("reservation", self.find(id)).await?;
+        found.ok_or_else(|| InventoryError::UnknownReservation { id: id.clone() })
+    }
+
+    async fn movements(
+        &self,
+        sku: &Sku,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<MovementPage, InventoryError> {
+        self.movement_page(sku, after, limit).await
+    }
+}
+
+impl<P: Place> PostgresInventory<P> {
+    async fn reserve_one(&self, request: &ReserveRequest) -> Result<Reserved, InventoryError> {
+        let call = async {
+            match self.reserve_at_once(request).await? {
+                Some(outcome) => Ok(outcome),
+                None => {
+                    let outcomes = self.change(&Reserve(std::slice::from_ref(request))).await?;
+                    Ok(only(outcomes))
+                }
+            }
+        };
+        self.in_time("reserve", call).await?
+    }
+
+    /// The outcome, where it takes no transaction of several statements.
+    async fn reserve_at_once(
+        &self,
+        request: &ReserveRequest,
+    ) -> Result<Option<Result<Reserved, InventoryError>>, PostgresError> {
+        let (Some(lock_timeout), [line]) = (self.place.single(), request.lines.as_slice()) else {
+            return Ok(None);
+        };
+        let mut connection = self.place.connection("reserve").await?;
+        let granted = single::grant(&self.ledger, request, line, lock_timeout, &mut connection);
+        if let Some(granted) = granted.await? {
+            return Ok(Some(Ok(granted)));
+        }
+        single::look(&self.ledger, request, line, &mut connection).await
+    }
+
+    /// Expires at most `limit`. What is damaged is told where there is room, and passed over.
+    async fn sweep(&self, limit: usize) -> Result<Outcomes<Reservation>, PostgresError> {
+        /// So many pages of nothing but damage are passed over at most.
+        const PAGES: usize = 100;
+        let (mut expired, mut damaged) = (Vec::new(), Vec::new());
+        let mut after = sweep::Place::first();
+        for _ in 0..PAGES {
+            let left = limit - expired.len();
+            let swept = self.change(&Sweep { limit: left, after }).await?;
+            expired.extend(swept.expired);
+            damaged.extend(swept.damaged);
+            match swept.next {
+                Some(next) if expired.len() < limit => after = next,
+                _ => break,
+            }
+        }
+        let room = limit - expired.len();
+        let damaged = damaged.into_iter().take(room).map(Err);
+        Ok(expired.into_iter().map(Ok).chain(damaged).collect())
+    }
+}
+
+fn only<T>(outcomes: Outcomes<T>) -> Result<T, InventoryError> {
+    let mut outcomes = outcomes.into_iter();
+    outcomes.next().expect("an outcome for each request")
+}
+
+/// A transaction that failed is everybody's failure.
+fn everybodys<T>(outcomes: Result<Outcomes<T>, PostgresError>, count: usize) -> Outcomes<T> {
+    outcomes.unwrap_or_else(|error| {
+        let error = InventoryError::from(error);
+        (0..count).map(|_| Err(error.clone())).collect()
+    })
+}
+
+pub(crate) fn at_least_one(limit: usize) -> Result<(), InventoryError> {
+    if limit == 0 {
+        let reason = "it has to be at least 1";
+        return Err(InventoryError::invalid("limit", "0", reason));
+    }
+    Ok(())
+}

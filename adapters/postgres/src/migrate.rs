@@ -1,0 +1,173 @@
+//! The tables of each component, in a schema of their own.
+
+use std::fmt;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, Connection, PgPool, SqlSafeStr, SqlStr};
+
+use crate::error::{PostgresError, committing, failed};
+
+/// A part of the adapter that has tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Component {
+    /// Stock and reservations.
+    Inventory,
+    /// Products and their types.
+    Catalog,
+    /// What the change feed remembers.
+    Feed,
+}
+
+impl Component {
+    /// The schema that its tables are in unless another is named.
+    #[must_use]
+    pub fn schema(self) -> Schema {
+        let name = match self {
+            Self::Inventory => "inventory",
+            Self::Catalog => stockade_catalog_core::rows::SCHEMA,
+            Self::Feed => "feed",
+        };
+        Schema(name.to_owned())
+    }
+
+    /// The SQL of its migrations, by number, the first one in front.
+    ///
+    /// For who runs migrations with a tool of their own: create a schema, set the `search_path`
+    /// to it, and run what is new in a transaction each. The text names no schema.
+    #[must_use]
+    pub fn sql(self) -> &'static [(i64, &'static str)] {
+        match self {
+            Self::Inventory => &[(1, include_str!("../migrations/inventory/1_stock.sql"))],
+            Self::Catalog => &[(1, include_str!("../migrations/catalog/1_products.sql"))],
+            Self::Feed => &[],
+        }
+    }
+}
+
+/// The name of a Postgres schema: lower-case letters, digits and underscores, at most 48.
+///
+/// So it needs no quotes, and leaves room for names that are derived from it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Schema(String);
+
+impl Schema {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`PostgresError::Invalid`] for any other, and for those that Postgres keeps for itself.
+    pub fn new(name: impl Into<String>) -> Result<Self, PostgresError> {
+        let name = name.into();
+        let letters = |c: char| c.is_ascii_lowercase() || c == '_';
+        let valid = name.len() <= 48
+            && name.starts_with(letters)
+            && name.chars().all(|c| letters(c) || c.is_ascii_digit())
+            && !name.starts_with("pg_");
+        if !valid {
+            return Err(PostgresError::Invalid {
+                field: "schema",
+                reason: "it has to be 1 to 48 of a-z, 0-9 and _, no digit in front, not pg_".into(),
+                value: stockade_change_feed::shorten(&name),
+            });
+        }
+        Ok(Self(name))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A statement over the tables of this schema: each `{schema}` stands for its name.
+    pub(crate) fn sql(&self, template: &str) -> SqlStr {
+        let sql = template.replace("{schema}", &format!("\"{}\"", self.0));
+        // Shared, so that running it again copies nothing.
+        AssertSqlSafe(std::sync::Arc::<str>::from(sql)).into_sql_str()
+    }
+}
+
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Brings the tables of a component up to date, creating the schema where it is missing.
+///
+/// All of it happens in one transaction under an advisory lock, so instances that start at once
+/// wait for each other, and one that dies leaves nothing half done. What was run is remembered in
+/// `stockade_migrations` in the same schema; nothing outside of the schema is touched. Migrations
+/// that a newer version ran are left alone: old and new processes run side by side.
+///
+/// # Errors
+/// Where the server can't be reached, where this user may not create, and where a migration
+/// that was run before is not the one that is here.
+pub async fn migrate(
+    pool: &PgPool,
+    component: Component,
+    schema: &Schema,
+) -> Result<(), PostgresError> {
+    const OPERATION: &str = "migrate";
+    let failed = failed(OPERATION);
+    let mut connection = pool.acquire().await.map_err(failed)?;
+    // Not to be used again if this is given up half way.
+    connection.close_on_drop();
+    let mut transaction = connection.begin().await.map_err(failed)?;
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('stockade migrate ' || $1, 0))")
+        .bind(schema.as_str())
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    // Also where the schema is there, creating it would take the right to.
+    let found: bool = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL")
+        .bind(schema.as_str())
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    if !found {
+        sqlx::raw_sql(schema.sql("CREATE SCHEMA {schema}"))
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+    }
+    sqlx::raw_sql(schema.sql("SET LOCAL search_path TO {schema}"))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    // The lock is held already, and this one would outlive a call that is given up.
+    migrator(component)
+        .set_locking(false)
+        .run_direct(None, &mut *transaction, false)
+        .await
+        .map_err(|error| failed(error.into()))?;
+    transaction.commit().await.map_err(committing(OPERATION))
+}
+
+fn migrator(component: Component) -> Migrator {
+    let migrations = component.sql().iter().map(|(number, sql)| {
+        let (kind, in_transaction) = (MigrationType::Simple, false);
+        Migration::new(*number, "".into(), kind, sql.into_sql_str(), in_transaction)
+    });
+    let mut migrator = Migrator::with_migrations(migrations.collect());
+    migrator.dangerous_set_table_name("stockade_migrations");
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_needs_no_quotes() {
+        for name in ["inventory", "_x", "shop_2"] {
+            assert!(Schema::new(name).is_ok(), "{name}");
+        }
+        let long = "x".repeat(49);
+        for name in [
+            "", "2x", "Shop", "a b", "a\"b", "a;b", "pg_toast", "é", &long,
+        ] {
+            assert!(Schema::new(name).is_err(), "{name}");
+        }
+    }
+}

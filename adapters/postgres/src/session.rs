@@ -1,0 +1,310 @@
+//! Connections and transactions: how long they may take, and what is left when they are given up.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres, SqlSafeStr};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+use tokio::time::timeout;
+
+use crate::error::{PostgresError, committing, failed};
+
+/// How long things may take. Each limit is for itself; a transaction also waits for connections.
+///
+/// Lock and statement timeouts are set in each of our transactions, and nowhere else: the host's
+/// own connections keep their settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub(crate) acquire: Duration,
+    pub(crate) lock: Duration,
+    pub(crate) statement: Duration,
+    pub(crate) transaction: Duration,
+}
+
+impl Default for Timeouts {
+    /// 2 seconds for a connection and for a lock, 3 for a statement, 4 for a transaction: less
+    /// than the 5 that `Inventory` waits, so that the reason is told.
+    fn default() -> Self {
+        Self {
+            acquire: Duration::from_secs(2),
+            lock: Duration::from_secs(2),
+            statement: Duration::from_secs(3),
+            transaction: Duration::from_secs(4),
+        }
+    }
+}
+
+impl Timeouts {
+    /// How long is waited for a connection of the pool.
+    #[must_use]
+    pub fn with_acquire(mut self, acquire: Duration) -> Self {
+        self.acquire = acquire;
+        self
+    }
+
+    /// How long the server waits for a lock; at least a millisecond.
+    #[must_use]
+    pub fn with_lock(mut self, lock: Duration) -> Self {
+        self.lock = lock.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How long the server works on one statement; at least a millisecond.
+    #[must_use]
+    pub fn with_statement(mut self, statement: Duration) -> Self {
+        self.statement = statement.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How long is waited here for a whole transaction, also where the server says nothing.
+    #[must_use]
+    pub fn with_transaction(mut self, transaction: Duration) -> Self {
+        self.transaction = transaction;
+        self
+    }
+
+    fn begin(&self) -> String {
+        let (lock, statement) = (self.lock.as_millis(), self.statement.as_millis());
+        format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; \
+             SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}"
+        )
+    }
+}
+
+/// A pool, and how patient we are with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Sessions {
+    pub(crate) pool: PgPool,
+    pub(crate) timeouts: Timeouts,
+}
+
+impl Sessions {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        let timeouts = Timeouts::default();
+        Self { pool, timeouts }
+    }
+
+    /// A connection for a statement that is a transaction of its own.
+    pub(crate) async fn connection(
+        &self,
+        operation: &'static str,
+    ) -> Result<PoolConnection<Postgres>, PostgresError> {
+        let acquired = timeout(self.timeouts.acquire, self.pool.acquire()).await;
+        acquired
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            .map_err(failed(operation))
+    }
+
+    /// A transaction of our own.
+    pub(crate) async fn begin(
+        &self,
+        operation: &'static str,
+    ) -> Result<Work<'static>, PostgresError> {
+        let connection = self.connection(operation).await?;
+        let mut work = Work {
+            operation,
+            held: Held::Pooled(Pooled(Some(connection))),
+        };
+        let begin = sqlx::AssertSqlSafe(self.timeouts.begin()).into_sql_str();
+        let begun = sqlx::raw_sql(begin).execute(work.connection()).await;
+        begun.map_err(failed(operation))?;
+        Ok(work)
+    }
+
+    /// The result of a call, unless it takes too long. Who gives up on it does not know what
+    /// became of it.
+    pub(crate) async fn in_time<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, PostgresError>>,
+    ) -> Result<T, PostgresError> {
+        in_time(self.timeouts.transaction, operation, call).await
+    }
+}
+
+/// The result of a call, unless it takes longer than `after`.
+pub(crate) async fn in_time<T>(
+    after: Duration,
+    operation: &'static str,
+    call: impl Future<Output = Result<T, PostgresError>>,
+) -> Result<T, PostgresError> {
+    let late = PostgresError::Timeout { operation, after };
+    timeout(after, call).await.unwrap_or(Err(late))
+}
+
+/// A connection of the pool, or the host's.
+pub enum Connection<'a> {
+    #[doc(hidden)]
+    Pooled(PoolConnection<Postgres>),
+    #[doc(hidden)]
+    Host(MappedMutexGuard<'a, PgConnection>),
+}
+
+impl fmt::Debug for Connection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Work<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work")
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Connection<'a> {
+    pub(crate) async fn within(connection: &'a Mutex<&mut PgConnection>) -> Self {
+        Self::Host(borrow(connection).await)
+    }
+}
+
+impl Deref for Connection<'_> {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Host(connection) => connection,
+        }
+    }
+}
+
+impl DerefMut for Connection<'_> {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Host(connection) => connection,
+        }
+    }
+}
+
+async fn borrow<'a>(
+    connection: &'a Mutex<&mut PgConnection>,
+) -> MappedMutexGuard<'a, PgConnection> {
+    MutexGuard::map(connection.lock().await, |connection| &mut **connection)
+}
+
+/// A transaction of our own, or a part of the host's.
+///
+/// Dropped without an end, its connection is closed, because nobody knows how far it came: the
+/// driver forgets a BEGIN that nobody waited for, and would lend the open transaction to the next
+/// one. In the host's transaction a savepoint is left, which changes nothing.
+pub struct Work<'a> {
+    operation: &'static str,
+    held: Held<'a>,
+}
+
+enum Held<'a> {
+    Pooled(Pooled),
+    Host(MappedMutexGuard<'a, PgConnection>),
+}
+
+impl<'a> Work<'a> {
+    /// A part of the transaction that the host has begun on this connection.
+    pub(crate) async fn within(
+        operation: &'static str,
+        connection: &'a Mutex<&mut PgConnection>,
+    ) -> Result<Self, PostgresError> {
+        let mut work = Self {
+            operation,
+            held: Held::Host(borrow(connection).await),
+        };
+        let begun = sqlx::raw_sql("SAVEPOINT stockade").execute(work.connection());
+        begun.await.map_err(failed(operation)).map_err(of_host)?;
+        Ok(work)
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        match &mut self.held {
+            Held::Pooled(Pooled(connection)) => {
+                connection.as_mut().expect("it is taken at the end only")
+            }
+            Held::Host(connection) => connection,
+        }
+    }
+
+    /// Commits a success and undoes a failure; then says which it was.
+    pub(crate) async fn end<T>(
+        self,
+        outcome: Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
+        match outcome {
+            Ok(done) => self.commit().await.map(|()| done),
+            Err(error) => Err(self.undo(error).await),
+        }
+    }
+
+    async fn commit(mut self) -> Result<(), PostgresError> {
+        let operation = self.operation;
+        let (sql, in_host) = match self.held {
+            Held::Pooled(_) => ("COMMIT", false),
+            Held::Host(_) => ("RELEASE SAVEPOINT stockade", true),
+        };
+        let committed = sqlx::raw_sql(sql).execute(self.connection()).await;
+        let committed = committed.map_err(committing(operation));
+        if in_host {
+            return committed.map(drop).map_err(of_host);
+        }
+        committed?;
+        self.settle();
+        Ok(())
+    }
+
+    /// Rolls back because of an error, and returns it as the caller has to see it.
+    async fn undo(mut self, error: PostgresError) -> PostgresError {
+        let (sql, in_host) = match self.held {
+            Held::Pooled(_) => ("ROLLBACK", false),
+            Held::Host(_) => (
+                "ROLLBACK TO SAVEPOINT stockade; RELEASE SAVEPOINT stockade",
+                true,
+            ),
+        };
+        // A server that can't be reached, or can't write any more, is not asked again.
+        if !in_host && matches!(error, PostgresError::Unavailable { .. }) {
+            return error;
+        }
+        match sqlx::raw_sql(sql).execute(self.connection()).await {
+            Ok(_) => {
+                self.settle();
+                error
+            }
+            Err(_) if in_host => of_host(error),
+            Err(_) => error,
+        }
+    }
+
+    fn settle(self) {
+        if let Held::Pooled(mut pooled) = self.held {
+            drop(pooled.0.take());
+        }
+    }
+}
+
+/// A connection that is closed instead of lent again, unless it is taken out.
+struct Pooled(Option<PoolConnection<Postgres>>);
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.0 {
+            connection.close_on_drop();
+        }
+    }
+}
+
+/// What a failure means to a host: its whole transaction is lost.
+fn of_host(error: PostgresError) -> PostgresError {
+    match error {
+        PostgresError::Unavailable {
+            operation, source, ..
+        }
+        | PostgresError::OutcomeUnknown { operation, source } => {
+            PostgresError::TransactionLost { operation, source }
+        }
+        error => error,
+    }
+}

@@ -1,0 +1,3 @@
+//! Products in Postgres.
+
+mod conformance;

@@ -1,0 +1,3 @@
+//! Stock and reservations.
+
+mod conformance;

@@ -1,0 +1,7 @@
+//! The conformance suites and the adapter's own cases, on a real server.
+
+#![allow(clippy::unwrap_used)]
+
+mod catalog;
+mod harness;
+mod inventory;

@@ -1,0 +1,52 @@
+//! Benchmarks: what the crates cost, as ratios to a baseline in the same run. One file a subject.
+//!
+//! `cargo run --release -p bench -- SUBJECT`, with `--short` for a run of seconds that shows that
+//! it works, not how fast.
+
+mod bare;
+mod ingest;
+mod measure;
+mod search;
+
+use clap::{Parser, Subcommand};
+
+/// Measures one subject.
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Little data and few rounds: shows that it works, not how fast.
+    #[arg(long, global = true)]
+    short: bool,
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Subcommand)]
+enum Subject {
+    /// Merging rows into documents and writing them, with the peak of memory.
+    Ingest(ingest::Args),
+    /// Queries with facets, suggestions and browsing.
+    Search(search::Args),
+}
+
+/// How much to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Seconds.
+    Short,
+    /// What the figures in `docs/performance.md` are of.
+    Full,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let form = match args.short {
+        true => Form::Short,
+        false => Form::Full,
+    };
+    match args.subject {
+        Subject::Ingest(subject) => ingest::run(form, &subject).await,
+        Subject::Search(subject) => search::run(form, &subject).await,
+    }
+}

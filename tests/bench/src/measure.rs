@@ -1,0 +1,59 @@
+//! What every subject measures with.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde::de::DeserializeOwned;
+
+use crate::Form;
+
+/// How long each of many rounds took.
+pub(crate) struct Latencies(Vec<Duration>);
+
+impl Latencies {
+    /// Of at least one round.
+    pub(crate) fn new(mut rounds: Vec<Duration>) -> Self {
+        assert!(!rounds.is_empty(), "nothing was measured");
+        rounds.sort_unstable();
+        Self(rounds)
+    }
+
+    /// The time within which so many of a hundred rounds ended.
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
+        let at = (self.0.len() * percent).div_ceil(100);
+        self.0[at.saturating_sub(1)]
+    }
+
+    /// How many times as long as the baseline, at that percentile.
+    pub(crate) fn ratio(&self, baseline: &Self, percent: usize) -> f64 {
+        self.percentile(percent).as_secs_f64() / baseline.percentile(percent).as_secs_f64()
+    }
+}
+
+/// The most memory that this process has had so far, in bytes.
+pub(crate) fn peak_memory() -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("peak memory needs Linux")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib: u64 = kib.context("no VmHWM in /proc/self/status")?.parse()?;
+    Ok(kib << 10)
+}
+
+/// Runs this program once more, so that memory is measured apart, and reads the JSON that it
+/// prints.
+pub(crate) fn in_child<T: DeserializeOwned>(form: Form, args: &[&str]) -> anyhow::Result<T> {
+    let mut child = Command::new(std::env::current_exe()?);
+    if form == Form::Short {
+        child.arg("--short");
+    }
+    let output = child.args(args).output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{args:?}: {errors}");
+    serde_json::from_slice(&output.stdout).context("the child printed no result")
+}
+
+/// Bytes for people.
+pub(crate) fn mib(bytes: u64) -> String {
+    format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
+}

@@ -1,0 +1,28 @@
+//! Each benchmark works: its short form ends well and prints a row for each thing it measures.
+
+use std::process::Command;
+
+fn short(subject: &str) -> String {
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
+    let output = bench.args([subject, "--short"]).output();
+    let output = output.expect("the program was built");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{subject}: {errors}");
+    String::from_utf8(output.stdout).expect("a table is text")
+}
+
+#[test]
+fn ingest() {
+    let table = short("ingest");
+    for row in ["nothing", "bare", "memory", "tantivy", "directory"] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}
+
+#[test]
+fn search() {
+    let table = short("search");
+    for row in ["two words", "typing errors", "suggestions"] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}

@@ -1,0 +1,281 @@
+//! Postgres, from Debian's packages or wherever `initdb` is found.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::process::Process;
+use crate::server::{Left, Server};
+
+/// Settings of the server beside its defaults. Durability is the default: commits are flushed.
+const SETTINGS: &[&str] = &[
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "wal_level=logical",
+    "max_replication_slots=100",
+    "max_wal_senders=100",
+    // Goes with the data; what is in /dev/shm would stay.
+    "dynamic_shared_memory_type=mmap",
+    "max_connections=500",
+    "shared_buffers=256MB",
+    "max_wal_size=2GB",
+    "autovacuum_naptime=15s",
+];
+
+/// An immediate shutdown: killed, it would leave a segment of shared memory behind.
+const FAREWELL: Signal = Signal::QUIT;
+
+/// A Postgres of its own: logical write-ahead log, room for 500 connections, the superuser
+/// `postgres` without password.
+///
+/// The calls block for up to some seconds: a test on a runtime with one thread makes them on
+/// another.
+#[derive(Debug)]
+pub struct Postgres {
+    // Ended before its data is removed: fields are dropped in this order.
+    process: Option<Process>,
+    folder: TempDir,
+    programs: Programs,
+    port: u16,
+}
+
+/// Where its programs are, and who runs them.
+#[derive(Clone, Debug)]
+struct Programs {
+    folder: PathBuf,
+    /// Postgres refuses to be root's.
+    user: Option<&'static str>,
+}
+
+impl Postgres {
+    /// Starts one on a free port.
+    ///
+    /// # Errors
+    /// Where Postgres is not installed, with the command that mends it, or does not start, with
+    /// the end of its log.
+    pub fn start() -> anyhow::Result<Self> {
+        let programs = Programs::find()?;
+        let folder = tempfile::Builder::new()
+            .prefix("stockade-postgres-")
+            .tempdir()?;
+        programs.own(folder.path())?;
+        programs.init(&folder.path().join("data"))?;
+        let mut postgres = Self {
+            process: None,
+            folder,
+            programs,
+            port: 0,
+        };
+        postgres.start_anywhere()?;
+        Ok(postgres)
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Where it is reached at another address, such as a proxy's.
+    #[must_use]
+    pub fn url_at(&self, address: SocketAddr) -> String {
+        format!("postgres://postgres@{address}/postgres")
+    }
+
+    /// Kills it with SIGKILL, in the midst of whatever it does.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Starts it again after a [kill](Postgres::kill), on the same port, with its data kept.
+    ///
+    /// # Errors
+    /// With the end of its log, where it does not start.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.kill();
+        self.start_at(self.port)
+    }
+
+    /// Stops all its processes until they are [resumed](Postgres::resume).
+    pub fn pause(&self) {
+        self.process.iter().for_each(Process::pause);
+    }
+
+    /// Lets it go on after a [pause](Postgres::pause).
+    pub fn resume(&self) {
+        self.process.iter().for_each(Process::resume);
+    }
+
+    /// Somebody else may take the port that was free a moment ago, so there are further tries.
+    fn start_anywhere(&mut self) -> anyhow::Result<()> {
+        let mut tries = 0;
+        loop {
+            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+                .local_addr()?
+                .port();
+            tries += 1;
+            match self.start_at(port) {
+                Err(_) if tries < 3 => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn start_at(&mut self, port: u16) -> anyhow::Result<()> {
+        let folder = self.folder.path();
+        let mut command = self.programs.command("postgres");
+        command
+            .arg("-D")
+            .arg(folder.join("data"))
+            .arg("-p")
+            .arg(port.to_string());
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        let mut process = Process::start(command, &folder.join("log"), folder, FAREWELL)?;
+        process.ready(|| self.programs.ask(port))?;
+        self.process = Some(process);
+        self.port = port;
+        Ok(())
+    }
+}
+
+impl Server for Postgres {
+    fn url(&self) -> String {
+        self.url_at(self.address())
+    }
+
+    fn leave(mut self: Box<Self>) -> Left {
+        let url = self.url();
+        let process = self
+            .process
+            .take()
+            .expect("it runs from its start to its end");
+        let Self { folder, .. } = *self;
+        process.leave(url, folder.keep())
+    }
+}
+
+impl Programs {
+    fn find() -> anyhow::Result<Self> {
+        let user = if rustix::process::geteuid().is_root() {
+            let passwd = fs::read_to_string("/etc/passwd")?;
+            let known = passwd.lines().any(|line| line.starts_with("postgres:"));
+            Some(if known { "postgres" } else { "nobody" })
+        } else {
+            None
+        };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+        // Debian keeps each version's apart, out of the path; the newest first.
+        let mut debian: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                Some((
+                    entry.file_name().to_str()?.parse().ok()?,
+                    entry.path().join("bin"),
+                ))
+            })
+            .collect();
+        debian.sort_unstable_by(|a, b| b.cmp(a));
+        folders.extend(debian.into_iter().map(|(_, folder)| folder));
+        let found = folders.into_iter().find(|folder| {
+            ["initdb", "postgres", "psql"]
+                .iter()
+                .all(|program| folder.join(program).is_file())
+        });
+        let Some(folder) = found else {
+            bail!(
+                "Postgres is not installed: run `RUNLEVEL=1 apt-get install -y \
+                 --no-install-recommends postgresql`, or set STOCKADE_POSTGRES_URL"
+            );
+        };
+        Ok(Self { folder, user })
+    }
+
+    /// A program, run by whom Postgres lets.
+    fn command(&self, program: &str) -> Command {
+        let program = self.folder.join(program);
+        let mut command = match self.user {
+            None => Command::new(program),
+            Some(user) => {
+                let mut command = Command::new("setpriv");
+                command
+                    .arg("--reuid")
+                    .arg(user)
+                    .arg("--regid")
+                    .arg(group(user));
+                command.args(["--clear-groups", "--"]).arg(program);
+                command
+            }
+        };
+        // The folder that this process stands in may be closed to that user.
+        command.current_dir("/").env("LC_ALL", "C.UTF-8");
+        command
+    }
+
+    /// Gives a folder to whom runs the server.
+    fn own(&self, folder: &Path) -> anyhow::Result<()> {
+        let Some(user) = self.user else { return Ok(()) };
+        let mut chown = Command::new("chown");
+        run(chown.arg(format!("{user}:{}", group(user))).arg(folder))
+    }
+
+    fn init(&self, data: &Path) -> anyhow::Result<()> {
+        let mut initdb = self.command("initdb");
+        initdb.args([
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-instructions",
+        ]);
+        // The files of a throw-away cluster need not survive the machine.
+        run(initdb.arg("--no-sync").arg("-D").arg(data))
+    }
+
+    /// Whether the server on that port answers a query.
+    fn ask(&self, port: u16) -> anyhow::Result<()> {
+        let mut psql = self.command("psql");
+        psql.args([
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "postgres",
+            "-d",
+            "postgres",
+            "-w",
+            "-X",
+            "-q",
+        ]);
+        psql.args(["-c", "select 1", "-p", &port.to_string()])
+            .env("PGCONNECT_TIMEOUT", "5");
+        run(&mut psql)
+    }
+}
+
+fn group(user: &str) -> &str {
+    if user == "nobody" { "nogroup" } else { user }
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command
+        .output()
+        .with_context(|| format!("{command:?} can't be run"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?} ended with {}: {}", output.status, said.trim());
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! A server's processes: started with a log, watched, and ended together.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::server::Left;
+
+/// How long a server may take until it answers.
+const READY: Duration = Duration::from_secs(60);
+
+/// How much of a log is shown when its server fails.
+const TAIL_LINES: usize = 30;
+
+/// How long a process may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// A process with all that it starts. It ends when it is dropped, and when the process that holds
+/// it ends in whatever way.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+    /// Asks it to end, and to leave nothing behind on the machine.
+    farewell: Signal,
+    /// Ends the server and removes its folder once its standard input does.
+    watchdog: Option<Child>,
+}
+
+impl Process {
+    /// Starts `command`, with its output appended to `log`. `folder` is removed if this process
+    /// is killed before it can end the server itself. `farewell` asks it to end at once; what is
+    /// left after 3 seconds is killed.
+    ///
+    /// # Errors
+    /// Where the log can not be written, or there is no such command.
+    pub fn start(
+        mut command: Command,
+        log: &Path,
+        folder: &Path,
+        farewell: Signal,
+    ) -> anyhow::Result<Self> {
+        let output = File::options().create(true).append(true).open(log);
+        let output =
+            output.with_context(|| format!("the log {} can't be written", log.display()))?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| format!("{command:?} can't be run"))?;
+        let mut process = Self {
+            child,
+            log: log.to_owned(),
+            farewell,
+            watchdog: None,
+        };
+        process.watchdog = Some(watch(process.pid(), folder, farewell)?);
+        Ok(process)
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until `answers` succeeds.
+    ///
+    /// # Errors
+    /// With the end of the log, where the process ends before or a minute has passed.
+    pub fn ready(&mut self, mut answers: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        loop {
+            let Err(error) = answers() else { return Ok(()) };
+            let ended = self.child.try_wait()?;
+            if ended.is_none() && begun.elapsed() < READY {
+                std::thread::sleep(Duration::from_millis(25));
+                continue;
+            }
+            let why = match ended {
+                Some(status) => format!("it ended with {status}"),
+                None => format!("it does not answer after {READY:?}: {error:#}"),
+            };
+            anyhow::bail!(
+                "{why}; the end of {}:\n{}",
+                self.log.display(),
+                tail(&self.log)
+            );
+        }
+    }
+
+    /// Kills it and all that it has started with SIGKILL, as the machine's sudden end would, and
+    /// waits until they are gone.
+    pub fn kill(&mut self) {
+        if !self.has_ended() {
+            let all = family(self.pid());
+            // Stopped first, so that none of them starts another or hears of another's end.
+            signal(&all, Signal::STOP);
+            let all = family(self.pid());
+            signal(&all, Signal::KILL);
+            let _ = self.child.wait();
+            while all.iter().any(|pid| is_running(*pid)) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        self.dismiss_watchdog();
+    }
+
+    /// Whether its pid may be somebody else's by now.
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Stops it and all that it has started, until they are [resumed](Process::resume): as a
+    /// machine that hangs.
+    pub fn pause(&self) {
+        signal(&family(self.pid()), Signal::STOP);
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) {
+        signal(&family(self.pid()), Signal::CONT);
+    }
+
+    /// Lets it run on by itself, in that folder.
+    pub(crate) fn leave(mut self, url: String, folder: PathBuf) -> Left {
+        self.dismiss_watchdog();
+        let (pid, farewell) = (self.pid(), self.farewell.as_raw());
+        std::mem::forget(self);
+        let started = started(pid).unwrap_or_default();
+        Left {
+            url,
+            pid,
+            started,
+            farewell,
+            folder,
+        }
+    }
+
+    fn dismiss_watchdog(&mut self) {
+        if let Some(mut watchdog) = self.watchdog.take() {
+            if let Some(mut stdin) = watchdog.stdin.take() {
+                let _ = stdin.write_all(b"dismissed\n");
+            }
+            let _ = watchdog.wait();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            self.resume();
+            signal(&[self.pid()], self.farewell);
+        }
+        let asked = Instant::now();
+        while asked.elapsed() < GRACE && !self.has_ended() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.kill();
+    }
+}
+
+impl Left {
+    /// Whether it still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        is_running(self.pid) && started(self.pid) == Some(self.started)
+    }
+
+    /// Ends it and removes its data.
+    ///
+    /// # Errors
+    /// Where the data can not be removed.
+    pub fn end(&self) -> anyhow::Result<()> {
+        if self.is_running() {
+            let all = family(self.pid);
+            if let Some(farewell) = Signal::from_named_raw(self.farewell) {
+                signal(&[self.pid], farewell);
+            }
+            let asked = Instant::now();
+            while all.iter().any(|pid| is_running(*pid)) {
+                if asked.elapsed() > GRACE {
+                    signal(&all, Signal::KILL);
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{} stays", self.folder.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A shell that outlives this process by a moment. It has no terminal's signals to fear, being in
+/// a process group of its own.
+fn watch(pid: u32, folder: &Path, farewell: Signal) -> anyhow::Result<Child> {
+    use std::os::unix::process::CommandExt as _;
+    const SCRIPT: &str = r#"
+read -r _ && exit
+children() { for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do echo "$child"; children "$child"; done; }
+kill -CONT $(children "$1") "$1" 2>/dev/null
+kill -"$3" "$1" 2>/dev/null
+for _ in $(seq 30); do kill -0 "$1" 2>/dev/null && sleep 0.1; done
+kill -STOP "$1" 2>/dev/null
+kill -KILL $(children "$1") "$1" 2>/dev/null
+while ! rm -rf "$2" 2>/dev/null; do sleep 0.1; done
+"#;
+    Command::new("sh")
+        .args(["-c", SCRIPT, "watchdog", &pid.to_string()])
+        .arg(folder)
+        .arg(farewell.as_raw().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .context("sh can't be run")
+}
+
+fn signal(pids: &[u32], signal: Signal) {
+    for pid in pids {
+        if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
+            // One that has ended needs none.
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+/// A process and all its descendants, as far as they have not been orphaned.
+fn family(pid: u32) -> Vec<u32> {
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = found.get(next) {
+        let tasks = fs::read_dir(format!("/proc/{parent}/task"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let children =
+            tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        let children: Vec<u32> = children
+            .flat_map(|list| {
+                list.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .filter_map(|child| child.parse().ok())
+            .collect();
+        found.extend(children);
+        next += 1;
+    }
+    found
+}
+
+/// The fields of `/proc/PID/stat` from the state on; none where there is no such process.
+fn stat(pid: u32) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    Some(fields.split_whitespace().map(str::to_owned).collect())
+}
+
+fn is_running(pid: u32) -> bool {
+    stat(pid).is_some_and(|fields| !matches!(fields[0].as_str(), "Z" | "X"))
+}
+
+/// When a process was started, in clock ticks since the machine was (field 22 in `proc(5)`).
+fn started(pid: u32) -> Option<u64> {
+    stat(pid)?.get(19)?.parse().ok()
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+}

@@ -1,0 +1,72 @@
+//! `cargo test` with servers that end with it.
+
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process_group};
+use stack::{Kind, Server};
+use tokio::process::Child;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long tests have to end after they were told to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs the tests and returns their exit code. The servers end with it, also when it is
+/// interrupted.
+#[tokio::main]
+pub(crate) async fn test(kinds: &[Kind], arguments: &[String]) -> anyhow::Result<i32> {
+    let given = |kind: &&Kind| std::env::var_os(kind.variable()).is_some_and(|url| !url.is_empty());
+    let wanted: Vec<Kind> = kinds.iter().filter(|kind| !given(kind)).copied().collect();
+    let start = tokio::task::spawn_blocking(move || {
+        let start = |kind: Kind| Ok((kind, kind.start()?));
+        wanted
+            .into_iter()
+            .map(start)
+            .collect::<anyhow::Result<Vec<_>>>()
+    });
+    let servers: Vec<(Kind, Box<dyn Server>)> = start.await??;
+
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = tokio::process::Command::new(cargo);
+    command.arg("test").args(arguments).process_group(0);
+    for (kind, server) in &servers {
+        command.env(kind.variable(), server.url());
+    }
+    let child = command.spawn().context("cargo can't be run")?;
+    let code = ended(child).await?;
+    tokio::task::spawn_blocking(move || drop(servers)).await?;
+    Ok(code)
+}
+
+/// Waits for the tests, or ends them all when this process is told to end.
+async fn ended(mut child: Child) -> anyhow::Result<i32> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    let number = tokio::select! {
+        status = child.wait() => return Ok(code(status?)),
+        _ = interrupted.recv() => 2,
+        _ = hung_up.recv() => 1,
+        _ = terminated.recv() => 15,
+    };
+    // Cargo and the tests are a process group of their own.
+    let group = child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    for signal in [Signal::TERM, Signal::KILL] {
+        let told = group.map(|group| kill_process_group(group, signal));
+        if told.is_none_or(|told| told.is_err()) {
+            break;
+        }
+        let _ = tokio::time::timeout(GRACE, child.wait()).await;
+    }
+    Ok(128 + number)
+}
+
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
