@@ -7,6 +7,8 @@ mod events;
 mod ids;
 mod inventory;
 pub mod memory;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod reservation;
 mod stock;
 mod store;
@@ -27,5 +29,5 @@ pub use stock::{
 };
 pub use store::{
     Cursor, InventoryStore, MovementPage, OutboxPage, ReservationTimer, StockOutbox, StockPage,
-    StockSource,
+    StockRetention, StockSource,
 };

@@ -126,7 +126,7 @@ impl Counts {
     }
 }
 
-/// A change of the three counts.
+/// A change of the three counts, or the sum of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Delta {
     /// Change of the physical count.
@@ -135,6 +135,18 @@ pub struct Delta {
     pub reserved: i64,
     /// Change of the escrowed count.
     pub escrowed: i64,
+}
+
+impl Delta {
+    /// Both changes together; saturates.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            physical: self.physical.saturating_add(other.physical),
+            reserved: self.reserved.saturating_add(other.reserved),
+            escrowed: self.escrowed.saturating_add(other.escrowed),
+        }
+    }
 }
 
 /// The stock of one SKU at one location.
@@ -291,7 +303,7 @@ impl From<SkuStock> for Vec<StockLevel> {
 }
 
 /// One change of one stock level. The movements of a level, from its first, add up to its three
-/// counts.
+/// counts; where old ones were purged, the first is the opening balance that stands for them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Movement {
@@ -329,9 +341,28 @@ impl Movement {
             cause,
         }
     }
+
+    /// The opening balance that takes this movement's place, and stands for it and for all before
+    /// it at its level, which add up to `before`.
+    #[must_use]
+    pub fn into_opening_balance(self, before: Delta) -> Self {
+        Self {
+            delta: before.plus(self.delta),
+            cause: MovementCause::OpeningBalance,
+            ..self
+        }
+    }
+
+    /// Whether it stands for movements that were purged.
+    #[must_use]
+    pub fn is_opening_balance(&self) -> bool {
+        self.cause == MovementCause::OpeningBalance
+    }
 }
 
 /// Why a stock level changed.
+///
+/// Exhaustive: a store that does not know a cause must not compile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MovementCause {
@@ -354,6 +385,9 @@ pub enum MovementCause {
         /// Why.
         reason: Reason,
     },
+    /// The sum of all movements of the level up to this one's version and time, which were purged
+    /// by a [`StockRetention`](crate::StockRetention). It is the first of its level.
+    OpeningBalance,
 }
 
 /// What an adjustment does to the physical count.

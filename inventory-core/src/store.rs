@@ -61,10 +61,10 @@ pub trait InventoryStore: StockSource {
     ///
     /// - All lines of a request are granted or none: `available` never falls below 0.
     /// - The id of a granted reservation finds it again: [`Effect::Repeated`], whatever state it
-    ///   is in by now, and also where stock is short. The content is the owner and the lines, a
-    ///   line without location being the units of its SKU wherever they were granted; other
-    ///   content is [`ReservationConflict`]. A refusal leaves nothing behind, so a later attempt
-    ///   with the same id is decided afresh.
+    ///   is in by now, and also where stock is short, until a [`StockRetention`] forgets it. The
+    ///   content is the owner and the lines, a line without location being the units of its SKU
+    ///   wherever they were granted; other content is [`ReservationConflict`]. A refusal leaves
+    ///   nothing behind, so a later attempt with the same id is decided afresh.
     /// - Deadlines are counted on the store's clock, read after locks are taken.
     /// - The requests may be granted in one transaction; then a failure of it is everybody's.
     /// - A store whose transactions are bounded may refuse requests of more than some number of
@@ -119,7 +119,8 @@ pub trait InventoryStore: StockSource {
     /// Changes physical stock, each adjustment for itself, and returns an outcome for each. The
     /// first adjustment of a SKU at a location begins its level.
     ///
-    /// The operation id finds what it did before: [`Effect::Repeated`](crate::Effect::Repeated).
+    /// The operation id finds what it did before: [`Effect::Repeated`](crate::Effect::Repeated),
+    /// until a [`StockRetention`] purges its movement.
     /// The content is the SKU, the location and the change; the first reason stands.
     ///
     /// Outcomes: [`BelowPromised`](InventoryError::BelowPromised);
@@ -136,6 +137,10 @@ pub trait InventoryStore: StockSource {
 
     /// At most `limit` movements (at least 1) of a SKU, after `after`: those of one location in
     /// the order in which they took effect. Those of an unknown SKU are none.
+    ///
+    /// A cursor stays good while old movements are purged: what follows it and is still there
+    /// follows. Where a level goes on with an opening balance, that stands for all of the level
+    /// up to there, those that the reader had before included.
     ///
     /// # Errors
     /// [`InventoryError::Invalid`] for a cursor that this store can't have given.
@@ -257,10 +262,60 @@ impl OutboxPage {
     }
 }
 
+/// Forgets what is long over, so that a store does not grow with every sale that it ever saw.
+///
+/// Nothing else changes: no count, no version, nothing to publish. Each call is one transaction
+/// of bounded size, and takes effect whole or not at all. Concurrent calls share the work, where
+/// one may leave out what another has at hand. A call that is repeated finds less to do, or
+/// nothing.
+///
+/// **With what is purged, its id is forgotten**, and a request that is sent again after that is
+/// decided afresh: it may reserve, or receive, a second time. So everything has to be kept longer
+/// than anybody repeats a request. How long is the caller's decision;
+/// [`Retention`](crate::workers::Retention) keeps everything for a day at least.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait StockRetention: Send + Sync {
+    /// Removes at most `limit` (at least 1) of the reservations that were fulfilled, released,
+    /// expired or cancelled at least `keep` ago on the store's clock, and returns how many. The
+    /// longest finished go first, found by an index on that time.
+    ///
+    /// What is held or confirmed is never removed, however old, nor what is overdue and has not
+    /// yet expired. A removed reservation is [unknown](InventoryError::UnknownReservation); the
+    /// movements that it caused stay.
+    ///
+    /// # Errors
+    /// [`InventoryError::Unavailable`] and the like, and [`InventoryError::Invalid`] for a limit
+    /// of 0.
+    async fn purge_reservations(
+        &self,
+        keep: Duration,
+        limit: usize,
+    ) -> Result<usize, InventoryError>;
+
+    /// Puts at most `limit` (at least 1) movements that took effect at least `keep` ago on the
+    /// store's clock behind the opening balances of their levels, and returns how many. Earlier
+    /// opening balances that are put behind new ones don't count.
+    ///
+    /// Of each level the oldest go first. The last that goes is replaced, in its place in the
+    /// listing, by the
+    /// [opening balance](crate::Movement::into_opening_balance) of all up to it, and the others
+    /// are removed; so a level has one opening balance at most, in front, its movements add up to
+    /// its counts, and their versions rise by one. A movement after one that has to stay stays,
+    /// and a store may let it stay where that one is of another location.
+    ///
+    /// The ids of the operations behind them are forgotten. Reservations are not.
+    ///
+    /// # Errors
+    /// As for [`purge_reservations`](StockRetention::purge_reservations).
+    async fn purge_movements(&self, keep: Duration, limit: usize) -> Result<usize, InventoryError>;
+}
+
 /// Wakes the expiry worker when a reservation's time is up.
 ///
 /// A timer is a hint: it may come late, twice or never, and survives a crash only where the
 /// implementation says so. The store decides what is overdue.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ReservationTimer: Send + Sync {
     /// Sets a timer for each reservation, that long from now, in place of the one it had.

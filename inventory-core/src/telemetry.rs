@@ -18,6 +18,10 @@ pub(crate) const PUBLISHED: &str = "stockade_inventory_published_total";
 pub(crate) const PUBLISH_FAILURES: &str = "stockade_inventory_publish_failures_total";
 /// Time since everything was last published, and heartbeats sent.
 pub(crate) const COMPLETE_AGE: &str = "stockade_inventory_relay_complete_age_seconds";
+/// What was purged, by `what`: `reservations` or `movements`.
+pub(crate) const PURGED: &str = "stockade_inventory_purged_total";
+/// Passes of the retention worker that failed.
+pub(crate) const PURGE_FAILURES: &str = "stockade_inventory_purge_failures_total";
 
 /// The outcome of a call in a word.
 pub(crate) fn outcome<T>(outcome: &Result<T, InventoryError>) -> &'static str {

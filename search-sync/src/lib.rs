@@ -10,6 +10,9 @@ mod index;
 pub mod ingest;
 pub mod memory;
 mod merge;
+#[cfg(feature = "mock")]
+pub mod mock;
+pub mod order;
 mod projection;
 mod query;
 mod rows;

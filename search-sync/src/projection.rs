@@ -87,16 +87,18 @@ pub enum FieldKind {
         /// The weight, above 0.
         weight: f32,
     },
-    /// An identifier such as a SKU or a model number: a query that equals it comes first.
+    /// An identifier such as a SKU or a model number: a query that equals it comes first. Its
+    /// words are searched with weight 1.
     Identifier,
-    /// A value as a whole, for filters and facets; its words are searched with weight 1.
+    /// A value as a whole, for filters and facets; its words are searched with weight 2.
     Keyword,
-    /// A JSON array of values, each a [`FieldKind::Keyword`].
+    /// A JSON array of values for filters and facets, the words of each searched with weight 1.
     Keywords,
     /// A number, for ranges and sorting.
     Number,
-    /// A JSON object. Each member becomes a field `field.member`: text a keyword, numbers a
-    /// number, booleans `true` or `false`, arrays several values, objects their members in turn.
+    /// A JSON object. Each member becomes a field `field.member`: text a keyword whose words are
+    /// searched with weight 1, numbers a number, booleans `true` or `false`, arrays several
+    /// values, objects their members in turn.
     Attributes,
     /// Given back with hits, and not searched. JSON in a string stays a string.
     Stored,
@@ -168,7 +170,7 @@ impl Projection {
                     Column::new(
                         "description",
                         "description",
-                        FieldKind::Text { weight: 1.0 },
+                        FieldKind::Text { weight: 0.5 },
                     ),
                     Column::new("brand", "brand", FieldKind::Keyword),
                     Column::new("category", "category", FieldKind::Keywords),

@@ -1,12 +1,16 @@
-//! stockade over Postgres.
+#![doc = include_str!("../README.md")]
 
+mod catalog;
 mod error;
+mod feed;
 mod inventory;
 mod migrate;
 mod server;
 mod session;
 
+pub use catalog::PostgresCatalog;
 pub use error::PostgresError;
+pub use feed::{CapturedTable, PostgresCapture, PostgresFeed, SlotStatus};
 pub use inventory::{Pooled, PostgresInventory, Within};
 pub use migrate::{Component, Schema, migrate};
 pub use server::{ServerSettings, connect};

@@ -38,7 +38,8 @@ impl Component {
     pub fn sql(self) -> &'static [(i64, &'static str)] {
         match self {
             Self::Inventory => &[(1, include_str!("../migrations/inventory/1_stock.sql"))],
-            Self::Catalog | Self::Feed => &[],
+            Self::Catalog => &[(1, include_str!("../migrations/catalog/1_products.sql"))],
+            Self::Feed => &[(1, include_str!("../migrations/feed/1_log.sql"))],
         }
     }
 }

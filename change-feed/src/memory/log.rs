@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::error::FeedError;
 use crate::record::{Message, Offset, Position, Record, Route, Topic, TopicPartition};
+use crate::sharing::partition_of;
 use crate::time::Timestamp;
 
 /// All topics.
@@ -196,37 +197,5 @@ pub(super) struct Cursor {
 impl Cursor {
     pub(super) fn at(next: u64) -> Self {
         Self { next, after: None }
-    }
-}
-
-/// FNV-1a, which is the same in every process, folded because its low bits alone are weak.
-fn partition_of(key: &[u8], partitions: u32) -> u32 {
-    let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let folded = (hash ^ (hash >> 32)) & u64::from(u32::MAX);
-    u32::try_from(folded).unwrap_or_default() % partitions.max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_spread_over_partitions() {
-        let mut counts = [0_u32; 4];
-        for n in 0..4_000 {
-            counts[partition_of(format!("SKU-{n}").as_bytes(), 4) as usize] += 1;
-        }
-        assert!(
-            counts.iter().all(|count| (800..1_200).contains(count)),
-            "{counts:?}"
-        );
-    }
-
-    #[test]
-    fn a_key_has_its_partition_for_ever() {
-        let partitions = ["", "a", "SKU-1", "SKU-2"].map(|key| partition_of(key.as_bytes(), 16));
-        assert_eq!(partitions, [1, 0, 0, 9]);
     }
 }

@@ -1,14 +1,16 @@
-//! A shop on the stockade crates, in one process and in memory.
+//! A shop on the stockade crates, in one process.
 
 mod http;
 mod import;
-mod network;
+mod serve;
 mod shop;
+mod telemetry;
 
 pub use http::{Faults, router};
-pub use import::{Failure, Report, import};
-pub use network::Cut;
-pub use shop::{Health, Options, Shop, Workers};
+pub use import::{Failure, Progress, Report, import, import_generated};
+pub use serve::serve;
+pub use shop::{Cut, Health, Lag, Limits, LiveStock, Options, Shop, Watcher, Workers};
+pub use telemetry::describes_metric;
 
 /// The examples of the project's README, which are compiled and run as tests.
 #[cfg(doctest)]

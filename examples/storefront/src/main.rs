@@ -1,16 +1,17 @@
 //! Runs the shop.
 
-use std::io::IsTerminal as _;
+use std::io::{Cursor, IsTerminal as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Parser;
-use storefront::{Faults, Options, Shop};
+use stockade_catalog_core::ProductQuery;
+use storefront::{Faults, Options, Progress, Report, Shop};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-/// A shop with search, live stock and reservations, in memory.
+/// A shop with search, live stock and reservations.
 #[derive(Parser)]
 #[command(version, about)]
 struct Args {
@@ -20,6 +21,23 @@ struct Args {
     /// Catalogue to import first: newline-delimited JSON, one product a line.
     #[arg(long, value_name = "FILE")]
     import: Vec<PathBuf>,
+    /// Import so many generated products first, to see how it goes with many.
+    #[arg(long, value_name = "PRODUCTS")]
+    generate: Option<usize>,
+    /// Start without the sample catalogue, which is imported where nothing else is.
+    #[arg(long, conflicts_with_all = ["import", "generate"])]
+    empty: bool,
+    /// Keep the search index in this directory, rather than in memory.
+    #[arg(long, value_name = "DIR")]
+    search_dir: Option<PathBuf>,
+    /// Keep products, stock and reservations in this database, rather than in memory.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "STOREFRONT_POSTGRES",
+        hide_env_values = true
+    )]
+    postgres: Option<String>,
     /// Let `PUT /faults` cut the way from pages to inventory, to see what pages do then.
     #[arg(long)]
     allow_faults: bool,
@@ -49,25 +67,23 @@ async fn main() -> anyhow::Result<()> {
             args.listen
         )
     })?;
-    let (shop, workers) = Shop::start(Options::default()).await?;
+    let (shop, workers) = Shop::start(Options {
+        search_dir: args.search_dir,
+        postgres: args.postgres,
+        ..Options::default()
+    })
+    .await?;
+    if args.import.is_empty() && args.generate.is_none() && !args.empty {
+        import_sample(&shop).await?;
+    }
+    if let Some(products) = args.generate {
+        let mut progress = Progress::new("generated products", products as u64);
+        let report = storefront::import_generated(&shop, products, &mut progress).await;
+        drop(progress);
+        say("generated products", &report);
+    }
     for path in &args.import {
-        let file = tokio::fs::File::open(path)
-            .await
-            .with_context(|| format!("can't open {}", path.display()))?;
-        let report = storefront::import(&shop, file)
-            .await
-            .with_context(|| format!("can't read {}", path.display()))?;
-        for failure in &report.failures {
-            eprintln!("{}: {failure}", path.display());
-        }
-        eprintln!(
-            "{}: {} products created, {} updated, {} unchanged, {} lines failed",
-            path.display(),
-            report.created,
-            report.updated,
-            report.unchanged,
-            report.failures.len(),
-        );
+        import_file(&shop, path).await?;
     }
     eprintln!("the shop is at http://{}", listener.local_addr()?);
     let faults = if args.allow_faults {
@@ -75,11 +91,49 @@ async fn main() -> anyhow::Result<()> {
     } else {
         Faults::Refused
     };
-    axum::serve(listener, storefront::router(shop, faults))
-        .with_graceful_shutdown(stop_signal())
-        .await?;
+    let headers_within = shop.limits().headers_within;
+    let router = storefront::router(shop.clone(), faults);
+    let stop = async {
+        stop_signal().await;
+        // Pages that are open would keep their connections.
+        shop.live.end();
+    };
+    storefront::serve(listener, router, headers_within, stop).await;
     workers.stop().await;
     Ok(())
+}
+
+/// Imports the sample where the catalogue is empty.
+async fn import_sample(shop: &Shop) -> anyhow::Result<()> {
+    if !shop.catalog.find(&ProductQuery::first(1)).await?.is_empty() {
+        return Ok(());
+    }
+    let sample = Cursor::new(sample_catalogue::SAMPLE);
+    let report = storefront::import(shop, sample, &mut Progress::hidden()).await?;
+    say("the sample catalogue", &report);
+    Ok(())
+}
+
+async fn import_file(shop: &Shop, path: &Path) -> anyhow::Result<()> {
+    let name = path.display().to_string();
+    let file = tokio::fs::File::open(path)
+        .await
+        .with_context(|| format!("can't open {name}"))?;
+    let length = file.metadata().await.map_or(0, |metadata| metadata.len());
+    let mut progress = Progress::new(&name, length);
+    let report = storefront::import(shop, file, &mut progress)
+        .await
+        .with_context(|| format!("can't read {name} twice; it has to be a regular file"))?;
+    drop(progress);
+    say(&name, &report);
+    Ok(())
+}
+
+fn say(name: &str, report: &Report) {
+    for failure in &report.failures {
+        eprintln!("{name}: {failure}");
+    }
+    eprintln!("{name}: {report}");
 }
 
 /// Returns when the process is asked to end.

@@ -1,13 +1,15 @@
 //! The rows of a store in memory, and the indexes on them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
 use stockade_change_feed::Timestamp;
 
 use crate::book::{Book, Changed, Changes, LocationPriority};
 use crate::ids::{LocationId, OperationId, ReservationId, Sku};
+use crate::memory::journals::Journals;
 use crate::reservation::{Reservation, ReservationState};
-use crate::stock::{Movement, MovementCause, SkuStock, StockLevel, Version};
+use crate::stock::{SkuStock, StockLevel, Version};
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -17,9 +19,9 @@ pub(super) struct Ledger {
     reservations: HashMap<ReservationId, Reservation>,
     /// The held ones, the one that runs out first in front.
     deadlines: BTreeSet<(Timestamp, ReservationId)>,
-    movements: HashMap<Sku, Vec<Movement>>,
-    /// Where the movement of an operation is.
-    operations: HashMap<OperationId, (Sku, usize)>,
+    /// The finished ones, the one that finished first in front.
+    finished: BTreeSet<(Timestamp, ReservationId)>,
+    pub(super) journals: Journals,
     unpublished: BTreeSet<Sku>,
 }
 
@@ -49,10 +51,6 @@ impl Ledger {
             .take_while(move |(deadline, _)| *deadline <= now)
             .map(|(_, id)| id)
     }
-
-    pub(super) fn movements(&self, sku: &Sku) -> &[Movement] {
-        self.movements.get(sku).map_or(&[], Vec::as_slice)
-    }
 }
 
 /// Deciding: rows go into a book, and what it changed comes back.
@@ -78,12 +76,10 @@ impl Ledger {
     }
 
     pub(super) fn load_operation(&self, book: &mut Book, operation: &OperationId) {
-        let Some((sku, index)) = self.operations.get(operation) else {
-            return;
-        };
-        let movement = self.movements(sku)[*index].clone();
-        self.load_sku(book, sku);
-        book.load_operation(operation.clone(), movement);
+        if let Some(movement) = self.journals.operation(operation) {
+            self.load_sku(book, &movement.sku);
+            book.load_operation(operation.clone(), movement.clone());
+        }
     }
 
     pub(super) fn write(&mut self, changes: Changes) {
@@ -99,7 +95,7 @@ impl Ledger {
             self.write_reservation(reservation);
         }
         for movement in movements {
-            self.write_movement(movement);
+            self.journals.write(movement);
         }
     }
 
@@ -117,16 +113,10 @@ impl Ledger {
         if after.state == ReservationState::Held {
             self.deadlines.insert((after.deadline, after.id.clone()));
         }
-        self.reservations.insert(after.id.clone(), after);
-    }
-
-    fn write_movement(&mut self, movement: Movement) {
-        let movements = self.movements.entry(movement.sku.clone()).or_default();
-        if let MovementCause::Adjusted { operation, .. } = &movement.cause {
-            let place = (movement.sku.clone(), movements.len());
-            self.operations.insert(operation.clone(), place);
+        if !after.state.is_live() {
+            self.finished.insert((after.changed_at, after.id.clone()));
         }
-        movements.push(movement);
+        self.reservations.insert(after.id.clone(), after);
     }
 
     pub(super) fn mark_published(&mut self, sku: &Sku, version: Version) {
@@ -149,8 +139,23 @@ impl Ledger {
     }
 }
 
-fn following(after: Option<&Sku>) -> (std::ops::Bound<Sku>, std::ops::Bound<Sku>) {
-    use std::ops::Bound;
+/// Forgetting.
+impl Ledger {
+    /// Removes at most `limit` reservations that finished by `until`, and returns how many.
+    pub(super) fn purge_reservations(&mut self, until: Timestamp, limit: usize) -> usize {
+        let mut purged = 0;
+        while purged < limit
+            && self.finished.first().is_some_and(|(at, _)| *at <= until)
+            && let Some((_, id)) = self.finished.pop_first()
+        {
+            self.reservations.remove(&id);
+            purged += 1;
+        }
+        purged
+    }
+}
+
+fn following(after: Option<&Sku>) -> (Bound<Sku>, Bound<Sku>) {
     let from = after.map_or(Bound::Unbounded, |sku| Bound::Excluded(sku.clone()));
     (from, Bound::Unbounded)
 }

@@ -2,6 +2,7 @@
 //!
 //! They keep every rule that the traits state, but the survival of the process.
 
+mod journals;
 mod ledger;
 mod store;
 mod timer;

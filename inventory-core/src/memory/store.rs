@@ -1,6 +1,7 @@
 //! The store.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_change_feed::Clock;
@@ -14,15 +15,16 @@ use crate::reservation::{
     Adjusted, Adjustment, Expiry, ExtendRequest, Reservation, ReserveRequest, Reserved,
     TransitionRequest, Transitioned,
 };
-use crate::stock::{Movement, SkuStock, Version};
+use crate::stock::{SkuStock, Version};
 use crate::store::{
-    Cursor, InventoryStore, MovementPage, OutboxPage, StockOutbox, StockPage, StockSource,
+    Cursor, InventoryStore, MovementPage, OutboxPage, StockOutbox, StockPage, StockRetention,
+    StockSource,
 };
 
 /// Stock and reservations in memory. Clones share them.
 ///
-/// One lock makes every call atomic. Nothing is forgotten while the process runs: ids of
-/// reservations and operations, and movements, are kept.
+/// One lock makes every call atomic. What is not purged is kept while the process runs: ids of
+/// reservations and operations, and movements.
 #[derive(Clone, Debug)]
 pub struct MemoryInventory {
     clock: Arc<dyn Clock>,
@@ -182,11 +184,13 @@ impl InventoryStore for MemoryInventory {
     ) -> Result<MovementPage, InventoryError> {
         at_least_one(limit)?;
         let ledger = self.lock();
-        let movements = ledger.movements(sku);
-        let start = after.map_or(Ok(0), |cursor| place(cursor, movements))?;
-        let end = movements.len().min(start.saturating_add(limit));
-        let next = (end < movements.len()).then(|| Cursor(end.to_string()));
-        Ok(MovementPage::new(movements[start..end].to_vec(), next))
+        let end = ledger.journals.end(sku);
+        let start = after.map_or(Ok(0), |cursor| place(cursor, end))?;
+        let mut rest = ledger.journals.from(sku, start);
+        let page = rest.by_ref().take(limit);
+        let movements = page.map(|(_, movement)| movement.clone()).collect();
+        let next = rest.next().map(|(place, _)| Cursor(place.to_string()));
+        Ok(MovementPage::new(movements, next))
     }
 }
 
@@ -212,6 +216,25 @@ impl StockOutbox for MemoryInventory {
             ledger.mark_published(sku, *version);
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl StockRetention for MemoryInventory {
+    async fn purge_reservations(
+        &self,
+        keep: Duration,
+        limit: usize,
+    ) -> Result<usize, InventoryError> {
+        at_least_one(limit)?;
+        let until = self.clock.now().minus(keep);
+        Ok(self.lock().purge_reservations(until, limit))
+    }
+
+    async fn purge_movements(&self, keep: Duration, limit: usize) -> Result<usize, InventoryError> {
+        at_least_one(limit)?;
+        let until = self.clock.now().minus(keep);
+        Ok(self.lock().journals.purge(until, limit))
     }
 }
 
@@ -245,13 +268,11 @@ fn last_sku(cursor: Option<&Cursor>) -> Result<Option<Sku>, InventoryError> {
         .transpose()
 }
 
-/// A cursor is the number of the movement that comes next.
-fn place(cursor: &Cursor, movements: &[Movement]) -> Result<usize, InventoryError> {
+/// A cursor is the place of the movement that came next when it was given.
+fn place(cursor: &Cursor, end: u64) -> Result<u64, InventoryError> {
     let place = cursor.0.parse().ok();
-    place
-        .filter(|place| *place <= movements.len())
-        .ok_or_else(|| {
-            let reason = "it has to come from an earlier page of this SKU's movements";
-            InventoryError::invalid("cursor", &cursor.0, reason)
-        })
+    place.filter(|place| *place <= end).ok_or_else(|| {
+        let reason = "it has to come from an earlier page of this SKU's movements";
+        InventoryError::invalid("cursor", &cursor.0, reason)
+    })
 }

@@ -1,9 +1,7 @@
 //! An index in memory that reads every document for each query: for tests, for trying things
 //! out, and as the reference for other indexes.
 
-mod highlight;
 mod matching;
-mod order;
 mod search;
 
 use std::collections::BTreeMap;
@@ -12,7 +10,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 
-use self::matching::Searched;
+use self::matching::Shown;
 use crate::document::{Document, DocumentId};
 use crate::error::SearchError;
 use crate::index::{
@@ -28,9 +26,8 @@ use crate::projection::Projection;
 ///
 /// - Text is split into words, without accents and case. A text without letters or digits finds
 ///   nothing, save what it is the identifier of; a blank one finds everything.
-/// - A word of the query matches the same word, as the last word of the query also its
-///   beginning, and words with typos: one in words of 4 to 7 letters, two in longer ones, none
-///   in shorter ones and in those with digits.
+/// - [`Typed`](crate::analysis::Typed) says which words match a word of the query, and
+///   [`Searched`](crate::analysis::Searched) what is searched of a document.
 /// - Of one or two words all have to match, of more at least two thirds.
 /// - The order: documents with an identifier that the whole text equals, then those that match
 ///   more words, then by how well they match: rare words count more than common ones, an exact
@@ -58,7 +55,7 @@ struct Entry {
     revision: u64,
     /// The rows, encoded: stored, and never searched.
     rows: String,
-    searched: Option<Searched>,
+    shown: Option<Shown>,
 }
 
 impl MemoryIndex {
@@ -110,7 +107,7 @@ impl State {
         let entry = Entry {
             revision: self.revisions,
             rows: write.document.encode(),
-            searched: write.view.map(|view| Searched::new(view, projection)),
+            shown: write.view.map(|view| Shown::new(view, projection)),
         };
         documents.entries.insert(id, entry);
         Ok(WriteOutcome::Durable)

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use super::highlight::highlight;
-use super::matching::{Match, Searched, Words};
-use super::order::{Begin, Place};
+use super::matching::{Match, Shown, rarities};
 use super::{Documents, MemoryIndex};
-use crate::analysis;
+use crate::analysis::{self, Typed};
 use crate::document::DocumentId;
 use crate::error::SearchError;
-use crate::projection::{FieldKind, Projection};
+use crate::order::{Begin, Place, compare};
+use crate::projection::Projection;
 use crate::query::{
-    Facet, FacetRequest, Filter, Hit, Lack, SearchIndex, SearchPage, SearchQuery, Suggestion, Total,
+    Facet, FacetRequest, Filter, Hit, Lack, Order, SearchIndex, SearchPage, SearchQuery, Sort,
+    Suggestion, Total,
 };
 use crate::view::{FieldValue, View};
 
@@ -23,28 +23,30 @@ impl SearchIndex for MemoryIndex {
         let state = self.read();
         let documents = state.active()?;
         query.validate(&documents.projection)?;
-        let words = Words::new(&query.text);
-        let begin = Begin::of(query, words.len())?;
+        let typed = Typed::new(&query.text);
+        let begin = Begin::of(query, typed.len())?;
 
-        let found = documents.matching(&words);
+        let found = documents.matching(&typed);
         let facets = query.facets.iter();
         let facets = facets.map(|request| facet(&found, request, &query.filters));
         let facets = facets.collect();
 
         let rarities = match &begin {
             Some(begin) if !begin.rarities.is_empty() => begin.rarities.clone(),
-            _ => words.rarities(
+            _ => rarities(
+                &typed,
                 found.iter().map(|found| &found.matched),
                 documents.shown().count(),
             ),
         };
-        let most_weight = most_weight(&documents.projection);
+        let most_weight = documents.projection.weights().first().copied();
+        let most_weight = most_weight.unwrap_or(1.0);
         let mut ranked: Vec<_> = found
             .iter()
-            .filter(|found| passes(&found.searched.view, &query.filters, None))
+            .filter(|found| passes(&found.shown.view, &query.filters, None))
             .map(|found| {
                 let score = found.matched.score(&rarities, most_weight);
-                let place = Place::of(&query.sort, score, found.key, &found.searched.view);
+                let place = place(&query.sort, score, found.key, &found.shown.view);
                 (place, score, found)
             })
             .collect();
@@ -58,7 +60,7 @@ impl SearchIndex for MemoryIndex {
         ranked.truncate(query.size);
         let hits = ranked.into_iter();
         let hits = hits
-            .map(|(_, score, found)| found.hit(score, &words))
+            .map(|(_, score, found)| found.hit(score, &typed))
             .collect();
         Ok(SearchPage::new(hits, total, facets, next))
     }
@@ -72,8 +74,8 @@ impl SearchIndex for MemoryIndex {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
-        for (key, searched) in documents.shown() {
-            for title in titles(&documents.projection, &searched.view) {
+        for (key, shown) in documents.shown() {
+            for title in titles(&documents.projection, &shown.view) {
                 let words = analysis::words(title);
                 let has = |typed: &str| words.iter().any(|word| word.text == typed);
                 let begins = words.iter().any(|word| word.text.starts_with(&last.text));
@@ -108,47 +110,57 @@ impl SearchIndex for MemoryIndex {
 /// A document that matches the text.
 struct Found<'a> {
     key: &'a str,
-    searched: &'a Searched,
+    shown: &'a Shown,
     matched: Match,
 }
 
 impl Found<'_> {
-    fn hit(&self, score: f64, words: &Words) -> Hit {
-        let places = self.searched.places(words);
-        // Of each field the first value that matches.
-        let mut highlights = BTreeMap::new();
-        for (at, (field, text, ranges)) in places.iter().enumerate() {
-            let entry = highlights.entry(field);
-            entry.or_insert_with(|| (at, highlight(field, text, ranges)));
-        }
-        let mut highlights: Vec<_> = highlights.into_values().collect();
-        highlights.sort_by_key(|(at, _)| *at);
-        let highlights = highlights.into_iter().map(|(_, highlight)| highlight);
-        let view = self.searched.view.clone();
-        Hit::new(self.key.to_owned(), score, view, highlights.collect())
+    fn hit(&self, score: f64, typed: &Typed) -> Hit {
+        let Shown { view, searched } = self.shown;
+        let highlights = searched.highlights(view, typed);
+        Hit::new(self.key.to_owned(), score, view.clone(), highlights)
     }
 }
 
 impl Documents {
-    fn shown(&self) -> impl Iterator<Item = (&str, &Searched)> {
+    fn shown(&self) -> impl Iterator<Item = (&str, &Shown)> {
         self.entries.iter().filter_map(|(id, entry)| match id {
-            DocumentId::Root(key) => Some((key.as_str(), entry.searched.as_ref()?)),
+            DocumentId::Root(key) => Some((key.as_str(), entry.shown.as_ref()?)),
             DocumentId::Sku(_) | DocumentId::Truncation(_) => None,
         })
     }
 
-    fn matching(&self, words: &Words) -> Vec<Found<'_>> {
+    fn matching(&self, typed: &Typed) -> Vec<Found<'_>> {
         let mut matching = Vec::new();
-        for (key, searched) in self.shown() {
-            if let Some(matched) = searched.matches(words) {
+        for (key, shown) in self.shown() {
+            if let Some(matched) = shown.matches(typed) {
                 matching.push(Found {
                     key,
-                    searched,
+                    shown,
                     matched,
                 });
             }
         }
         matching
+    }
+}
+
+/// A document's place in an order.
+fn place(sort: &Sort, score: f64, key: &str, view: &View) -> Place {
+    let value = match sort {
+        Sort::Relevance => FieldValue::number(score),
+        Sort::Field { field, order } => {
+            let values = view.fields.get(field).into_iter().flatten();
+            match order {
+                Order::Ascending => values.min_by(|a, b| compare(a, b)),
+                Order::Descending => values.max_by(|a, b| compare(a, b)),
+            }
+            .cloned()
+        }
+    };
+    Place {
+        value,
+        key: key.to_owned(),
     }
 }
 
@@ -183,9 +195,9 @@ fn is(value: &FieldValue, term: &str) -> bool {
 fn facet(found: &[Found<'_>], request: &FacetRequest, filters: &[Filter]) -> Facet {
     let field = request.field.as_str();
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for Found { searched, .. } in found {
-        if passes(&searched.view, filters, Some(field)) {
-            let values = searched.view.fields.get(field).into_iter().flatten();
+    for Found { shown, .. } in found {
+        if passes(&shown.view, filters, Some(field)) {
+            let values = shown.view.fields.get(field).into_iter().flatten();
             // A number and text that reads the same are one value.
             let mut values: Vec<_> = values.map(ToString::to_string).collect();
             values.sort_unstable();
@@ -199,14 +211,6 @@ fn facet(found: &[Found<'_>], request: &FacetRequest, filters: &[Filter]) -> Fac
     values.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     values.truncate(request.size);
     Facet::new(field.to_owned(), values)
-}
-
-fn most_weight(projection: &Projection) -> f64 {
-    let weights = projection.columns().map(|column| match column.kind {
-        FieldKind::Text { weight } => f64::from(weight),
-        _ => 1.0,
-    });
-    weights.fold(1.0, f64::max)
 }
 
 /// The titles of a document.

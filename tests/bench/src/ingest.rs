@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use sample_catalogue::{Entry, Filled, fill, generate};
 use serde::{Deserialize, Serialize};
 use stockade_search_sync::memory::MemoryIndex;
+use stockade_tantivy::{TantivyIndex, TantivyOptions};
 
 use crate::Form;
 use crate::bare::Bare;
@@ -32,6 +33,10 @@ enum Subject {
     Bare,
     /// The index of search-sync that reads every document.
     Memory,
+    /// stockade-tantivy in memory.
+    Tantivy,
+    /// stockade-tantivy in a directory, where what is done is durable.
+    Directory,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,6 +97,15 @@ async fn ingest(subject: Subject, rows: usize) -> anyhow::Result<Duration> {
             return Ok(took.saturating_sub(making));
         }
         Subject::Memory => fill(Arc::new(MemoryIndex::new()), entries(rows)).await?,
+        Subject::Tantivy => {
+            let index = TantivyIndex::in_memory(TantivyOptions::default())?;
+            fill(Arc::new(index), entries(rows)).await?
+        }
+        Subject::Directory => {
+            let directory = tempfile::tempdir()?;
+            let index = TantivyIndex::open(directory.path(), TantivyOptions::default()).await?;
+            fill(Arc::new(index), entries(rows)).await?
+        }
     };
     Ok(took)
 }

@@ -6,6 +6,7 @@
 mod bare;
 mod ingest;
 mod measure;
+mod postgres;
 mod search;
 
 use clap::{Parser, Subcommand};
@@ -25,6 +26,8 @@ struct Args {
 enum Subject {
     /// Merging rows into documents and writing them, with the peak of memory.
     Ingest(ingest::Args),
+    /// Reservations, a batch and setting stock, beside bare statements over the same pool.
+    Postgres,
     /// Queries with facets, suggestions and browsing.
     Search(search::Args),
 }
@@ -47,6 +50,7 @@ async fn main() -> anyhow::Result<()> {
     };
     match args.subject {
         Subject::Ingest(subject) => ingest::run(form, &subject).await,
+        Subject::Postgres => postgres::run(form).await,
         Subject::Search(subject) => search::run(form, &subject).await,
     }
 }

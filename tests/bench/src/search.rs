@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sample_catalogue::{fill, generate, until_shown};
-use stockade_search_sync::memory::MemoryIndex;
 use stockade_search_sync::{FacetRequest, Filter, Order, SearchIndex, SearchQuery, Sort, Total};
+use stockade_tantivy::{TantivyIndex, TantivyOptions};
 
 use crate::Form;
 use crate::bare::{Bare, Spelling};
@@ -34,7 +34,7 @@ pub(crate) async fn run(form: Form, args: &Args) -> anyhow::Result<()> {
         Form::Full => (100_000, 200),
     };
     let products = args.products.unwrap_or(products);
-    let index = Arc::new(MemoryIndex::new());
+    let index = Arc::new(TantivyIndex::in_memory(TantivyOptions::default())?);
     let filled = fill(index.clone(), generate(products, SEED)).await?;
     until_shown(index.as_ref(), filled.products).await?;
     let bare = Bare::of(generate(products, SEED))?;

@@ -14,7 +14,7 @@ fn short(subject: &str) -> String {
 #[test]
 fn ingest() {
     let table = short("ingest");
-    for row in ["nothing", "bare", "memory"] {
+    for row in ["nothing", "bare", "memory", "tantivy", "directory"] {
         assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
     }
 }
@@ -23,6 +23,19 @@ fn ingest() {
 fn search() {
     let table = short("search");
     for row in ["two words", "typing errors", "suggestions"] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}
+
+#[test]
+fn postgres() {
+    let table = short("postgres");
+    for row in [
+        "one hot row, 32 callers",
+        "1,000 rows, 8 callers",
+        "batch",
+        "set stock",
+    ] {
         assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use relevance::{Comparison, SAMPLE_QUERIES, queries};
 use sample_catalogue::{Entry, sample};
-use stockade_search_sync::memory::MemoryIndex;
+use stockade_tantivy::{TantivyIndex, TantivyOptions};
 
 /// How well search answers what shoppers type, over the sample catalogue or another.
 #[derive(Parser)]
@@ -32,7 +32,7 @@ async fn main() -> anyhow::Result<()> {
         }
         _ => (sample().collect(), queries(SAMPLE_QUERIES)?),
     };
-    let subject = Arc::new(MemoryIndex::new());
+    let subject = Arc::new(TantivyIndex::in_memory(TantivyOptions::default())?);
     print!("{}", Comparison::of(subject, entries, &queries).await?);
     Ok(())
 }

@@ -50,6 +50,9 @@ CREATE TABLE reservations (
 ) WITH (fillfactor = 85);
 -- The overdue are found here, and nowhere else.
 CREATE INDEX reservations_deadline_idx ON reservations (deadline, id) WHERE state = 'held';
+-- And those that are long over.
+CREATE INDEX reservations_finished_idx ON reservations (changed_at)
+    WHERE state IN ('fulfilled', 'released', 'expired', 'cancelled');
 
 -- Every change of a level. Those of a level add up to its counts.
 CREATE TABLE movements (
@@ -64,14 +67,19 @@ CREATE TABLE movements (
     escrowed BIGINT NOT NULL,
     cause TEXT NOT NULL,
     -- Of the reservation, or of the operation where the cause is 'adjusted'.
-    cause_id TEXT COLLATE "C" NOT NULL,
+    cause_id TEXT COLLATE "C",
     -- What an adjustment asked for: receive, correct or set, and how much.
     change TEXT,
     amount BIGINT,
     reason TEXT,
     CONSTRAINT movements_pkey PRIMARY KEY (sku, location, number),
     CONSTRAINT movements_cause_check CHECK (
-        cause IN ('reserved', 'released', 'expired', 'cancelled', 'fulfilled', 'adjusted')
+        CASE WHEN cause = 'opening_balance'
+            THEN cause_id IS NULL
+            ELSE cause_id IS NOT NULL AND cause IN (
+                'reserved', 'released', 'expired', 'cancelled', 'fulfilled', 'adjusted'
+            )
+        END
     ),
     CONSTRAINT movements_change_check CHECK (
         CASE WHEN cause = 'adjusted'
@@ -81,3 +89,5 @@ CREATE TABLE movements (
     )
 );
 CREATE UNIQUE INDEX movements_operation_key ON movements (cause_id) WHERE cause = 'adjusted';
+-- The oldest are found here, to be put behind opening balances.
+CREATE INDEX movements_moved_at_idx ON movements (moved_at) WHERE cause <> 'opening_balance';

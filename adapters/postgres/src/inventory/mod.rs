@@ -5,6 +5,7 @@ mod ledger;
 mod outbox;
 mod place;
 mod read;
+mod retention;
 mod rows;
 mod single;
 mod statements;

@@ -123,16 +123,17 @@ pub(crate) fn movement(found: &PgRow) -> Result<Option<Movement>, PostgresError>
 }
 
 fn cause(found: &PgRow) -> Result<MovementCause, Unreadable> {
-    let id: String = found.try_get("cause_id")?;
-    let reservation = |id| ReservationId::new(id);
+    let id = || found.try_get::<String, _>("cause_id");
+    let reservation = || -> Result<_, Unreadable> { Ok(ReservationId::new(id()?)?) };
     Ok(match found.try_get::<&str, _>("cause")? {
-        "reserved" => MovementCause::Reserved(reservation(id)?),
-        "released" => MovementCause::Released(reservation(id)?),
-        "expired" => MovementCause::Expired(reservation(id)?),
-        "cancelled" => MovementCause::Cancelled(reservation(id)?),
-        "fulfilled" => MovementCause::Fulfilled(reservation(id)?),
+        "reserved" => MovementCause::Reserved(reservation()?),
+        "released" => MovementCause::Released(reservation()?),
+        "expired" => MovementCause::Expired(reservation()?),
+        "cancelled" => MovementCause::Cancelled(reservation()?),
+        "fulfilled" => MovementCause::Fulfilled(reservation()?),
+        "opening_balance" => MovementCause::OpeningBalance,
         "adjusted" => MovementCause::Adjusted {
-            operation: OperationId::new(id)?,
+            operation: OperationId::new(id()?)?,
             change: change(found)?,
             reason: Reason::new(found.try_get::<String, _>("reason")?)?,
         },
@@ -150,28 +151,48 @@ fn change(found: &PgRow) -> Result<StockChange, Unreadable> {
     })
 }
 
-/// A cause as its columns: its name, the id, and what an adjustment asked for.
-pub(crate) fn cause_columns(
-    cause: &MovementCause,
-) -> (&'static str, &str, Option<(&'static str, i64, &str)>) {
-    match cause {
-        MovementCause::Reserved(id) => ("reserved", id.as_str(), None),
-        MovementCause::Released(id) => ("released", id.as_str(), None),
-        MovementCause::Expired(id) => ("expired", id.as_str(), None),
-        MovementCause::Cancelled(id) => ("cancelled", id.as_str(), None),
-        MovementCause::Fulfilled(id) => ("fulfilled", id.as_str(), None),
-        MovementCause::Adjusted {
-            operation,
-            change,
-            reason,
-        } => {
-            let (change, amount) = match change {
-                StockChange::Receive(quantity) => ("receive", signed(quantity.get())),
-                StockChange::Correct(by) => ("correct", *by),
-                StockChange::Set(count) => ("set", signed(*count)),
-            };
-            let asked = (change, amount, reason.as_str());
-            ("adjusted", operation.as_str(), Some(asked))
+/// A cause as its columns.
+pub(crate) struct CauseColumns<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) id: Option<&'a str>,
+    /// What an adjustment asked for, by how much, and why.
+    pub(crate) asked: Option<(&'static str, i64, &'a str)>,
+}
+
+impl<'a> CauseColumns<'a> {
+    pub(crate) fn of(cause: &'a MovementCause) -> Self {
+        let of = |name, id: &'a ReservationId| Self {
+            name,
+            id: Some(id.as_str()),
+            asked: None,
+        };
+        match cause {
+            MovementCause::Reserved(id) => of("reserved", id),
+            MovementCause::Released(id) => of("released", id),
+            MovementCause::Expired(id) => of("expired", id),
+            MovementCause::Cancelled(id) => of("cancelled", id),
+            MovementCause::Fulfilled(id) => of("fulfilled", id),
+            MovementCause::Adjusted {
+                operation,
+                change,
+                reason,
+            } => {
+                let (change, amount) = match change {
+                    StockChange::Receive(quantity) => ("receive", signed(quantity.get())),
+                    StockChange::Correct(by) => ("correct", *by),
+                    StockChange::Set(count) => ("set", signed(*count)),
+                };
+                Self {
+                    name: "adjusted",
+                    id: Some(operation.as_str()),
+                    asked: Some((change, amount, reason.as_str())),
+                }
+            }
+            MovementCause::OpeningBalance => Self {
+                name: "opening_balance",
+                id: None,
+                asked: None,
+            },
         }
     }
 }

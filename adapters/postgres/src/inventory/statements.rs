@@ -23,6 +23,9 @@ pub(crate) struct Statements {
     pub(crate) movements: SqlStr,
     pub(crate) unpublished: SqlStr,
     pub(crate) mark_published: SqlStr,
+    pub(crate) lock_purge: SqlStr,
+    pub(crate) purge_movements: SqlStr,
+    pub(crate) purge_reservations: SqlStr,
     pub(crate) raise_epoch: SqlStr,
     pub(crate) epoch: SqlStr,
 }
@@ -52,6 +55,9 @@ impl Statements {
             movements: sql(include_str!("sql/movements.sql")),
             unpublished: sql(include_str!("sql/unpublished.sql")),
             mark_published: sql(include_str!("sql/mark_published.sql")),
+            lock_purge: sql(include_str!("sql/lock_purge.sql")),
+            purge_movements: sql(include_str!("sql/purge_movements.sql")),
+            purge_reservations: sql(include_str!("sql/purge_reservations.sql")),
             raise_epoch: sql(include_str!("sql/raise_epoch.sql")),
             epoch: sql(include_str!("sql/epoch.sql")),
         }

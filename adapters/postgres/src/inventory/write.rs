@@ -6,7 +6,7 @@ use stockade_inventory_core::book::{Changed, Changes};
 use stockade_inventory_core::{Movement, Reservation, StockLevel};
 
 use crate::error::{PostgresError, failed};
-use crate::inventory::rows::{cause_columns, signed};
+use crate::inventory::rows::{CauseColumns, signed};
 use crate::inventory::time::Time;
 
 /// Writes all changes or none.
@@ -84,7 +84,8 @@ fn lines(row: &Changed<Reservation>) -> Option<String> {
 }
 
 fn bind_movements<'q>(query: Query<'q>, rows: &'q [Movement]) -> Query<'q> {
-    let asked = |row: &'q Movement| cause_columns(&row.cause).2;
+    let cause = |row: &'q Movement| CauseColumns::of(&row.cause);
+    let asked = |row: &'q Movement| cause(row).asked;
     query
         .bind(column(rows, |row| row.sku.as_str()))
         .bind(column(rows, |row| row.location.as_str()))
@@ -94,8 +95,8 @@ fn bind_movements<'q>(query: Query<'q>, rows: &'q [Movement]) -> Query<'q> {
         .bind(column(rows, |row| row.delta.physical))
         .bind(column(rows, |row| row.delta.reserved))
         .bind(column(rows, |row| row.delta.escrowed))
-        .bind(column(rows, |row| cause_columns(&row.cause).0))
-        .bind(column(rows, |row| cause_columns(&row.cause).1))
+        .bind(column(rows, |row| cause(row).name))
+        .bind(column(rows, |row| cause(row).id))
         .bind(column(rows, |row| asked(row).map(|(change, ..)| change)))
         .bind(column(rows, |row| asked(row).map(|(_, amount, _)| amount)))
         .bind(column(rows, |row| asked(row).map(|(.., reason)| reason)))

@@ -22,16 +22,12 @@ pub(crate) async fn pool(url: &str) -> PgPool {
 /// A schema that nobody else has, gone at the end of the case.
 pub(crate) struct OwnSchema {
     pub(crate) name: Schema,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl OwnSchema {
     pub(crate) fn new(url: String) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let process = std::process::id();
-        let started = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
-        let name = Schema::new(format!("case_{started}_{process}_{count}")).unwrap();
+        let name = Schema::new(unique("case")).unwrap();
         Self { name, url }
     }
 }
@@ -39,18 +35,88 @@ impl OwnSchema {
 impl Drop for OwnSchema {
     fn drop(&mut self) {
         let (url, schema) = (self.url.clone(), self.name.clone());
-        // A thread, because this may be dropped on one that must not block.
-        let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let pool = pool(&url).await;
-                let drop = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
-                sqlx::raw_sql(AssertSqlSafe(drop)).execute(&pool).await.ok();
-            });
+        aside(async move {
+            let pool = pool(&url).await;
+            let drop = format!(
+                "DROP PUBLICATION IF EXISTS {schema}_changes; DROP SCHEMA IF EXISTS {schema} CASCADE"
+            );
+            sqlx::raw_sql(AssertSqlSafe(drop)).execute(&pool).await.ok();
         });
-        dropping.join().ok();
+    }
+}
+
+/// A name that no other case has, of this run or another.
+fn unique(prefix: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    let started = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    format!("{prefix}_{started}_{process}_{count}")
+}
+
+/// Runs it on a thread of its own, because a case may be dropped on one that must not block.
+fn aside(work: impl Future<Output = ()> + Send + 'static) {
+    let working = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(work);
+    });
+    working.join().ok();
+}
+
+/// A database that nobody else has, gone with its slots at the end of the case: slots are of a
+/// database, and the names of catalogues repeat.
+pub(crate) struct OwnDatabase {
+    pub(crate) name: String,
+    server: String,
+}
+
+impl OwnDatabase {
+    pub(crate) async fn create(server: &str) -> Self {
+        let name = unique("case");
+        let pool = pool(server).await;
+        let create = format!("CREATE DATABASE {name}");
+        sqlx::raw_sql(AssertSqlSafe(create))
+            .execute(&pool)
+            .await
+            .unwrap();
+        let server = server.to_owned();
+        Self { name, server }
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        let (before, _) = self.server.rsplit_once('/').unwrap();
+        format!("{before}/{}", self.name)
+    }
+
+    pub(crate) async fn pool(&self) -> PgPool {
+        pool(&self.url()).await
+    }
+}
+
+impl Drop for OwnDatabase {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        aside(async move {
+            let pool = pool(&server).await;
+            // Who captures may still hold the slot.
+            for _ in 0..20 {
+                let end =
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+                sqlx::query(end).bind(&name).execute(&pool).await.ok();
+                let drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+                     WHERE database = $1";
+                let dropped = sqlx::query(drop).bind(&name).execute(&pool).await;
+                let gone = format!("DROP DATABASE {name} WITH (FORCE)");
+                let gone = sqlx::raw_sql(AssertSqlSafe(gone)).execute(&pool).await;
+                if dropped.is_ok() && gone.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        });
     }
 }

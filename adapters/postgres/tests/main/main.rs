@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod catalog;
+mod feed;
 mod harness;
 mod inventory;

@@ -1,7 +1,7 @@
 //! Reading requests: what is wrong is said as a [`Problem`] that names the field.
 
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -11,19 +11,18 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
+use crate::shop::Shop;
 
 /// The largest body that is read.
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
-/// The longest that a body may take to arrive.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<Shop>> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, shop: &Arc<Shop>) -> Result<Self, Problem> {
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let is_json = content_type
             .and_then(|value| value.to_str().ok())
@@ -36,9 +35,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
                 .with("field", "Content-Type"));
         }
+        let within = shop.limits().body_within;
         let reading = axum::body::to_bytes(request.into_body(), BODY_LIMIT);
-        let Ok(read) = tokio::time::timeout(BODY_DEADLINE, reading).await else {
-            let detail = format!("the body has to arrive within {BODY_DEADLINE:?}");
+        let Ok(read) = tokio::time::timeout(within, reading).await else {
+            let detail = format!("the body has to arrive within {within:?}");
             return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with("field", "body"));
         };
         let bytes = read.map_err(|_| {
@@ -46,10 +46,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with("field", "body")
         })?;
         // An absent body stands for one without members.
-        let json = if bytes.is_empty() {
-            &b"{}"[..]
-        } else {
-            bytes.trim_ascii_start()
+        let json = match bytes.trim_ascii() {
+            b"" | b"null" => b"{}",
+            json => json,
         };
         // Else a list of the members in their order would be taken for the object.
         if !json.starts_with(b"{") {

@@ -4,24 +4,123 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 use stockade_search_sync::{
-    FacetRequest, Filter, Hit, Order, SearchPage, SearchQuery, Sort, Total,
+    Facet, FacetRequest, Filter, Highlight, Hit, Order, SearchPage, SearchQuery, Sort, Total,
 };
+use utoipa::ToSchema;
 
 use super::extract::Params;
 use super::problem::Problem;
 use crate::shop::Shop;
 
+/// A page of hits, and the facets of the whole result.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchPage)]
+pub(super) struct PageBody {
+    /// How many products match.
+    total: u64,
+    total_relation: RelationBody,
+    hits: Vec<HitBody>,
+    /// One for each that was asked for, in their order.
+    facets: Vec<FacetBody>,
+    /// Where the next page begins (`cursor`); null on the last.
+    next: Option<String>,
+}
+
+/// Whether the total is exact, or counting stopped there.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TotalRelation)]
+#[serde(rename_all = "snake_case")]
+enum RelationBody {
+    Exactly,
+    AtLeast,
+}
+
+/// A product that matches.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Hit)]
+struct HitBody {
+    /// The product's id.
+    #[schema(example = "meadow-tee")]
+    id: String,
+    /// How well it matches, for this query only.
+    score: f64,
+    /// Its fields by name, each with all its values; `media` as the product has it.
+    #[schema(value_type = Object)]
+    fields: Map<String, Value>,
+    highlights: Vec<HighlightBody>,
+}
+
+/// A piece of text that matches.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Highlight)]
+struct HighlightBody {
+    field: String,
+    /// As it was written: not escaped for any markup.
+    fragment: String,
+    /// From which byte of the fragment to which.
+    matches: Vec<[usize; 2]>,
+}
+
+/// The values of a field among the products that match all but the filters on this very field.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Facet)]
+struct FacetBody {
+    #[schema(example = "attributes.material")]
+    field: String,
+    /// The most frequent first.
+    values: Vec<FacetValueBody>,
+}
+
+/// A value and how many products have it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FacetValue)]
+struct FacetValueBody {
+    value: String,
+    count: u64,
+}
+
+/// Titles that go on from what was typed, the best first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Suggestions)]
+pub(super) struct SuggestionsBody {
+    suggestions: Vec<SuggestionBody>,
+}
+
+/// A title, and the product that has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Suggestion)]
+struct SuggestionBody {
+    id: String,
+    text: String,
+}
+
+/// Find products
+///
+/// Typing errors are tolerated. Fields are `brand`, `category`, `product_type`, `price`,
+/// `in_stock`, `attributes.NAME` and `options.NAME`.
+#[utoipa::path(get, path = "/search", tag = "search",
+    params(
+        ("q" = Option<String>, Query, max_length = 1000, description = "What somebody typed", example = "medow tee"),
+        ("filter" = Option<Vec<String>>, Query, description = "`name:value`, or `name:min..max` with either end left out. Values of one field widen the choice"),
+        ("facet" = Option<Vec<String>>, Query, description = "A field whose values are counted"),
+        ("sort" = Option<String>, Query, description = "A field for its least first, `-field` for its greatest; else the best hits come first"),
+        ("size" = Option<usize>, Query, minimum = 1, maximum = 100, description = "Most hits: 24 if not said"),
+        ("cursor" = Option<String>, Query, description = "Where the page before ended: its `next`"),
+    ),
+    responses((status = 200, description = "A page of hits", body = PageBody)),
+)]
 pub(super) async fn search(
     State(shop): State<Arc<Shop>>,
     params: Params,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<PageBody>, Problem> {
     let params = params.only(&["q", "filter", "facet", "sort", "size", "cursor"])?;
-    Ok(Json(json(&shop.search.search(&query(&params)?).await?)))
+    Ok(Json(body(shop.search.search(&query(&params)?).await?)))
 }
 
-fn query(params: &Params) -> Result<SearchQuery, Problem> {
+pub(super) fn query(params: &Params) -> Result<SearchQuery, Problem> {
     let mut query = SearchQuery::text(params.get("q").unwrap_or_default());
     for filter in params.all("filter") {
         add_filter(&mut query.filters, filter)?;
@@ -90,78 +189,77 @@ fn sort(text: &str) -> Sort {
     }
 }
 
-fn json(page: &SearchPage) -> Value {
-    let (total, relation) = match page.total {
-        Total::Exactly(count) => (count, "exactly"),
-        Total::AtLeast(count) => (count, "at_least"),
+fn body(page: SearchPage) -> PageBody {
+    let (total, total_relation) = match page.total {
+        Total::Exactly(count) => (count, RelationBody::Exactly),
+        Total::AtLeast(count) => (count, RelationBody::AtLeast),
     };
-    let facets: Vec<_> = page
-        .facets
-        .iter()
-        .map(|facet| {
-            let values: Vec<_> = facet
-                .values
-                .iter()
-                .map(|(value, count)| json!({"value": value, "count": count}))
-                .collect();
-            json!({"field": facet.field, "values": values})
-        })
-        .collect();
-    json!({
-        "total": total,
-        "total_relation": relation,
-        "hits": page.hits.iter().map(hit).collect::<Vec<_>>(),
-        "facets": facets,
-        "next": page.next,
-    })
-}
-
-fn hit(hit: &Hit) -> Value {
-    let highlights: Vec<_> = hit
-        .highlights
-        .iter()
-        .map(|highlight| {
-            let matches: Vec<_> = highlight
-                .matches
-                .iter()
-                .map(|range| [range.start, range.end])
-                .collect();
-            json!({
-                "field": highlight.field,
-                "fragment": highlight.fragment,
-                "matches": matches,
-            })
-        })
-        .collect();
-    let mut fields = json!(hit.view);
-    // Kept as it came from the database, which is JSON in a string.
-    let media = fields["media"][0]
-        .as_str()
-        .and_then(|text| serde_json::from_str(text).ok());
-    if let Some(media) = media {
-        fields["media"] = media;
+    PageBody {
+        total,
+        total_relation,
+        hits: page.hits.into_iter().map(hit).collect(),
+        facets: page.facets.into_iter().map(facet).collect(),
+        next: page.next,
     }
-    json!({
-        "id": hit.key,
-        "score": hit.score,
-        "fields": fields,
-        "highlights": highlights,
-    })
 }
 
+fn facet(facet: Facet) -> FacetBody {
+    let value = |(value, count)| FacetValueBody { value, count };
+    FacetBody {
+        field: facet.field,
+        values: facet.values.into_iter().map(value).collect(),
+    }
+}
+
+fn hit(hit: Hit) -> HitBody {
+    let fields = hit.view.fields.into_iter();
+    let mut fields: Map<String, Value> =
+        fields.map(|(name, values)| (name, json!(values))).collect();
+    // Kept as it came from the database, which is JSON in a string.
+    let media = fields
+        .get("media")
+        .and_then(|media| serde_json::from_str(media[0].as_str()?).ok());
+    if let Some(media) = media {
+        fields.insert("media".to_owned(), media);
+    }
+    HitBody {
+        id: hit.key,
+        score: hit.score,
+        fields,
+        highlights: hit.highlights.into_iter().map(highlight).collect(),
+    }
+}
+
+fn highlight(highlight: Highlight) -> HighlightBody {
+    let matches = highlight.matches.into_iter();
+    HighlightBody {
+        field: highlight.field,
+        fragment: highlight.fragment,
+        matches: matches.map(|range| [range.start, range.end]).collect(),
+    }
+}
+
+/// Go on from what somebody has typed so far
+#[utoipa::path(get, path = "/suggest", tag = "search",
+    params(
+        ("q" = Option<String>, Query, max_length = 1000, example = "wal"),
+        ("size" = Option<usize>, Query, minimum = 1, maximum = 20, description = "Most suggestions: 8 if not said"),
+    ),
+    responses((status = 200, description = "Titles", body = SuggestionsBody)),
+)]
 pub(super) async fn suggest(
     State(shop): State<Arc<Shop>>,
     params: Params,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<SuggestionsBody>, Problem> {
     let params = params.only(&["q", "size"])?;
     let limit = params.number("size")?.unwrap_or(8);
-    let suggestions = shop
-        .search
-        .suggest(params.get("q").unwrap_or_default(), limit)
-        .await?;
-    let suggestions: Vec<_> = suggestions
-        .iter()
-        .map(|suggestion| json!({"id": suggestion.key, "text": suggestion.text}))
+    let text = params.get("q").unwrap_or_default();
+    let suggestions = shop.search.suggest(text, limit).await?.into_iter();
+    let suggestions = suggestions
+        .map(|suggestion| SuggestionBody {
+            id: suggestion.key,
+            text: suggestion.text,
+        })
         .collect();
-    Ok(Json(json!({ "suggestions": suggestions })))
+    Ok(Json(SuggestionsBody { suggestions }))
 }

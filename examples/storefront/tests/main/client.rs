@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use storefront::{Faults, Options, Report, Shop, Workers};
+use storefront::{Faults, Options, Progress, Report, Shop, Workers};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// The longest wait for something that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -17,7 +19,9 @@ pub(crate) struct Client {
     base: String,
     http: reqwest::Client,
     pub(crate) shop: std::sync::Arc<Shop>,
-    _workers: Workers,
+    workers: Workers,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
 }
 
 /// What the shop answered.
@@ -39,7 +43,11 @@ impl Client {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let router = storefront::router(shop.clone(), Faults::Allowed);
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let headers_within = shop.limits().headers_within;
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { drop(stopped.await) };
+        let serving = storefront::serve(listener, router, headers_within, stopped);
+        let serving = tokio::spawn(serving);
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
             .build()
@@ -48,8 +56,18 @@ impl Client {
             base,
             http,
             shop,
-            _workers: workers,
+            workers,
+            stop,
+            serving,
         }
+    }
+
+    /// Ends the shop as a process does.
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        drop(self.http);
+        self.serving.await.unwrap();
+        self.workers.stop().await;
     }
 
     /// A shop with the sample catalogue.
@@ -61,9 +79,14 @@ impl Client {
     }
 
     pub(crate) async fn import(&self, lines: &str) -> Report {
-        storefront::import(&self.shop, lines.as_bytes())
+        let lines = std::io::Cursor::new(lines.as_bytes());
+        storefront::import(&self.shop, lines, &mut Progress::hidden())
             .await
             .unwrap()
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {

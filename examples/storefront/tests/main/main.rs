@@ -2,9 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod catalogue;
 mod client;
+mod durable;
 mod hostile;
 mod import;
+mod limits;
+mod metrics;
+mod openapi;
+mod page;
 mod reservations;
+mod restart;
 mod unreachable;

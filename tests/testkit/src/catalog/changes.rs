@@ -99,15 +99,19 @@ pub(super) async fn records_are_keyed_by_product<H: ChangesHarness>(h: H) {
     for name in ["tee", "it's \"odd\" 🧢", "9"] {
         let sku = format!("{name}-m");
         shop.change(&product(name, &[&sku])).await;
+        keyed_by(name, history.catch_up(&shop).await);
         shop.delete(name, Expected::Any).await;
-        let told = history.catch_up(&shop).await;
-        assert_eq!(told.len(), 4, "of a product and its variant");
-        for told in told {
-            let key = told.key.as_ref();
-            let key = key.and_then(|key| serde_json::from_slice::<Value>(key).ok());
-            let expected = json!({"product_id": name});
-            assert_eq!(key, Some(expected), "the key of {}", told.row.table);
-        }
+        keyed_by(name, history.catch_up(&shop).await);
+    }
+}
+
+fn keyed_by(name: &str, told: &[super::history::Told]) {
+    assert_eq!(told.len(), 2, "of a product and its variant");
+    for told in told {
+        let key = told.key.as_ref();
+        let key = key.and_then(|key| serde_json::from_slice::<Value>(key).ok());
+        let expected = json!({"product_id": name});
+        assert_eq!(key, Some(expected), "the key of {}", told.row.table);
     }
 }
 

@@ -3,13 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stockade_inventory_core::{
-    Counts, Cursor, Delta, InventoryStore, LocationId, Movement, MovementCause, Reservation,
-    ReservationId, ReservationState, Sku, SkuStock, StockLevel,
+    Counts, Cursor, Delta, InventoryError, InventoryStore, LocationId, Movement, MovementCause,
+    Reservation, ReservationId, ReservationState, Sku, SkuStock, StockLevel,
 };
 
 const PAGE: usize = 100;
 
-/// Checks the books of a store at rest, from its first movement:
+/// What a ledger may have forgotten.
+#[derive(Clone, Copy)]
+enum Kept<'a> {
+    Everything,
+    /// What a purge leaves, among it these reservations, of which no movement may be left.
+    AfterPurge(&'a [ReservationId]),
+}
+
+/// Checks the books of a store at rest, of which nothing was ever purged, from its first movement:
 ///
 /// - the movements of each level add up to its three counts, and never left their bounds;
 /// - their versions rise by one, and end with the level's;
@@ -20,13 +28,36 @@ const PAGE: usize = 100;
 /// # Panics
 /// Where one of these is broken, naming it, and where the store fails.
 pub async fn check_ledger(store: &dyn InventoryStore) {
+    check(store, Kept::Everything).await;
+}
+
+/// Checks the books of a store at rest as [`check_ledger`] does, from the opening balances on
+/// that a purge has left: those come first at their levels. A reservation that is unknown by now
+/// has to have come to its end, as far as movements tell; `reservations` are known for sure, and
+/// none that is live may be missing there.
+///
+/// # Panics
+/// As [`check_ledger`] does.
+pub async fn check_purged_ledger(store: &dyn InventoryStore, reservations: &[ReservationId]) {
+    check(store, Kept::AfterPurge(reservations)).await;
+}
+
+async fn check(store: &dyn InventoryStore, kept: Kept<'_>) {
     let mut promised = BTreeMap::new();
     let mut checked = BTreeSet::new();
+    if let Kept::AfterPurge(known) = kept {
+        for id in known {
+            let reservation = known_reservation(store, id).await;
+            if checked.insert(id.clone()) && reservation.state.is_live() {
+                add_up(&mut promised, &reservation);
+            }
+        }
+    }
     let mut stock = Vec::new();
     for sku in all_stock(store).await {
         let movements = all_movements(store, sku.sku()).await;
         for level in sku.levels() {
-            check_level(level, &movements);
+            check_level(level, &movements, kept);
         }
         for movement in &movements {
             let known = sku.levels().iter().any(|l| l.location == movement.location);
@@ -36,10 +67,14 @@ pub async fn check_ledger(store: &dyn InventoryStore) {
             .iter()
             .filter_map(|movement| reservation_of(&movement.cause))
         {
-            let reservation = store.reservation(id).await.unwrap_or_else(|error| {
-                panic!("ledger: units moved for reservation {id}, which can not be read: {error}")
-            });
-            check_reservation(&reservation, sku.sku(), &movements);
+            if let Kept::AfterPurge(_) = kept
+                && let Err(InventoryError::UnknownReservation { .. }) = store.reservation(id).await
+            {
+                check_purged(id, &movements);
+                continue;
+            }
+            let reservation = known_reservation(store, id).await;
+            check_reservation(&reservation, sku.sku(), &movements, kept);
             if checked.insert(id.clone()) && reservation.state.is_live() {
                 add_up(&mut promised, &reservation);
             }
@@ -60,6 +95,12 @@ pub async fn check_ledger(store: &dyn InventoryStore) {
         promised.is_empty(),
         "ledger: reservations hold units where there is no level: {promised:?}"
     );
+}
+
+async fn known_reservation(store: &dyn InventoryStore, id: &ReservationId) -> Reservation {
+    store.reservation(id).await.unwrap_or_else(|error| {
+        panic!("ledger: units moved for reservation {id}, which can not be read: {error}")
+    })
 }
 
 /// Every SKU of a store, read in pages.
@@ -105,7 +146,7 @@ pub(super) async fn movements_in_pages(
     }
 }
 
-fn check_level(level: &StockLevel, movements: &[Movement]) {
+fn check_level(level: &StockLevel, movements: &[Movement], kept: Kept<'_>) {
     let StockLevel { sku, location, .. } = level;
     let mut counts = Counts::default();
     let mut last = None;
@@ -113,6 +154,10 @@ fn check_level(level: &StockLevel, movements: &[Movement]) {
         counts = counts.after(movement.delta).unwrap_or_else(|| {
             panic!("ledger: {counts:?} of {sku} at {location} can not take {movement:?}")
         });
+        assert!(
+            !movement.is_opening_balance() || last.is_none() && matches!(kept, Kept::AfterPurge(_)),
+            "ledger: {sku} at {location} has an opening balance where none can be: {movement:?}"
+        );
         if let Some(before) = last.replace(movement.version) {
             assert!(
                 movement.version.number == before.number + 1 && movement.version >= before,
@@ -132,7 +177,23 @@ fn check_level(level: &StockLevel, movements: &[Movement]) {
     );
 }
 
-fn check_reservation(reservation: &Reservation, sku: &Sku, movements: &[Movement]) {
+/// That a purged reservation holds nothing by the movements that are left of it.
+fn check_purged(id: &ReservationId, movements: &[Movement]) {
+    let of_it = |movement: &&Movement| reservation_of(&movement.cause) == Some(id);
+    let last: BTreeMap<&LocationId, &MovementCause> = movements
+        .iter()
+        .filter(of_it)
+        .map(|movement| (&movement.location, &movement.cause))
+        .collect();
+    for (location, cause) in last {
+        assert!(
+            !matches!(cause, MovementCause::Reserved(_)),
+            "ledger: reservation {id} holds units at {location}, and is unknown"
+        );
+    }
+}
+
+fn check_reservation(reservation: &Reservation, sku: &Sku, movements: &[Movement], kept: Kept<'_>) {
     let locations: BTreeSet<&LocationId> = movements.iter().map(|m| &m.location).collect();
     for location in locations {
         let took_effect: Vec<(MovementCause, Delta)> = movements
@@ -141,13 +202,20 @@ fn check_reservation(reservation: &Reservation, sku: &Sku, movements: &[Movement
             .filter(|m| reservation_of(&m.cause) == Some(&reservation.id))
             .map(|m| (m.cause.clone(), m.delta))
             .collect();
-        assert_eq!(
-            took_effect,
-            effects(reservation, sku, location),
-            "ledger: what reservation {} did to {sku} at {location} (left), and what it should \
-             have done, as it is {}",
-            reservation.id,
-            reservation.state
+        let expected = effects(reservation, sku, location);
+        let agrees = match kept {
+            Kept::Everything => took_effect == expected,
+            // The first of them may be in the opening balance, and an earlier reservation of the
+            // same id be forgotten.
+            Kept::AfterPurge(_) => {
+                expected.ends_with(&took_effect) || took_effect.ends_with(&expected)
+            }
+        };
+        assert!(
+            agrees,
+            "ledger: reservation {} did {took_effect:?} to {sku} at {location}, and as it is {} \
+             it should have done {expected:?}",
+            reservation.id, reservation.state
         );
     }
 }
@@ -202,6 +270,6 @@ fn reservation_of(cause: &MovementCause) -> Option<&ReservationId> {
         | MovementCause::Expired(id)
         | MovementCause::Cancelled(id)
         | MovementCause::Fulfilled(id) => Some(id),
-        MovementCause::Adjusted { .. } => None,
+        MovementCause::Adjusted { .. } | MovementCause::OpeningBalance => None,
     }
 }

@@ -14,15 +14,18 @@ mod reading;
 mod reopening;
 mod repeats;
 mod reply_lost;
+mod retention;
 mod shop;
 mod timers;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stockade_inventory_core::{InventoryStore, LocationId, ReservationTimer, StockOutbox};
+use stockade_inventory_core::{
+    InventoryStore, LocationId, ReservationTimer, StockOutbox, StockRetention,
+};
 
-pub use ledger::check_ledger;
+pub use ledger::{check_ledger, check_purged_ledger};
 pub use reply_lost::ReplyLost;
 
 use crate::{Harness, Reopen};
@@ -45,6 +48,13 @@ pub trait InventoryHarness: Harness {
 pub trait OutboxHarness: InventoryHarness {
     /// The outbox of the instance's store.
     fn outbox(&self) -> Arc<dyn StockOutbox>;
+}
+
+/// Opens stores that forget what is long over.
+#[async_trait]
+pub trait StockRetentionHarness: InventoryHarness {
+    /// The retention of the instance's store.
+    fn retention(&self) -> Arc<dyn StockRetention>;
 }
 
 /// Opens reservation timers.
@@ -216,5 +226,31 @@ suite! { $
         two_callers_miss_nothing,
         a_dropped_wait_is_in_nobodys_way,
         ids_come_back_as_they_are,
+    }
+}
+
+suite! { $
+    /// Tests a `StockRetention`: `stock_retention_conformance!(module, Harness);`. The harness
+    /// implements [`StockRetentionHarness`](crate::inventory::StockRetentionHarness).
+    stock_retention_conformance, inventory::retention_cases: StockRetentionHarness;
+    retention {
+        what_is_finished_is_purged,
+        what_is_live_is_kept,
+        a_reservation_is_kept_from_its_end_on,
+        the_longest_finished_go_first,
+        a_purged_id_is_decided_afresh,
+        concurrent_purges_share_the_reservations,
+        old_movements_become_an_opening_balance,
+        young_movements_stay,
+        each_level_has_an_opening_balance_of_its_own,
+        an_opening_balance_goes_into_the_next,
+        a_purge_keeps_to_its_limit,
+        a_purge_changes_no_level,
+        purged_operations_are_decided_afresh,
+        what_is_reserved_outlives_its_movements,
+        a_reader_goes_on_after_a_purge,
+        concurrent_purges_share_the_movements,
+        stock_changes_while_movements_are_purged,
+        a_purge_of_nothing_is_refused,
     }
 }

@@ -5,7 +5,7 @@ WITH locked AS MATERIALIZED (
     FROM {schema}.reservations AS r
     WHERE r.state = 'held'
         AND r.deadline <= statement_timestamp()
-        AND (r.deadline, r.id) > ($2, $3)
+        AND (r.deadline, r.id) > ($2::timestamptz, $3)
     ORDER BY r.deadline, r.id
     LIMIT $1
     FOR UPDATE SKIP LOCKED

@@ -7,10 +7,10 @@ use sqlx::{Connection, PgPool};
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
     MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock, StockOutbox,
-    StockPage, StockSource, TransitionRequest, Transitioned,
+    StockPage, StockRetention, StockSource, TransitionRequest, Transitioned,
 };
 use stockade_postgres::PostgresInventory;
-use stockade_testkit::inventory::{InventoryHarness, OutboxHarness};
+use stockade_testkit::inventory::{InventoryHarness, OutboxHarness, StockRetentionHarness};
 use stockade_testkit::{Absent, Harness, Reopen};
 
 use crate::harness::{OwnSchema, pool, url};
@@ -23,7 +23,7 @@ pub(crate) struct PostgresHarness {
 
 impl PostgresHarness {
     async fn over(schema: OwnSchema) -> Self {
-        let pool = pool(&url().unwrap()).await;
+        let pool = pool(&schema.url).await;
         let store = PostgresInventory::new(pool.clone()).with_schema(schema.name.clone());
         Self {
             store,
@@ -64,9 +64,16 @@ impl OutboxHarness for PostgresHarness {
     }
 }
 
+impl StockRetentionHarness for PostgresHarness {
+    fn retention(&self) -> Arc<dyn StockRetention> {
+        Arc::new(self.store.clone())
+    }
+}
+
 stockade_testkit::inventory_store_conformance!(store, PostgresHarness);
 stockade_testkit::inventory_reopen_conformance!(reopening, PostgresHarness);
 stockade_testkit::stock_outbox_conformance!(outbox, PostgresHarness);
+stockade_testkit::stock_retention_conformance!(retention, PostgresHarness);
 
 /// A host that makes each call in a transaction of its own, and commits it.
 struct Host {

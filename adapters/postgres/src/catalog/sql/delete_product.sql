@@ -1,0 +1,1 @@
+DELETE FROM {schema}.products WHERE product_id = $1

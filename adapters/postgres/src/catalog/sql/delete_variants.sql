@@ -1,0 +1,1 @@
+DELETE FROM {schema}.variants WHERE sku = ANY($1::text[])

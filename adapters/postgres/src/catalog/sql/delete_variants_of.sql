@@ -1,0 +1,1 @@
+DELETE FROM {schema}.variants WHERE product_id = $1

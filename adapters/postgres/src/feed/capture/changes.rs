@@ -1,0 +1,165 @@
+//! Messages of the slot as records of the log.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use stockade_change_feed::debezium::{self, Change, Columns, RowChange, Sequence};
+use stockade_change_feed::{FeedError, Message, Timestamp};
+
+use super::pgoutput::{self, Begin, Old, Relation, Tuple, malformed};
+use super::table::CapturedTable;
+use super::values::render;
+
+/// Follows the messages of one look into the slot.
+pub(super) struct Changes<'a> {
+    tables: &'a [CapturedTable],
+    relations: HashMap<u32, Relation>,
+    transaction: Option<Begin>,
+    /// Up to which commit everything is captured.
+    pub(super) captured: u64,
+    /// Where the last whole transaction ends.
+    pub(super) end: Option<u64>,
+}
+
+/// A record to be appended.
+pub(super) enum Captured<'a> {
+    Row(&'a CapturedTable, Message),
+    /// To every partition: a truncation is of no key.
+    Truncated(&'a CapturedTable, Bytes),
+}
+
+impl<'a> Changes<'a> {
+    pub(super) fn new(tables: &'a [CapturedTable], captured: u64) -> Self {
+        Self {
+            tables,
+            relations: HashMap::new(),
+            transaction: None,
+            captured,
+            end: None,
+        }
+    }
+
+    /// What a message adds to the log: nothing, where it was captured before.
+    pub(super) fn take(&mut self, lsn: u64, bytes: Bytes) -> Result<Vec<Captured<'a>>, FeedError> {
+        let message = pgoutput::decode(bytes)?;
+        match message {
+            pgoutput::Message::Begin(begin) => self.transaction = Some(begin),
+            pgoutput::Message::Commit { end } => {
+                self.end = Some(end);
+                let ended = self.transaction.take();
+                let commit = ended.map_or(0, |begin| begin.commit);
+                self.captured = self.captured.max(commit);
+            }
+            pgoutput::Message::Relation(relation) => {
+                self.relations.insert(relation.id, relation);
+            }
+            pgoutput::Message::Other => {}
+            change => return self.change(lsn, change),
+        }
+        Ok(Vec::new())
+    }
+
+    fn change(&self, lsn: u64, message: pgoutput::Message) -> Result<Vec<Captured<'a>>, FeedError> {
+        let begin = self.transaction;
+        let begin =
+            begin.ok_or_else(|| malformed("kind", "no transaction has begun".to_owned()))?;
+        if begin.commit <= self.captured {
+            return Ok(Vec::new());
+        }
+        let told = |table: &CapturedTable, change: Change| {
+            let sequence = Sequence {
+                last_commit: Some(self.captured),
+                lsn: Some(lsn),
+            };
+            envelope(table, change, sequence, begin.committed_at)
+        };
+        let row = |table: &'a CapturedTable, key: Columns, change| {
+            let message = table.message(&key, told(table, change));
+            vec![Captured::Row(table, message)]
+        };
+        Ok(match message {
+            pgoutput::Message::Insert { relation, new } => {
+                let Some((table, relation)) = self.table(relation)? else {
+                    return Ok(Vec::new());
+                };
+                let after = columns(relation, new);
+                row(table, after.clone(), Change::Create { after })
+            }
+            pgoutput::Message::Update { relation, old, new } => {
+                let Some((table, relation)) = self.table(relation)? else {
+                    return Ok(Vec::new());
+                };
+                let before = old.map(|old| old_columns(relation, old));
+                let after = columns(relation, new);
+                row(table, after.clone(), Change::Update { before, after })
+            }
+            pgoutput::Message::Delete { relation, old } => {
+                let Some((table, relation)) = self.table(relation)? else {
+                    return Ok(Vec::new());
+                };
+                let before = old_columns(relation, old);
+                row(table, before.clone(), Change::Delete { before })
+            }
+            pgoutput::Message::Truncate { relations } => {
+                let mut truncated = Vec::new();
+                for relation in relations {
+                    if let Some((table, _)) = self.table(relation)? {
+                        truncated.push(Captured::Truncated(table, told(table, Change::Truncate)));
+                    }
+                }
+                truncated
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    /// The table of that number, unless nobody asked for it.
+    fn table(&self, id: u32) -> Result<Option<(&'a CapturedTable, &Relation)>, FeedError> {
+        let relation = self.relations.get(&id);
+        let relation =
+            relation.ok_or_else(|| malformed("relation", format!("{id} was never described")))?;
+        let same = |table: &&CapturedTable| {
+            table.schema == relation.schema && table.table == relation.table
+        };
+        let table = self.tables.iter().find(same);
+        Ok(table.map(|table| (table, relation)))
+    }
+}
+
+pub(super) fn envelope(
+    table: &CapturedTable,
+    change: Change,
+    sequence: Sequence,
+    timestamp: Timestamp,
+) -> Bytes {
+    let (schema, table) = table.shown();
+    debezium::encode(&RowChange {
+        schema,
+        table,
+        change,
+        sequence,
+        timestamp,
+    })
+}
+
+fn columns(relation: &Relation, tuple: Tuple) -> Columns {
+    let cells = relation.columns.iter().zip(tuple);
+    cells
+        .map(|(column, cell)| (column.name.clone(), render(column, cell)))
+        .collect()
+}
+
+/// A row before a change: of one that is not whole, only the key.
+fn old_columns(relation: &Relation, old: Old) -> Columns {
+    let mut columns = columns(relation, old.tuple);
+    if !old.whole {
+        let keys = relation.columns.iter().filter(|column| column.in_key);
+        let keys: Vec<&str> = keys.map(|column| column.name.as_str()).collect();
+        columns.retain(|name, _| keys.contains(&name.as_str()));
+    }
+    columns
+}
+
+#[cfg(test)]
+#[path = "changes_tests.rs"]
+mod tests;

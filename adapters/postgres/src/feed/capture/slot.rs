@@ -1,0 +1,112 @@
+//! The replication slot itself.
+
+use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr, SqlStr};
+
+use crate::error::{PostgresError, failed};
+
+/// How a slot is doing: above all, how much of the write-ahead log it holds back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SlotStatus {
+    /// Bytes of the write-ahead log that the server keeps because of the slot.
+    pub retained_bytes: u64,
+    /// Bytes of it that are not captured yet.
+    pub behind_bytes: u64,
+    /// `reserved` is well; `extended` and `unreserved` are beyond `max_wal_size`; `lost` is gone:
+    /// see [`pg_replication_slots`](https://www.postgresql.org/docs/current/view-pg-replication-slots.html).
+    pub wal_status: String,
+    /// How many bytes may still be written until it is lost; `None` where
+    /// `max_slot_wal_keep_size` sets no limit.
+    pub safe_bytes: Option<u64>,
+    /// Where the write-ahead log is flushed to.
+    pub(super) flushed: u64,
+    pub(super) confirmed: u64,
+}
+
+impl SlotStatus {
+    /// Whether changes were lost with the write-ahead log that held them.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.wal_status == "lost"
+    }
+}
+
+const OPERATION: &str = "read slot";
+
+/// None, where there is no such slot in this database.
+pub(super) async fn status(
+    connection: &mut PgConnection,
+    slot: &str,
+) -> Result<Option<SlotStatus>, PostgresError> {
+    type Row = (i64, Option<i64>, Option<i64>, Option<String>, Option<i64>);
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT (flushed - '0/0')::bigint, (confirmed_flush_lsn - '0/0')::bigint, \
+             (flushed - restart_lsn)::bigint, wal_status, safe_wal_size \
+         FROM pg_replication_slots, pg_current_wal_flush_lsn() AS flushed \
+         WHERE slot_name = $1 AND database = current_database()",
+    )
+    .bind(slot)
+    .fetch_optional(connection)
+    .await
+    .map_err(failed(OPERATION))?;
+    let size = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
+    Ok(row.map(|(flushed, confirmed, retained, wal_status, safe)| {
+        let flushed = size(flushed);
+        let confirmed = confirmed.map_or(flushed, size);
+        SlotStatus {
+            retained_bytes: retained.map_or(0, size),
+            behind_bytes: flushed.saturating_sub(confirmed),
+            wal_status: wal_status.unwrap_or_else(|| "lost".to_owned()),
+            safe_bytes: safe.map(size),
+            flushed,
+            confirmed,
+        }
+    }))
+}
+
+/// Creates it anew; what it would have told until now is never told.
+pub(super) async fn create(connection: &mut PgConnection, slot: &str) -> Result<(), PostgresError> {
+    let failed = failed("create slot");
+    sqlx::query(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+         WHERE slot_name = $1 AND database = current_database()",
+    )
+    .bind(slot)
+    .execute(&mut *connection)
+    .await
+    .map_err(failed)?;
+    sqlx::query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')")
+        .bind(slot)
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(failed)
+}
+
+/// Lets the server forget everything before `end`.
+pub(super) async fn advance(
+    connection: &mut PgConnection,
+    slot: &str,
+    end: u64,
+) -> Result<(), PostgresError> {
+    sqlx::query("SELECT pg_replication_slot_advance($1, '0/0'::pg_lsn + $2::bigint)")
+        .bind(slot)
+        .bind(i64::try_from(end).unwrap_or(i64::MAX))
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(failed("advance slot"))
+}
+
+/// Opens a cursor over some `changes` more, up to `end`, in whole transactions. The server keeps
+/// what is not fetched yet in a temporary file.
+pub(super) fn peek(slot: &str, publication: &str, end: u64, changes: u32) -> SqlStr {
+    let (high, low) = (end >> 32, end & 0xffff_ffff);
+    // Both names are checked to be letters, digits and underscores.
+    let sql = format!(
+        "DECLARE changes NO SCROLL CURSOR FOR SELECT (lsn - '0/0')::bigint, data \
+         FROM pg_logical_slot_peek_binary_changes('{slot}', '{high:X}/{low:X}', {changes}, \
+         'proto_version', '1', 'publication_names', '{publication}')"
+    );
+    AssertSqlSafe(sql).into_sql_str()
+}

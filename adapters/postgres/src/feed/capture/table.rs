@@ -1,0 +1,75 @@
+//! Which tables are captured, and how their rows are told.
+
+use serde_json::Value;
+use stockade_catalog_core::rows;
+use stockade_change_feed::debezium::Columns;
+use stockade_change_feed::{Message, Topic};
+
+use crate::migrate::Schema;
+
+/// A table whose row changes are captured.
+#[derive(Clone, Debug)]
+pub struct CapturedTable {
+    pub(super) schema: String,
+    pub(super) table: String,
+    shown: (String, String),
+    pub(super) topic: Topic,
+    key: Vec<String>,
+}
+
+impl CapturedTable {
+    /// A table whose changes go to `topic`, keyed by these columns: equal keys share a partition
+    /// and keep their order.
+    pub fn new(
+        schema: impl Into<String>,
+        table: impl Into<String>,
+        topic: Topic,
+        key: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        let (schema, table) = (schema.into(), table.into());
+        Self {
+            shown: (schema.clone(), table.clone()),
+            schema,
+            table,
+            topic,
+            key: key.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// Tells readers of another schema and table than it is in.
+    #[must_use]
+    pub fn shown_as(mut self, schema: impl Into<String>, table: impl Into<String>) -> Self {
+        self.shown = (schema.into(), table.into());
+        self
+    }
+
+    /// The tables of the catalogue in this schema. Readers are told the schema `catalog`, which
+    /// the projection of search knows.
+    pub(super) fn of_catalog(schema: &Schema) -> Vec<Self> {
+        let table = |name: &str| {
+            Self::new(
+                schema.as_str(),
+                name,
+                rows::catalog_changes(),
+                ["product_id"],
+            )
+            .shown_as(rows::SCHEMA, name)
+        };
+        vec![table(rows::PRODUCTS), table(rows::VARIANTS)]
+    }
+
+    /// The schema and table that readers are told.
+    pub(super) fn shown(&self) -> (String, String) {
+        self.shown.clone()
+    }
+
+    /// The message that tells of a row.
+    pub(super) fn message(&self, row: &Columns, value: bytes::Bytes) -> Message {
+        let column = |name: &String| {
+            let value = row.get(name).cloned().unwrap_or(Value::Null);
+            (name.clone(), value)
+        };
+        let key: Columns = self.key.iter().map(column).collect();
+        Message::keyed(Value::Object(key).to_string(), value)
+    }
+}

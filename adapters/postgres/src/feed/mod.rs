@@ -1,0 +1,236 @@
+//! A log in tables, and the capture of row changes into it.
+
+mod capture;
+mod group;
+mod headers;
+mod publish;
+mod statements;
+mod subscription;
+mod topics;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::PgPool;
+use stockade_change_feed::{
+    Feed, FeedError, Group, PartitionLag, SubscribeOptions, Subscription, Topic, TopicPartition,
+};
+use tokio::sync::watch;
+
+pub use self::capture::{CapturedTable, PostgresCapture, SlotStatus};
+use self::statements::Statements;
+use self::subscription::PostgresSubscription;
+use crate::error::{PostgresError, committing, failed};
+use crate::migrate::{Component, Schema, migrate};
+use crate::session::{Sessions, Timeouts};
+
+/// A log in Postgres. Clones share it.
+///
+/// It is published to, and [`PostgresCapture`] fills it with row changes from a replication slot.
+///
+/// - Topics are created when first named, with 4 partitions unless told otherwise.
+/// - Offsets start at 0. Who appends to a partition holds its row until the commit, so that
+///   offsets appear in their order and no reader misses one.
+/// - All records are kept until they are [trimmed](Self::trim_older).
+/// - A reader in this process hears of what is published through the same instance at once; of
+///   the rest within a twentieth of a second.
+/// - A partition changes hands when its reader polls and so lets go of it; when the reader
+///   closes; or when another member polls after the reader was silent for the session timeout.
+#[derive(Clone, Debug)]
+pub struct PostgresFeed {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    sessions: Sessions,
+    schema: Schema,
+    statements: Statements,
+    partitions: u32,
+    session_timeout: Duration,
+    max_message_bytes: usize,
+    /// Rises with everything that a waiting poll of this process should look at.
+    changes: watch::Sender<u64>,
+}
+
+impl PostgresFeed {
+    /// A log over a pool of the host's, in the schema `feed`.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self::build(Shared {
+            sessions: Sessions::new(pool),
+            statements: Statements::new(&Component::Feed.schema()),
+            schema: Component::Feed.schema(),
+            partitions: 4,
+            session_timeout: Duration::from_secs(30),
+            max_message_bytes: 1 << 20,
+            changes: watch::Sender::new(0),
+        })
+    }
+
+    fn build(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The same log with other settings.
+    fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
+        let shared = &self.shared;
+        let mut shared = Shared {
+            sessions: shared.sessions.clone(),
+            statements: Statements::new(&shared.schema),
+            schema: shared.schema.clone(),
+            changes: shared.changes.clone(),
+            ..*shared.as_ref()
+        };
+        change(&mut shared);
+        Self::build(shared)
+    }
+
+    /// In this schema.
+    #[must_use]
+    pub fn with_schema(self, schema: Schema) -> Self {
+        self.with(|shared| {
+            shared.statements = Statements::new(&schema);
+            shared.schema = schema;
+        })
+    }
+
+    /// Waits this long.
+    #[must_use]
+    pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
+        self.with(|shared| shared.sessions.timeouts = timeouts)
+    }
+
+    /// With another number of partitions for topics created from now on, at least 1.
+    #[must_use]
+    pub fn with_partitions(self, partitions: u32) -> Self {
+        self.with(|shared| shared.partitions = partitions.max(1))
+    }
+
+    /// With another time after which a member that does not poll loses its partitions (30 s).
+    /// All processes should agree.
+    #[must_use]
+    pub fn with_session_timeout(self, timeout: Duration) -> Self {
+        self.with(|shared| shared.session_timeout = timeout)
+    }
+
+    /// With another limit for key, value and headers of a message together (1 MiB).
+    #[must_use]
+    pub fn with_max_message_bytes(self, bytes: usize) -> Self {
+        self.with(|shared| shared.max_message_bytes = bytes)
+    }
+
+    /// Brings the tables up to date; see [`migrate`](crate::migrate()).
+    ///
+    /// # Errors
+    /// As `migrate` has.
+    pub async fn migrate(&self) -> Result<(), PostgresError> {
+        let Shared {
+            sessions, schema, ..
+        } = self.shared.as_ref();
+        migrate(&sessions.pool, Component::Feed, schema).await
+    }
+
+    /// Forgets the records of a partition before `before`. A group that has not finished them has
+    /// lost its offset.
+    ///
+    /// # Errors
+    /// [`FeedError::Unavailable`] and the like.
+    pub async fn trim(&self, partition: &TopicPartition, before: u64) -> Result<(), FeedError> {
+        let query = sqlx::query(self.shared.statements.trim.clone())
+            .bind(partition.topic.as_str())
+            .bind(i32::try_from(partition.partition).unwrap_or(i32::MAX))
+            .bind(i64::try_from(before).unwrap_or(i64::MAX));
+        Ok(self.execute("trim", query).await?)
+    }
+
+    /// Forgets the records of a topic that are older than `age`: what retention does, to be
+    /// called now and then. Groups that have not finished them have lost their offset.
+    ///
+    /// # Errors
+    /// [`FeedError::Unavailable`] and the like.
+    pub async fn trim_older(&self, topic: &Topic, age: Duration) -> Result<(), FeedError> {
+        let query = sqlx::query(self.shared.statements.trim_before.clone())
+            .bind(topic.as_str())
+            .bind(age.as_secs_f64());
+        Ok(self.execute("trim", query).await?)
+    }
+
+    /// Deletes a topic. It is created anew, with offsets from 0, when next named; what groups
+    /// committed is then found to be lost.
+    ///
+    /// # Errors
+    /// [`FeedError::Unavailable`] and the like.
+    pub async fn delete_topic(&self, topic: &Topic) -> Result<(), FeedError> {
+        let query = sqlx::query(self.shared.statements.delete_topic.clone()).bind(topic.as_str());
+        Ok(self.execute("delete topic", query).await?)
+    }
+
+    /// A statement that is a transaction of its own.
+    async fn execute(
+        &self,
+        operation: &'static str,
+        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+    ) -> Result<(), PostgresError> {
+        let sessions = &self.shared.sessions;
+        let executing = async {
+            let mut connection = sessions.connection(operation).await?;
+            let executed = query.execute(&mut *connection).await;
+            executed.map(drop).map_err(committing(operation))
+        };
+        sessions.in_time(operation, executing).await
+    }
+
+    fn wake(&self) {
+        let changes = &self.shared.changes;
+        changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+    }
+}
+
+#[async_trait]
+impl Feed for PostgresFeed {
+    async fn subscribe(
+        &self,
+        group: &Group,
+        topics: &[Topic],
+        options: SubscribeOptions,
+    ) -> Result<Box<dyn Subscription>, FeedError> {
+        for topic in topics {
+            self.topic(topic).await?;
+        }
+        let joined = PostgresSubscription::join(self.clone(), group, topics, options).await?;
+        self.wake();
+        Ok(Box::new(joined))
+    }
+
+    async fn lag(&self, group: &Group, topics: &[Topic]) -> Result<Vec<PartitionLag>, FeedError> {
+        const OPERATION: &str = "read lag";
+        for topic in topics {
+            self.topic(topic).await?;
+        }
+        let sessions = &self.shared.sessions;
+        let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
+        let reading = async {
+            let mut connection = sessions.connection(OPERATION).await?;
+            let query = sqlx::query_as(self.shared.statements.lag.clone());
+            let query = query.bind(group.as_str()).bind(names);
+            let rows = query.fetch_all(&mut *connection).await;
+            rows.map_err(failed(OPERATION))
+        };
+        let rows: Vec<(String, i32, i64, Option<f64>)> =
+            sessions.in_time(OPERATION, reading).await?;
+        let lag = |(topic, partition, records, age): (String, i32, i64, Option<f64>)| {
+            let at = TopicPartition::new(Topic::new(topic)?, partition.unsigned_abs());
+            let age = Duration::try_from_secs_f64(age.unwrap_or_default());
+            Ok(PartitionLag::new(
+                at,
+                Some(records.unsigned_abs()),
+                age.ok(),
+            ))
+        };
+        rows.into_iter().map(lag).collect()
+    }
+}

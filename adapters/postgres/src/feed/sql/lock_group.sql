@@ -1,0 +1,1 @@
+SELECT generation FROM {schema}.groups WHERE name = $1 FOR UPDATE

@@ -1,0 +1,30 @@
+//! The statements, over the tables of one schema.
+
+use sqlx::SqlStr;
+
+use crate::migrate::Schema;
+
+/// Each is made once, and prepared once by every connection.
+macro_rules! statements {
+    ($($name:ident),+ $(,)?) => {
+        /// The statements by the names of their files.
+        #[derive(Debug)]
+        pub(super) struct Statements {
+            $(pub(super) $name: SqlStr),+
+        }
+
+        impl Statements {
+            pub(super) fn new(schema: &Schema) -> Self {
+                Self {
+                    $($name: schema.sql(include_str!(concat!("sql/", stringify!($name), ".sql")))),+
+                }
+            }
+        }
+    };
+}
+
+statements! {
+    create_topic, topic, delete_topic, append, trim, trim_before, enter_group, lock_group, hear,
+    forget_silent, leave, members, know_partitions, owners, drop_owned, take, owned,
+    raise_generation, read, commit, reset, lag,
+}

@@ -1,0 +1,4 @@
+//! Products in Postgres.
+
+mod conformance;
+mod queries;

@@ -1,0 +1,6 @@
+//! The log in Postgres, and the capture of row changes.
+
+mod capture;
+mod log;
+mod search;
+mod slots;

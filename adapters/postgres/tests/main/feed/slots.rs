@@ -1,0 +1,430 @@
+//! What happens to a slot and its capture: crashes, losses, tables that change under it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use stockade_change_feed::debezium::{self, Change, RowChange};
+use stockade_change_feed::{
+    Feed, FeedError, Group, OnLostOffset, PollLimits, Polled, SubscribeOptions, Subscription, Topic,
+};
+use stockade_postgres::{CapturedTable, PostgresCapture, PostgresFeed, connect};
+use stockade_testkit::Absent;
+
+use crate::harness::{OwnDatabase, url};
+
+/// A table of the host's, its log and its capture.
+struct Host {
+    pool: PgPool,
+    feed: PostgresFeed,
+    capture: PostgresCapture,
+    _database: Option<OwnDatabase>,
+}
+
+fn topic() -> Topic {
+    Topic::new("tees").unwrap()
+}
+
+const TABLES: &str = "CREATE TABLE tees (id INT PRIMARY KEY, parent INT, title TEXT, made TIMESTAMPTZ); \
+    CREATE TABLE others (id INT PRIMARY KEY); \
+    ALTER TABLE tees REPLICA IDENTITY FULL; \
+    CREATE PUBLICATION tees_changes FOR TABLE tees, others";
+
+impl Host {
+    async fn open() -> Option<Self> {
+        let server = match url() {
+            Ok(server) => server,
+            Err(absent) => return skip(&absent),
+        };
+        let database = OwnDatabase::create(&server).await;
+        let (pool, slot) = (database.pool().await, database.name.clone());
+        let mut host = Self::over(pool, &slot).await;
+        host._database = Some(database);
+        Some(host)
+    }
+
+    async fn over(pool: PgPool, slot: &str) -> Self {
+        sqlx::raw_sql(TABLES).execute(&pool).await.unwrap();
+        let feed = PostgresFeed::new(pool.clone()).with_partitions(1);
+        feed.migrate().await.unwrap();
+        let tables = vec![CapturedTable::new("public", "tees", topic(), ["parent"])];
+        let capture = PostgresCapture::new(feed.clone(), slot, "tees_changes", tables).unwrap();
+        Self {
+            pool,
+            feed,
+            capture,
+            _database: None,
+        }
+    }
+
+    async fn sql(&self, sql: &str) {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        sqlx::raw_sql(sql).execute(&self.pool).await.unwrap();
+    }
+
+    /// Captures all there is.
+    async fn capture(&self) {
+        let quiet = async {
+            let mut quiet = 0;
+            while quiet < 2 {
+                let captured = self.capture.run_once().await.unwrap();
+                quiet = if captured { 0 } else { quiet + 1 };
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), quiet)
+            .await
+            .unwrap();
+    }
+
+    async fn reader(&self, group: &str, on_lost_offset: OnLostOffset) -> Box<dyn Subscription> {
+        let options = SubscribeOptions {
+            on_lost_offset,
+            ..SubscribeOptions::default()
+        };
+        let group = Group::new(group).unwrap();
+        self.feed
+            .subscribe(&group, &[topic()], options)
+            .await
+            .unwrap()
+    }
+}
+
+/// Tells that there is no server, as the suites do.
+fn skip<T>(absent: &Absent) -> Option<T> {
+    let required = std::env::var_os("STOCKADE_REQUIRE_POSTGRES").is_some();
+    assert!(!required, "STOCKADE_REQUIRE_POSTGRES is set: {absent}");
+    eprintln!("SKIPPED: {absent}");
+    None
+}
+
+async fn poll(reader: &mut dyn Subscription) -> Result<Polled, FeedError> {
+    let limits = PollLimits {
+        wait: Duration::from_millis(100),
+        ..PollLimits::default()
+    };
+    reader.poll(&limits).await
+}
+
+/// The changes that are there, and the keys of their records.
+async fn told(reader: &mut dyn Subscription) -> Vec<(String, RowChange)> {
+    let mut all = Vec::new();
+    loop {
+        let polled = poll(reader).await.unwrap();
+        if polled.records.is_empty() && polled.gained.is_empty() {
+            return all;
+        }
+        for record in polled.records {
+            let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default());
+            let change = debezium::decode(record.value.as_ref()).unwrap().unwrap();
+            all.push((key.into_owned(), change));
+        }
+    }
+}
+
+fn ids(told: &[(String, RowChange)]) -> Vec<i64> {
+    let after = told.iter().filter_map(|(_, told)| match &told.change {
+        Change::Create { after } | Change::Read { after } => after["id"].as_i64(),
+        _ => None,
+    });
+    after.collect()
+}
+
+#[tokio::test]
+async fn rows_before_the_slot_come_as_a_snapshot() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    host.sql("INSERT INTO tees VALUES (1, 7, 'it''s', '2026-01-31 12:00:00.5+00')")
+        .await;
+    host.capture().await;
+    host.sql("INSERT INTO tees VALUES (2, 7, NULL, NULL)").await;
+    host.capture().await;
+    let mut reader = host.reader("g", OnLostOffset::Fail).await;
+    let told = told(reader.as_mut()).await;
+    assert_eq!(ids(&told), [1, 2]);
+    let row = json!({"id": 1, "parent": 7, "title": "it's", "made": "2026-01-31T12:00:00.5Z"});
+    let read = Change::Read {
+        after: row.as_object().unwrap().clone(),
+    };
+    assert_eq!(
+        (told[0].0.as_str(), &told[0].1.change),
+        (r#"{"parent":7}"#, &read)
+    );
+    assert_eq!(told[0].1.sequence.last_commit, None);
+    assert!(told[1].1.sequence > told[0].1.sequence);
+}
+
+#[tokio::test]
+async fn every_kind_of_change_is_told() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    host.capture().await;
+    host.sql("INSERT INTO tees VALUES (1, 7, 'a', NULL)").await;
+    // It moves to another parent; others is not asked for.
+    host.sql("UPDATE tees SET parent = 8; INSERT INTO others VALUES (1)")
+        .await;
+    host.sql("ALTER TABLE tees ADD COLUMN extra JSONB DEFAULT '{}'")
+        .await;
+    host.sql("DELETE FROM tees").await;
+    host.sql("TRUNCATE tees").await;
+    host.capture().await;
+    let mut reader = host.reader("g", OnLostOffset::Fail).await;
+    let told = told(reader.as_mut()).await;
+    let keys: Vec<&str> = told.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [r#"{"parent":7}"#, r#"{"parent":8}"#, r#"{"parent":8}"#, ""]
+    );
+    let Change::Update {
+        before: Some(before),
+        after,
+    } = &told[1].1.change
+    else {
+        panic!("{told:?}");
+    };
+    assert_eq!(
+        (&before["parent"], &after["parent"]),
+        (&json!(7), &json!(8))
+    );
+    let Change::Delete { before } = &told[2].1.change else {
+        panic!("{told:?}");
+    };
+    assert_eq!(before["extra"], Value::from("{}"), "the table has changed");
+    assert_eq!(told[3].1.change, Change::Truncate);
+    let sequences: Vec<_> = told.iter().map(|(_, told)| told.sequence).collect();
+    assert!(sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
+}
+
+#[tokio::test]
+async fn a_table_that_is_renamed_or_dropped_stops_nobody() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    host.capture().await;
+    host.sql("INSERT INTO tees VALUES (1, 7, 'a', NULL)").await;
+    host.sql("ALTER TABLE tees RENAME TO shirts").await;
+    host.sql("INSERT INTO shirts VALUES (2, 7, 'a', NULL)")
+        .await;
+    host.sql("ALTER TABLE shirts RENAME TO tees").await;
+    host.sql("INSERT INTO tees VALUES (3, 7, 'a', NULL)").await;
+    host.sql("DROP TABLE others").await;
+    host.capture().await;
+    let mut reader = host.reader("g", OnLostOffset::Fail).await;
+    assert_eq!(ids(&told(reader.as_mut()).await), [1, 3]);
+    host.sql("DROP TABLE tees").await;
+    host.capture().await;
+    let problems = host.capture.problems().await.unwrap();
+    assert!(problems[0].contains("no table public.tees"), "{problems:?}");
+}
+
+#[tokio::test]
+async fn commits_that_interleave_are_told_in_their_order() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    host.capture().await;
+    let mut early = host.pool.begin().await.unwrap();
+    let insert = "INSERT INTO tees VALUES (1, 7, 'a', NULL)";
+    sqlx::raw_sql(insert).execute(&mut *early).await.unwrap();
+    host.sql("INSERT INTO tees VALUES (2, 7, 'a', NULL)").await;
+    host.capture().await;
+    early.commit().await.unwrap();
+    host.capture().await;
+    let mut reader = host.reader("g", OnLostOffset::Fail).await;
+    let told = told(reader.as_mut()).await;
+    assert_eq!(ids(&told), [2, 1]);
+    assert!(
+        told[0].1.sequence < told[1].1.sequence,
+        "by commits, not by places"
+    );
+    assert!(told[0].1.sequence.lsn > told[1].1.sequence.lsn);
+}
+
+#[tokio::test]
+async fn what_the_slot_tells_again_is_left_out() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    host.capture().await;
+    for id in 1..=5 {
+        host.sql(&format!("INSERT INTO tees VALUES ({id}, 7, 'a', NULL)"))
+            .await;
+    }
+    // As a crash would leave it between the commit and the advance of the slot: the slot is
+    // behind what is noted.
+    let noted = "UPDATE feed.captures SET commit_lsn = ( \
+        SELECT (lsn - '0/0')::bigint FROM pg_logical_slot_peek_binary_changes( \
+            slot, NULL, NULL, 'proto_version', '1', 'publication_names', 'tees_changes') \
+        WHERE get_byte(data, 0) = ascii('C') ORDER BY lsn OFFSET 2 LIMIT 1)";
+    host.sql(noted).await;
+    host.capture().await;
+    let mut reader = host.reader("g", OnLostOffset::Fail).await;
+    assert_eq!(ids(&told(reader.as_mut()).await), [4, 5]);
+}
+
+#[tokio::test]
+async fn a_lost_slot_is_told_and_read_again_from_a_snapshot() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    host.capture().await;
+    host.sql("INSERT INTO tees VALUES (1, 7, 'a', NULL)").await;
+    host.capture().await;
+    let mut careful = host.reader("careful", OnLostOffset::Fail).await;
+    let mut eager = host.reader("eager", OnLostOffset::Earliest).await;
+    for reader in [&mut careful, &mut eager] {
+        let mut last = None;
+        while last.is_none() {
+            last = poll(reader.as_mut()).await.unwrap().records.pop();
+        }
+        let position = last.unwrap().position;
+        assert!(reader.commit(&[position]).await[0].is_ok());
+    }
+    host.sql(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+        WHERE database = current_database()",
+    )
+    .await;
+    host.sql("INSERT INTO tees VALUES (2, 7, 'missed', NULL)")
+        .await;
+    host.capture().await;
+    let error = poll(careful.as_mut()).await.unwrap_err();
+    assert!(matches!(error, FeedError::OffsetLost { .. }), "{error}");
+    let polled = poll(eager.as_mut()).await.unwrap();
+    assert_eq!(polled.resets.len(), 1, "it is reported");
+    let told = told(eager.as_mut()).await;
+    let read = |told: &(String, RowChange)| matches!(told.1.change, Change::Read { .. });
+    assert!(told.iter().all(read), "a snapshot reads: {told:?}");
+    let rows: BTreeSet<i64> = ids(&told).into_iter().collect();
+    assert_eq!(rows, [1, 2].into());
+}
+
+#[tokio::test]
+async fn one_captures_and_another_takes_over() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    host.capture().await;
+    let running = || tokio::spawn(host.capture.clone().run(std::future::pending()));
+    let (first, second) = (running(), running());
+    let mut reader = host.reader("g", OnLostOffset::Fail).await;
+    let mut seen = Vec::new();
+    for id in 0..60 {
+        host.sql(&format!("INSERT INTO tees VALUES ({id}, 7, 'a', NULL)"))
+            .await;
+        if id == 30 {
+            first.abort();
+        }
+        seen.extend(ids(&told(reader.as_mut()).await));
+    }
+    for _ in 0..100 {
+        if seen.len() >= 60 {
+            break;
+        }
+        seen.extend(ids(&told(reader.as_mut()).await));
+    }
+    second.abort();
+    assert_eq!(seen, (0..60).collect::<Vec<i64>>(), "each once, in order");
+}
+
+#[tokio::test]
+async fn the_log_lets_the_server_forget() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    host.capture().await;
+    // A reader that never finishes anything holds nothing back.
+    let mut reader = host.reader("stuck", OnLostOffset::Fail).await;
+    poll(reader.as_mut()).await.unwrap();
+    let insert =
+        "INSERT INTO tees SELECT n, 7, repeat('x', 1000), NULL FROM generate_series(1, 5000) AS n";
+    host.sql(insert).await;
+    let behind = host.capture.status().await.unwrap().unwrap().behind_bytes;
+    assert!(behind > 4 << 20, "{behind}");
+    host.capture().await;
+    // Other tables fill the write-ahead log as well, and nobody asks for their changes.
+    let noise = "CREATE TABLE noise AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)";
+    host.sql(noise).await;
+    let here = "SELECT pg_current_wal_flush_lsn()::text";
+    let here: String = sqlx::query_scalar(here)
+        .fetch_one(&host.pool)
+        .await
+        .unwrap();
+    host.capture().await;
+    // Others write as well, so how far it is behind now says nothing.
+    let forgotten = "SELECT confirmed_flush_lsn > $1::pg_lsn - (2 << 20)::numeric \
+        FROM pg_replication_slots WHERE database = current_database()";
+    let forgotten = sqlx::query_scalar::<_, bool>(forgotten).bind(here);
+    assert!(
+        forgotten.fetch_one(&host.pool).await.unwrap(),
+        "it holds back what it told"
+    );
+    let status = host.capture.status().await.unwrap().unwrap();
+    assert_eq!(status.wal_status, "reserved");
+}
+
+/// A crash of the server in the middle of changes, and of the capture.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_loses_and_reorders_nothing() {
+    let started = tokio::task::spawn_blocking(stack::Postgres::start)
+        .await
+        .unwrap();
+    let mut server = match started {
+        Ok(server) => server,
+        Err(error) => {
+            return skip(&Absent::because(error.to_string())).unwrap_or(());
+        }
+    };
+    let url = server.url_at(server.address());
+    let host = Host::over(connect(&url).await.unwrap(), "tees").await;
+    host.capture().await;
+    let capturing = tokio::spawn(host.capture.clone().run(std::future::pending()));
+    let pool = host.pool.clone();
+    let writing = tokio::spawn(async move {
+        let mut acknowledged = Vec::new();
+        for id in 0..1_500_i64 {
+            let insert = sqlx::query("INSERT INTO tees VALUES ($1, 7, 'a', NULL)").bind(id);
+            match insert.execute(&pool).await {
+                Ok(_) => acknowledged.push(id),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        acknowledged
+    });
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        server = tokio::task::spawn_blocking(move || {
+            server.kill();
+            server.restart().unwrap();
+            server
+        })
+        .await
+        .unwrap();
+    }
+    let acknowledged: BTreeSet<i64> = writing.await.unwrap().into_iter().collect();
+    let newest = *acknowledged.last().unwrap();
+    let mut reader = host.reader("g", OnLostOffset::Fail).await;
+    let (mut seen, mut waited) = (Vec::new(), 0);
+    while !seen.contains(&newest) {
+        seen.extend(ids(&told(reader.as_mut()).await));
+        waited += 1;
+        assert!(
+            waited < 200,
+            "{} of {} came",
+            seen.len(),
+            acknowledged.len()
+        );
+    }
+    assert!(seen.is_sorted_by(|a, b| a < b), "each once, in order");
+    let missing: Vec<_> = acknowledged
+        .iter()
+        .filter(|id| !seen.contains(id))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "acknowledged and never told: {missing:?}"
+    );
+    capturing.abort();
+}

@@ -1,0 +1,134 @@
+//! Tables in a schema of their own, and what an operator does with them.
+
+use sqlx::AssertSqlSafe;
+use stockade_inventory_core::{StockOutbox, Version};
+use stockade_postgres::{Component, PostgresInventory, ServerSettings, connect};
+
+use super::shop::{line, open, reserve, run, set, stock, wants};
+use crate::harness::{OwnSchema, pool, url};
+
+#[tokio::test]
+async fn instances_may_start_at_once() {
+    let Ok(url) = url() else { return };
+    let schema = OwnSchema::new(url);
+    let starts = (0..6).map(|_| async {
+        let pool = connect(&schema.url).await.unwrap();
+        let store = PostgresInventory::new(pool).with_schema(schema.name.clone());
+        store.migrate().await.unwrap();
+        store
+    });
+    let stores = futures::future::join_all(starts).await;
+    for (n, store) in stores.iter().enumerate() {
+        set(store, "tee", n as u64).await;
+    }
+    stores[0].migrate().await.unwrap();
+    assert_eq!(stock(&stores[0], "tee").await.physical(), 5);
+}
+
+#[tokio::test]
+async fn nothing_of_the_hosts_is_touched() {
+    let Ok(url) = url() else { return };
+    let schema = OwnSchema::new(url);
+    let pool = pool(&schema.url).await;
+    let outside = format!(
+        "SELECT coalesce(string_agg(n.nspname || '.' || c.relname, ',' ORDER BY 1), '')
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname NOT LIKE 'case\\_%' AND n.nspname NOT LIKE 'pg\\_%'
+            AND n.nspname <> '{}'",
+        schema.name
+    );
+    let outside = || async {
+        let query = sqlx::query_scalar::<_, String>(AssertSqlSafe(outside.clone()));
+        query.fetch_one(&pool).await.unwrap()
+    };
+    let before = outside().await;
+    let store = PostgresInventory::new(pool.clone()).with_schema(schema.name.clone());
+    store.migrate().await.unwrap();
+    assert_eq!(outside().await, before);
+    let path: String = sqlx::query_scalar("SHOW search_path")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert!(!path.contains("case_"), "{path}");
+}
+
+#[tokio::test]
+async fn migrations_may_be_run_by_hand() {
+    let Ok(url) = url() else { return };
+    let schema = OwnSchema::new(url);
+    let pool = pool(&schema.url).await;
+    let name = &schema.name;
+    let mut by_hand = format!("CREATE SCHEMA {name}; SET LOCAL search_path TO {name};");
+    for (_, sql) in Component::Inventory.sql() {
+        by_hand.push_str(sql);
+    }
+    sqlx::raw_sql(AssertSqlSafe(by_hand))
+        .execute(&pool)
+        .await
+        .unwrap();
+    let store = PostgresInventory::new(pool.clone()).with_schema(name.clone());
+    set(&store, "tee", 3).await;
+    assert_eq!(stock(&store, "tee").await.physical(), 3);
+}
+
+#[tokio::test]
+async fn without_tables_the_error_says_what_to_do() {
+    let Ok(url) = url() else { return };
+    let schema = OwnSchema::new(url);
+    let store = PostgresInventory::new(pool(&schema.url).await).with_schema(schema.name.clone());
+    let error = reserve(&store, &wants("r", [line("tee", 1)])).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("run the migrations"), "{error}");
+}
+
+#[tokio::test]
+async fn a_raised_epoch_wins_over_higher_numbers() {
+    let Some(h) = open().await else { return };
+    for of in ["cap", "tee"] {
+        set(&h.store, of, 5).await;
+        let published = [(stock(&h.store, of).await.sku().clone(), Version::new(0, 99))];
+        h.store.mark_published(&published).await.unwrap();
+    }
+    let before = stock(&h.store, "tee").await;
+    assert_eq!(h.store.raise_epoch().await.unwrap(), 1);
+    let after = stock(&h.store, "tee").await;
+    assert_eq!(after.version(), Version::new(1, before.version().number));
+    let page = h.store.unpublished(None, 10).await.unwrap();
+    assert_eq!((page.changes.len(), page.epoch), (2, 1), "published again");
+    reserve(&h.store, &wants("r", [line("tee", 1)]))
+        .await
+        .unwrap();
+    set(&h.store, "new", 1).await;
+    for of in ["new", "tee"] {
+        assert_eq!(stock(&h.store, of).await.version().epoch, 1, "{of}");
+    }
+}
+
+#[tokio::test]
+async fn counts_are_guarded_by_the_database_as_well() {
+    let Some(h) = open().await else { return };
+    set(&h.store, "tee", 5).await;
+    for change in [
+        "reserved = 6",
+        "reserved = -1",
+        "physical = -1",
+        "escrowed = 6",
+    ] {
+        let update = format!("UPDATE {}.levels SET {change}", h.schema.name);
+        let refused = sqlx::raw_sql(AssertSqlSafe(update)).execute(&h.pool).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("levels_promised_check"),
+            "{change}: {refused}"
+        );
+    }
+    run(&h, "UPDATE {schema}.levels SET reserved = 5").await;
+}
+
+#[tokio::test]
+async fn what_guarantees_rest_on_is_read() {
+    let Some(h) = open().await else { return };
+    let settings = ServerSettings::read(&h.pool).await.unwrap();
+    assert!(settings.version >= 140_000);
+    assert!(!settings.read_only);
+}

@@ -1,0 +1,195 @@
+//! One generation: a tantivy index that follows the stored documents.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use metrics::{counter, histogram};
+use stockade_search_sync::{Generation, Projection, SearchError};
+use tantivy::indexer::IndexWriterOptions;
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
+use tracing::{info, warn};
+
+use crate::error::failed;
+use crate::options::TantivyOptions;
+use crate::schema::{FORMAT, Fields};
+use crate::store::{Store, StoredGeneration};
+
+/// Commits of the index.
+pub const COMMITS: &str = "stockade_tantivy_commits_total";
+/// How long it took the index to follow what was written, in seconds.
+pub const REFRESH: &str = "stockade_tantivy_refresh_seconds";
+/// Indexes that were built anew from the stored documents, because they were missing, damaged or
+/// of another format.
+pub const REBUILDS: &str = "stockade_tantivy_rebuilds_total";
+
+/// Following takes at most one part of the time in so many.
+const SHARE: u32 = 3;
+
+/// One generation of the index.
+pub(crate) struct Shelf {
+    pub(crate) name: Generation,
+    pub(crate) number: u64,
+    pub(crate) projection: Projection,
+    pub(crate) fields: Fields,
+    index: Index,
+    reader: IndexReader,
+    directory: Option<PathBuf>,
+    options: TantivyOptions,
+    /// Whether something may be stored that the index has not followed.
+    changed: AtomicBool,
+    follower: Mutex<Follower>,
+}
+
+/// Who writes the index.
+#[derive(Default)]
+struct Follower {
+    writer: Option<IndexWriter>,
+    not_before: Option<Instant>,
+    removed: bool,
+}
+
+impl Shelf {
+    /// Opens the index in a directory or in memory, and builds it anew where that can't be done.
+    pub(crate) fn open(
+        stored: StoredGeneration,
+        directory: Option<PathBuf>,
+        options: TantivyOptions,
+        store: &Store,
+    ) -> Result<Self, SearchError> {
+        let StoredGeneration {
+            name,
+            number,
+            projection,
+        } = stored;
+        let (schema, fields) = Fields::new(&projection);
+        let known = directory.as_ref().and_then(|directory| {
+            let index = Index::open_in_dir(directory).ok()?;
+            let metas = index.load_metas().ok()?;
+            (metas.payload.as_deref() == Some(FORMAT) && index.schema() == schema).then_some(index)
+        });
+        let index = match (known, &directory) {
+            (Some(index), _) => index,
+            (None, None) => Index::create_in_ram(schema),
+            (None, Some(directory)) => {
+                let failed = failed::<std::io::Error>("open");
+                if directory.exists() {
+                    counter!(REBUILDS).increment(1);
+                    warn!(generation = %name, "the index is built anew from the stored documents");
+                    std::fs::remove_dir_all(directory).map_err(&failed)?;
+                }
+                std::fs::create_dir_all(directory).map_err(&failed)?;
+                store.follow_all(number)?;
+                Index::create_in_dir(directory, schema).map_err(self::failed("open"))?
+            }
+        };
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual);
+        let reader = reader.try_into().map_err(failed("open"))?;
+        Ok(Self {
+            changed: AtomicBool::new(store.is_changed(number)?),
+            name,
+            number,
+            projection,
+            fields,
+            index,
+            reader,
+            directory,
+            options,
+            follower: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn searcher(&self) -> Searcher {
+        self.reader.searcher()
+    }
+
+    /// Something was stored.
+    pub(crate) fn has_changed(&self) {
+        self.changed.store(true, Ordering::Release);
+    }
+
+    /// Lets the index follow what is stored, if something is and it is time to. What fails is
+    /// tried again later: documents are safe, and only found late.
+    pub(crate) fn refresh(&self, store: &Store) {
+        if !self.changed.load(Ordering::Acquire) {
+            return;
+        }
+        let mut follower = match self.follower.try_lock() {
+            Ok(follower) => follower,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Somebody else does it.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let started = Instant::now();
+        if follower.removed || follower.not_before.is_some_and(|time| started < time) {
+            return;
+        }
+        // Before reading: what is stored from now on is for the next time.
+        self.changed.store(false, Ordering::Release);
+        if let Err(error) = self.follow(&mut follower, store) {
+            warn!(generation = %self.name, %error, "the index can not follow for now");
+            follower.writer = None;
+            self.has_changed();
+        }
+        let took = started.elapsed();
+        histogram!(REFRESH).record(took.as_secs_f64());
+        let pause = self.options.refresh_interval.max(took * (SHARE - 1));
+        follower.not_before = Some(Instant::now() + pause.min(Duration::from_secs(60)));
+    }
+
+    fn follow(&self, follower: &mut Follower, store: &Store) -> Result<(), SearchError> {
+        let writer = match &mut follower.writer {
+            Some(writer) => writer,
+            none => none.insert(self.writer()?),
+        };
+        let last = store.changes(self.number, |change| {
+            writer.delete_term(Term::from_field_text(self.fields.key, &change.key));
+            if let Some(view) = change.view {
+                let document = self.fields.document(&change.key, &view, &self.projection)?;
+                writer.add_document(document).map_err(failed("refresh"))?;
+            }
+            Ok(())
+        })?;
+        let Some(last) = last else {
+            return Ok(());
+        };
+        let mut commit = writer.prepare_commit().map_err(failed("refresh"))?;
+        commit.set_payload(FORMAT);
+        commit.commit().map_err(failed("refresh"))?;
+        self.reader.reload().map_err(failed("refresh"))?;
+        counter!(COMMITS).increment(1);
+        store.followed(self.number, last)
+    }
+
+    fn writer(&self) -> Result<IndexWriter, SearchError> {
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .memory_budget_per_thread(self.options.writer_memory)
+            .build();
+        self.index
+            .writer_with_options(options)
+            .map_err(failed("refresh"))
+    }
+
+    /// Ends writing, and deletes the files. Who searches still may go on to the end.
+    pub(crate) fn remove(&self) {
+        let mut follower = self.follower();
+        follower.removed = true;
+        if let Some(writer) = follower.writer.take()
+            && let Err(error) = writer.wait_merging_threads()
+        {
+            info!(generation = %self.name, %error, "a merge of a removed generation failed");
+        }
+        if let Some(directory) = &self.directory
+            && let Err(error) = std::fs::remove_dir_all(directory)
+        {
+            warn!(directory = %directory.display(), %error, "left behind until the next start");
+        }
+    }
+
+    fn follower(&self) -> MutexGuard<'_, Follower> {
+        self.follower.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

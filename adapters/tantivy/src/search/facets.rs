@@ -1,0 +1,130 @@
+//! How many documents have each value of a field: counted by column, of all segments together.
+
+use std::collections::{BTreeMap, HashMap};
+
+use stockade_search_sync::{Facet, FacetRequest, FieldValue, SearchError};
+use tantivy::columnar::{Column, StrColumn};
+use tantivy::{DocId, SegmentReader};
+
+use super::columns::{Columns, each_value};
+use crate::error::failed;
+
+/// The counts of one facet.
+pub(super) struct Counts<'a> {
+    request: &'a FacetRequest,
+    values: HashMap<String, u64>,
+}
+
+impl<'a> Counts<'a> {
+    pub(super) fn new(request: &'a FacetRequest) -> Self {
+        Self {
+            request,
+            values: HashMap::new(),
+        }
+    }
+
+    /// Counts these documents of a segment, which are in order.
+    pub(super) fn add(
+        &mut self,
+        segment: &SegmentReader,
+        documents: &[DocId],
+    ) -> Result<(), SearchError> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        let columns = Columns::open(segment, &self.request.field)?;
+        if let Some(texts) = &columns.texts {
+            self.add_texts(texts, documents)?;
+        }
+        if let Some(numbers) = &columns.numbers {
+            self.add_numbers(numbers, columns.texts.as_ref(), documents)?;
+        }
+        Ok(())
+    }
+
+    fn add_texts(&mut self, texts: &StrColumn, documents: &[DocId]) -> Result<(), SearchError> {
+        let mut counts = vec![0_u32; texts.num_terms()];
+        each_value(texts.ords(), documents, |_, ordinal| {
+            counts[ordinal as usize] += 1;
+        });
+        let counted = (0..).zip(&counts).filter(|(_, count)| **count > 0);
+        let (ordinals, counts): (Vec<u64>, Vec<u32>) = counted.unzip();
+        let mut counts = counts.into_iter();
+        let values = &mut self.values;
+        let dictionary = texts.dictionary();
+        dictionary
+            .sorted_ords_to_term_cb(&ordinals, |term| {
+                let count = u64::from(counts.next().unwrap_or(0));
+                let value = String::from_utf8_lossy(term);
+                match values.get_mut(&*value) {
+                    Some(known) => *known += count,
+                    None => {
+                        values.insert(value.into_owned(), count);
+                    }
+                }
+            })
+            .map_err(failed("search"))?;
+        Ok(())
+    }
+
+    fn add_numbers(
+        &mut self,
+        numbers: &Column<f64>,
+        texts: Option<&StrColumn>,
+        documents: &[DocId],
+    ) -> Result<(), SearchError> {
+        let mut counts: HashMap<u64, u64> = HashMap::new();
+        each_value(numbers, documents, |_, number| {
+            *counts.entry(number.to_bits()).or_default() += 1;
+        });
+        for (bits, count) in counts {
+            let number = f64::from_bits(bits);
+            let value = FieldValue::Number(number).to_string();
+            let twice = match texts {
+                Some(texts) => both(numbers, number, texts, &value, documents)?,
+                None => 0,
+            };
+            *self.values.entry(value).or_default() += count - twice;
+        }
+        Ok(())
+    }
+
+    /// The most frequent values first, then by value.
+    pub(super) fn facet(self) -> Facet {
+        let mut values: Vec<_> = self.values.into_iter().collect();
+        let order = |a: &(String, u64), b: &(String, u64)| b.1.cmp(&a.1).then(a.0.cmp(&b.0));
+        let size = self.request.size;
+        if values.len() > size {
+            values.select_nth_unstable_by(size - 1, order);
+            values.truncate(size);
+        }
+        values.sort_unstable_by(order);
+        Facet::new(self.request.field.clone(), values)
+    }
+}
+
+/// How many documents have a number and text that reads the same: for the facet it is one value.
+fn both(
+    numbers: &Column<f64>,
+    number: f64,
+    texts: &StrColumn,
+    text: &str,
+    documents: &[DocId],
+) -> Result<u64, SearchError> {
+    let ordinal = texts.dictionary().term_ord(text);
+    let Some(ordinal) = ordinal.map_err(failed("search"))? else {
+        return Ok(0);
+    };
+    let mut has: BTreeMap<DocId, u8> = BTreeMap::new();
+    each_value(numbers, documents, |document, value| {
+        if value == number {
+            has.insert(document, 1);
+        }
+    });
+    each_value(texts.ords(), documents, |document, value| {
+        if value == ordinal {
+            has.entry(document).and_modify(|both| *both = 2);
+        }
+    });
+    Ok(has.values().filter(|both| **both == 2).count() as u64)
+}

@@ -1,0 +1,70 @@
+//! What an import says of itself while it runs.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often it is said where nobody watches a bar.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Shows how far an import has come: as a bar where stderr is a terminal, else as a line of the
+/// log now and then.
+#[derive(Debug)]
+pub struct Progress {
+    name: String,
+    bar: ProgressBar,
+    started: Instant,
+    said: Instant,
+}
+
+impl Progress {
+    /// The progress of an import by name, through so many bytes or whatever else it counts.
+    #[must_use]
+    pub fn new(name: impl Into<String>, length: u64) -> Self {
+        let name = name.into();
+        let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent}% {msg}");
+        let bar = ProgressBar::new(length)
+            .with_style(style.expect("the template is a constant"))
+            .with_prefix(name.clone());
+        let now = Instant::now();
+        Self {
+            name,
+            bar,
+            started: now,
+            said: now,
+        }
+    }
+
+    /// One that nobody sees.
+    #[must_use]
+    pub fn hidden() -> Self {
+        let mut progress = Self::new("", 0);
+        progress.bar = ProgressBar::hidden();
+        progress
+    }
+
+    /// So far it is, with so many products and so many lines that failed.
+    pub(super) fn reached(&mut self, position: u64, products: usize, failed: usize) {
+        let rate = products as f64 / self.started.elapsed().as_secs_f64().max(0.001);
+        self.bar.set_position(position);
+        self.bar
+            .set_message(format!("{products} products, {rate:.0}/s, {failed} failed"));
+        if self.bar.is_hidden() && self.said.elapsed() >= EVERY {
+            self.said = Instant::now();
+            let percent = 100 * position / self.bar.length().unwrap_or(0).max(1);
+            tracing::info!(
+                name = self.name,
+                percent,
+                products,
+                failed,
+                "importing, {rate:.0} products/s"
+            );
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,100 @@
+//! What would be a network between inventory and everybody who asks it, and can be cut here too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockade_change_feed::Cause;
+use stockade_inventory_core::{
+    Cursor, InventoryError, InventoryStore, OutboxPage, Sku, SkuStock, StockOutbox, StockPage,
+    StockSource, Version,
+};
+
+/// The way from pages and the relay to inventory.
+pub(super) struct Network {
+    inventory: Arc<dyn InventoryStore>,
+    outbox: Arc<dyn StockOutbox>,
+    cut: Cut,
+}
+
+/// Cuts the way from pages to inventory, and mends it. Clones are of the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Cut(Arc<AtomicBool>);
+
+impl Cut {
+    /// From now on inventory can't be reached.
+    pub fn cut(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on it can.
+    pub fn mend(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether it is cut.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn check(&self, operation: &'static str) -> Result<(), InventoryError> {
+        if !self.is_cut() {
+            return Ok(());
+        }
+        Err(InventoryError::Unavailable {
+            operation,
+            retry_after: Duration::from_secs(1),
+            source: Cause::new("the network is cut"),
+        })
+    }
+}
+
+impl Network {
+    pub(super) fn new(
+        inventory: Arc<dyn InventoryStore>,
+        outbox: Arc<dyn StockOutbox>,
+        cut: Cut,
+    ) -> Self {
+        Self {
+            inventory,
+            outbox,
+            cut,
+        }
+    }
+}
+
+#[async_trait]
+impl StockSource for Network {
+    async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
+        self.cut.check("stock")?;
+        self.inventory.stock(skus).await
+    }
+
+    async fn scan(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<StockPage, InventoryError> {
+        self.cut.check("scan")?;
+        self.inventory.scan(after, limit).await
+    }
+}
+
+#[async_trait]
+impl StockOutbox for Network {
+    async fn unpublished(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<OutboxPage, InventoryError> {
+        self.cut.check("unpublished")?;
+        self.outbox.unpublished(after, limit).await
+    }
+
+    async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError> {
+        self.cut.check("mark_published")?;
+        self.outbox.mark_published(published).await
+    }
+}

@@ -1,0 +1,83 @@
+//! The search index, and which of its generations is searched.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use stockade_search_sync::{Generation, GenerationState, IndexWriter as _, Projection};
+use stockade_tantivy::{TantivyIndex, TantivyOptions};
+use uuid::Uuid;
+
+use super::storage::Lifetime;
+
+/// The cache of documents that are in memory anyway.
+const MEMORY_CACHE: usize = 4 << 20;
+
+/// An index with a generation that is searched.
+pub(super) struct Search {
+    pub(super) index: Arc<TantivyIndex>,
+    pub(super) generation: Generation,
+    pub(super) projection: Projection,
+}
+
+impl Search {
+    /// Opens the index in a directory, or makes one in memory.
+    ///
+    /// A catalogue that ends with the process gets a generation that ends with it: what an
+    /// earlier process left in the directory is of products that are gone. One that goes on is
+    /// followed in the generation that is there; in a new one, all its rows are told again.
+    pub(super) async fn open(
+        directory: Option<&Path>,
+        catalogue: &Lifetime,
+    ) -> anyhow::Result<Self> {
+        let options = TantivyOptions::default();
+        let index = match directory {
+            // A cache of memory would be a second copy.
+            None => TantivyIndex::in_memory(options.with_cache_memory(MEMORY_CACHE))
+                .context("the search index")?,
+            Some(directory) => TantivyIndex::open(directory, options)
+                .await
+                .with_context(|| format!("the search index in {}", directory.display()))?,
+        };
+        let mut generations = index.generations().await?.into_iter();
+        let active = generations.find(|(_, state)| *state == GenerationState::Active);
+        let generation = match (catalogue, active) {
+            (Lifetime::Beyond(_), Some((generation, _))) => generation,
+            (Lifetime::Beyond(capture), None) => {
+                // Asked for first: an index that is there is taken to be told of everything.
+                capture.snapshot_again().await?;
+                new_generation()?
+            }
+            (Lifetime::Process, _) => new_generation()?,
+        };
+        let search = Self {
+            index: Arc::new(index),
+            generation,
+            projection: Projection::catalog(),
+        };
+        search.begin().await.context("the search index")?;
+        Ok(search)
+    }
+
+    /// Makes the generation the one that is searched, and removes what came before it.
+    async fn begin(&self) -> anyhow::Result<()> {
+        let Self {
+            index, generation, ..
+        } = self;
+        index.create(generation, &self.projection).await?;
+        index.activate(generation).await?;
+        for (earlier, _) in index.generations().await? {
+            if earlier != *generation {
+                index.remove(&earlier).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn new_generation() -> anyhow::Result<Generation> {
+    Ok(Generation::new(format!(
+        "products-{}",
+        Uuid::new_v4().simple()
+    ))?)
+}

@@ -1,0 +1,93 @@
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::client::{Client, eventually};
+
+async fn metrics(client: &Client) -> String {
+    let request = client.request(reqwest::Method::GET, "/metrics");
+    request.send().await.unwrap().text().await.unwrap()
+}
+
+/// The names of metrics in the sources of the crates.
+fn named_in_sources() -> BTreeSet<String> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let crates = [
+        "change-feed",
+        "inventory-core",
+        "catalog-core",
+        "search-sync",
+    ];
+    let mut folders: Vec<_> = crates
+        .map(|name| format!("{root}/{name}/src").into())
+        .to_vec();
+    folders.push(std::path::PathBuf::from(format!("{root}/adapters")));
+    let mut names = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = std::fs::read_to_string(path).unwrap();
+                let quoted = source.split('"').filter(|text| {
+                    text.starts_with("stockade_")
+                        && (text.ends_with("_total") || text.ends_with("_seconds"))
+                });
+                names.extend(quoted.map(str::to_owned));
+            }
+        }
+    }
+    names
+}
+
+#[tokio::test]
+async fn metrics_of_all_crates_are_described_and_count() {
+    let client = Client::with_sample().await;
+    eventually("search and pages have read the sample", || async {
+        let health = client.get("/healthz").await.body;
+        let lag = health["consumer_lag"].as_array().unwrap();
+        lag.iter().all(|group| group["records"] == 0)
+            && !client.found(&[("q", "tee")]).await.is_empty()
+    })
+    .await;
+    client.get("/products/meadow-tee").await;
+    client.get("/stock/no-such-sku").await;
+    client.get("/no/such/path").await;
+    let reserve = json!({"lines": [{"sku": "lamp-one-off", "quantity": 1}], "owner": "ada"});
+    client.post("/reserve", &reserve).await;
+    let text = metrics(&client).await;
+    for sample in [
+        "storefront_http_requests_total{method=\"GET\",route=\"/products/{id}\",status=\"200\"}",
+        "storefront_http_requests_total{method=\"GET\",route=\"/stock/{sku}\",status=\"404\"}",
+        "storefront_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"}",
+        "storefront_http_request_seconds_bucket{method=\"GET\",route=\"/search\",le=\"+Inf\"}",
+        "storefront_circuit{state=\"closed\"} 1",
+        "storefront_consumer_lag_records{group=\"availability\"} 0",
+        "storefront_consumer_lag_seconds{group=\"availability\"} 0",
+        "storefront_failed_workers 0",
+        "process_resident_memory_bytes ",
+        "stockade_inventory_operations_total{operation=\"reserve\",outcome=\"ok\"}",
+        "stockade_inventory_operation_seconds_count{operation=\"reserve\"}",
+        "stockade_inventory_relay_complete_age_seconds ",
+        "stockade_search_rows_total{source=\"table\"}",
+        "stockade_feed_records_handled_total{group=\"availability\",topic=\"inventory_updates\"}",
+    ] {
+        assert!(text.contains(sample), "{sample} is not in\n{text}");
+    }
+    assert!(!text.contains("no-such-sku"), "a path is no label:\n{text}");
+    // Samples of a family stand under its help.
+    for line in text.lines().filter(|line| line.starts_with("# TYPE ")) {
+        let name = line.split(' ').nth(2).unwrap();
+        assert!(
+            text.contains(&format!("# HELP {name} ")),
+            "{name} has no help"
+        );
+    }
+    for name in named_in_sources() {
+        assert!(
+            storefront::describes_metric(&name),
+            "{name} is described nowhere"
+        );
+    }
+}
