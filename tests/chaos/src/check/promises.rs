@@ -247,6 +247,7 @@ fn cause(cause: &MovementCause) -> &'static str {
         MovementCause::Cancelled(_) => "cancelled",
         MovementCause::Fulfilled(_) => "fulfilled",
         MovementCause::Adjusted { .. } => "adjusted",
+        MovementCause::OpeningBalance => "opening balance",
     }
 }
 
