@@ -6,6 +6,7 @@
 mod bare;
 mod ingest;
 mod measure;
+mod memory;
 mod postgres;
 mod search;
 
@@ -26,6 +27,8 @@ struct Args {
 enum Subject {
     /// Merging rows into documents and writing them, with the peak of memory.
     Ingest(ingest::Args),
+    /// Decisions and reservations in memory, and the stock of a page.
+    Memory,
     /// Reservations, a batch and setting stock, beside bare statements over the same pool.
     Postgres,
     /// Queries with facets, suggestions and browsing.
@@ -50,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
     };
     match args.subject {
         Subject::Ingest(subject) => ingest::run(form, &subject).await,
+        Subject::Memory => memory::run(form).await,
         Subject::Postgres => postgres::run(form).await,
         Subject::Search(subject) => search::run(form, &subject).await,
     }

@@ -39,3 +39,15 @@ fn postgres() {
         assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
     }
 }
+
+#[test]
+fn memory() {
+    let table = short("memory");
+    for row in [
+        "grant decisions, 8",
+        "reservations of one SKU, 64",
+        "a page of 25 variants",
+    ] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}

@@ -14,7 +14,7 @@ use stockade_inventory_core::{
     Adjustment, InventoryStore, Line, Lines, OperationId, OwnerId, Quantity, Reason, ReservationId,
     ReserveRequest, Sku, StockChange,
 };
-use stockade_postgres::PostgresInventory;
+use stockade_postgres::{PostgresInventory, Schema};
 
 use crate::Form;
 use crate::measure::Latencies;
@@ -50,7 +50,7 @@ pub(crate) async fn run(form: Form) -> anyhow::Result<()> {
         Some(_) => None,
         None => Some(tokio::task::spawn_blocking(stack::Postgres::start).await??),
     };
-    let url = given.or_else(|| started.as_ref().map(|server| server.url()));
+    let url = given.or_else(|| started.as_ref().map(stack::Server::url));
     let outcome = measure(&url.context("no server")?, &plan).await;
     tokio::task::spawn_blocking(move || drop(started)).await?;
     outcome
@@ -95,7 +95,9 @@ impl Shop {
             .test_before_acquire(false)
             .connect(url)
             .await?;
-        let ours = PostgresInventory::new(pool.clone());
+        let ours = PostgresInventory::new(pool.clone())
+            // Nobody else's, where the server is in use.
+            .with_schema(Schema::new("stockade_bench")?);
         ours.migrate().await?;
         let bare = Bare::create(pool.clone()).await?;
         let shop = Self {
@@ -111,7 +113,7 @@ impl Shop {
 
     async fn close(self) -> anyhow::Result<()> {
         self.bare.remove().await?;
-        let drop = sqlx::raw_sql("DROP SCHEMA inventory CASCADE");
+        let drop = sqlx::raw_sql("DROP SCHEMA stockade_bench CASCADE");
         drop.execute(&self.pool).await?;
         self.pool.close().await;
         Ok(())
