@@ -50,6 +50,7 @@ pub async fn kill_the_server(
 
     // By what is answered, so that the kill meets as many on a slow machine.
     let customers = Customers::start(&client, seed, 16);
+    client.until_answered(rng.u64(50..300)).await;
     let rushing = tokio::spawn({
         let client = client.clone();
         async move { rush(&client, callers).await }
@@ -58,6 +59,7 @@ pub async fn kill_the_server(
     tokio::task::block_in_place(|| server.kill());
     tokio::time::sleep(Duration::from_millis(rng.u64(0..300))).await;
     tokio::task::block_in_place(|| server.restart())?;
+    client.until_answered(100).await;
     rushing.await??;
     customers.stop().await?;
     drop(client);
