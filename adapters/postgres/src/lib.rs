@@ -1,4 +1,4 @@
-//! stockade over Postgres.
+#![doc = include_str!("../README.md")]
 
 mod catalog;
 mod error;

@@ -4,6 +4,7 @@
 //! it works, not how fast.
 
 mod bare;
+mod catalog;
 mod ingest;
 mod measure;
 mod search;
@@ -23,6 +24,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Subject {
+    /// Products in Postgres, and from a write to a reader of its changes.
+    Catalog,
     /// Merging rows into documents and writing them, with the peak of memory.
     Ingest(ingest::Args),
     /// Queries with facets, suggestions and browsing.
@@ -46,6 +49,7 @@ async fn main() -> anyhow::Result<()> {
         false => Form::Full,
     };
     match args.subject {
+        Subject::Catalog => catalog::run(form).await,
         Subject::Ingest(subject) => ingest::run(form, &subject).await,
         Subject::Search(subject) => search::run(form, &subject).await,
     }

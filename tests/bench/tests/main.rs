@@ -26,3 +26,16 @@ fn search() {
         assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
     }
 }
+
+#[test]
+fn catalog() {
+    let table = short("catalog");
+    for row in [
+        "a page of 25 variants",
+        "one of them",
+        "600 rows captured",
+        "from a write to its reader",
+    ] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}
