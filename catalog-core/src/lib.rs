@@ -6,6 +6,8 @@ mod contains;
 mod deadline;
 mod error;
 pub mod memory;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod product;
 pub mod rows;
 mod store;

@@ -15,6 +15,7 @@ use crate::product::{
 /// It keeps the rules between rows: unique slugs, no variant without a product, SKUs that are
 /// never reused, versions that rise. What a single product may contain is decided before, by
 /// [`Catalog`](crate::Catalog).
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait CatalogStore: Send + Sync {
     /// Writes products whole, one after the other, each for itself, and returns an outcome for

@@ -9,6 +9,7 @@ use crate::error::FeedError;
 use crate::record::{Message, Offset, Position, Published, Record, Topic, TopicPartition};
 
 /// Appends messages to topics.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Publisher: Send + Sync {
     /// Appends `messages` to `topic` and returns an outcome for each, in their order.
@@ -32,6 +33,7 @@ pub trait Publisher: Send + Sync {
 }
 
 /// Lets groups of readers follow topics.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Feed: Send + Sync {
     /// Joins `group` as a new member that reads `topics`.
@@ -58,6 +60,7 @@ pub trait Feed: Send + Sync {
 
 /// One member of a group. Dropping it without [`close`](Subscription::close) is like a crash:
 /// others take over once the log notices.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Subscription: Send {
     /// Waits for records and returns what there is, in order within each partition.

@@ -6,6 +6,8 @@ pub mod debezium;
 mod error;
 mod feed;
 pub mod memory;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod record;
 pub mod sharing;
 mod text;

@@ -7,6 +7,8 @@ mod events;
 mod ids;
 mod inventory;
 pub mod memory;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod reservation;
 mod stock;
 mod store;

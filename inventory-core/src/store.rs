@@ -273,6 +273,7 @@ impl OutboxPage {
 /// decided afresh: it may reserve, or receive, a second time. So everything has to be kept longer
 /// than anybody repeats a request. How long is the caller's decision;
 /// [`Retention`](crate::workers::Retention) keeps everything for a day at least.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait StockRetention: Send + Sync {
     /// Removes at most `limit` (at least 1) of the reservations that were fulfilled, released,
@@ -314,6 +315,7 @@ pub trait StockRetention: Send + Sync {
 ///
 /// A timer is a hint: it may come late, twice or never, and survives a crash only where the
 /// implementation says so. The store decides what is overdue.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ReservationTimer: Send + Sync {
     /// Sets a timer for each reservation, that long from now, in place of the one it had.

@@ -10,6 +10,8 @@ mod index;
 pub mod ingest;
 pub mod memory;
 mod merge;
+#[cfg(feature = "mock")]
+pub mod mock;
 pub mod order;
 mod projection;
 mod query;

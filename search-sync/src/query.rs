@@ -8,6 +8,7 @@ use crate::error::SearchError;
 use crate::view::View;
 
 /// Answers queries from the active generation. Who serves queries needs no right to write.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SearchIndex: Send + Sync {
     /// The hits of one page, and the facets of the whole result.

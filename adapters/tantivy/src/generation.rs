@@ -16,7 +16,7 @@ use crate::options::TantivyOptions;
 use crate::schema::{FORMAT, Fields};
 use crate::store::{Store, StoredGeneration};
 
-/// Commits of the index, by `generation`.
+/// Commits of the index.
 pub const COMMITS: &str = "stockade_tantivy_commits_total";
 /// How long it took the index to follow what was written, in seconds.
 pub const REFRESH: &str = "stockade_tantivy_refresh_seconds";

@@ -60,8 +60,8 @@ impl TantivyIndex {
     }
 
     /// Opens the index in a directory, which is made if it is not there. What was durable when
-    /// its last process ended is there, however it ended; an index file that is missing, damaged
-    /// or of another format is built anew from the stored documents.
+    /// its last process ended is there and is found, however it ended; an index that is missing,
+    /// damaged or of another format is built anew from the stored documents first.
     ///
     /// # Errors
     /// [`SearchError::Unavailable`] where the directory is open already, in this process or
@@ -101,6 +101,8 @@ impl TantivyIndex {
         };
         for stored in stored {
             let shelf = inner.shelf(stored)?;
+            // What was stored and is not yet indexed is found at once.
+            shelf.refresh(&inner.store);
             shelves.all.insert(shelf.name.clone(), Arc::new(shelf));
         }
         *inner
@@ -120,7 +122,14 @@ impl TantivyIndex {
     ) -> Result<T, SearchError> {
         let shelf = self.inner.named(generation)?;
         let inner = self.inner.clone();
-        blocking(operation, move || work(&inner.store, &shelf)).await
+        blocking(operation, move || {
+            work(&inner.store, &shelf).or_else(|error| {
+                // It may have been removed meanwhile: that is not a fault of the store.
+                inner.named(&shelf.name)?;
+                Err(error)
+            })
+        })
+        .await
     }
 
     /// Runs what reads files with the generation that is searched, as it is now.

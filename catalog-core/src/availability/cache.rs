@@ -12,6 +12,7 @@ use crate::error::CatalogError;
 ///
 /// It may lose anything at any time; what it keeps may never go backwards. Every write carries a
 /// version and is compared and stored in one step, so that writers may race.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AvailabilityCache: Send + Sync {
     /// The entries of `skus`, in their order, with the marks of all partitions, in one round trip

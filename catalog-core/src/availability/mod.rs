@@ -24,6 +24,8 @@ use self::page::Page;
 use crate::deadline::within;
 use crate::error::CatalogError;
 
+#[cfg(feature = "mock")]
+pub use self::cache::MockAvailabilityCache;
 pub use self::cache::{
     AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, FillToken, MarkWrite,
     PartitionMark,

@@ -3,12 +3,14 @@
 //! It shows what writing an adapter takes. The rules of stock are decided by
 //! [`Book`]; what is left is to load rows, to write what
 //! changed in one transaction, and to turn the driver's errors into the core's. `rows.rs` knows
-//! the tables, this file the traits. `tests/main.rs` runs the conformance suites over it.
+//! the tables, `purge.rs` what is forgotten of them, this file the traits. `tests/main.rs` runs the conformance suites over it.
 
+mod purge;
 mod rows;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redb::{Database, ReadableDatabase};
@@ -18,7 +20,8 @@ use stockade_inventory_core::book::{Book, LocationPriority};
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
     MovementPage, OutboxPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock,
-    StockChanged, StockOutbox, StockPage, StockSource, TransitionRequest, Transitioned, Version,
+    StockChanged, StockOutbox, StockPage, StockRetention, StockSource, TransitionRequest,
+    Transitioned, Version,
 };
 
 /// A file is never restored from a backup that others have read past, so its epoch stays.
@@ -74,6 +77,22 @@ impl RedbInventory {
                     operation,
                     source: Cause::new(error),
                 })?;
+            Ok(outcome)
+        })
+        .await
+    }
+
+    /// Changes rows in one transaction, where there is nothing to decide.
+    async fn write<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        write: impl FnOnce(&mut Rows<'_>) -> Result<T, InventoryError> + Send + 'static,
+    ) -> Result<T, InventoryError> {
+        let database = self.database.clone();
+        blocking(operation, move || {
+            let transaction = database.begin_write().map_err(failed(operation))?;
+            let outcome = write(&mut Rows::open(&transaction)?)?;
+            transaction.commit().map_err(failed(operation))?;
             Ok(outcome)
         })
         .await
@@ -260,11 +279,33 @@ impl StockOutbox for RedbInventory {
 
     async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError> {
         let published = published.to_vec();
-        let database = self.database.clone();
-        blocking("mark_published", move || {
-            let transaction = database.begin_write().map_err(failed("mark_published"))?;
-            Rows::open(&transaction)?.mark_published(&published)?;
-            transaction.commit().map_err(failed("mark_published"))
+        self.write("mark_published", move |rows| {
+            rows.mark_published(&published)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl StockRetention for RedbInventory {
+    async fn purge_reservations(
+        &self,
+        keep: Duration,
+        limit: usize,
+    ) -> Result<usize, InventoryError> {
+        at_least_one(limit)?;
+        let until = self.clock.now().minus(keep);
+        self.write("purge_reservations", move |rows| {
+            rows.purge_reservations(until, limit)
+        })
+        .await
+    }
+
+    async fn purge_movements(&self, keep: Duration, limit: usize) -> Result<usize, InventoryError> {
+        at_least_one(limit)?;
+        let until = self.clock.now().minus(keep);
+        self.write("purge_movements", move |rows| {
+            rows.purge_movements(until, limit)
         })
         .await
     }

@@ -21,6 +21,8 @@ const LEVELS: TableDefinition<'_, (&str, &str), Json> = TableDefinition::new("le
 const RESERVATIONS: TableDefinition<'_, &str, Json> = TableDefinition::new("reservations");
 /// The held ones by deadline, so that the overdue are found without a scan.
 const DEADLINES: TableDefinition<'_, (i64, &str), ()> = TableDefinition::new("deadlines");
+/// The finished ones by the time when they did, so that the old are found without a scan.
+const FINISHED: TableDefinition<'_, (i64, &str), ()> = TableDefinition::new("finished");
 /// By SKU, in the order in which they took effect.
 const MOVEMENTS: TableDefinition<'_, (&str, u64), Json> = TableDefinition::new("movements");
 /// Where the movement of an operation is.
@@ -34,10 +36,11 @@ pub(crate) fn create_tables(transaction: &WriteTransaction) -> Result<(), Invent
 /// The rows, to be changed.
 pub(crate) struct Rows<'a> {
     levels: Table<'a, (&'static str, &'static str), Json>,
-    reservations: Table<'a, &'static str, Json>,
+    pub(crate) reservations: Table<'a, &'static str, Json>,
     deadlines: Table<'a, (i64, &'static str), ()>,
-    movements: Table<'a, (&'static str, u64), Json>,
-    operations: Table<'a, &'static str, (&'static str, u64)>,
+    pub(crate) finished: Table<'a, (i64, &'static str), ()>,
+    pub(crate) movements: Table<'a, (&'static str, u64), Json>,
+    pub(crate) operations: Table<'a, &'static str, (&'static str, u64)>,
     unpublished: Table<'a, &'static str, ()>,
 }
 
@@ -48,6 +51,7 @@ impl<'a> Rows<'a> {
             levels: transaction.open_table(LEVELS).map_err(&failed)?,
             reservations: transaction.open_table(RESERVATIONS).map_err(&failed)?,
             deadlines: transaction.open_table(DEADLINES).map_err(&failed)?,
+            finished: transaction.open_table(FINISHED).map_err(&failed)?,
             movements: transaction.open_table(MOVEMENTS).map_err(&failed)?,
             operations: transaction.open_table(OPERATIONS).map_err(&failed)?,
             unpublished: transaction.open_table(UNPUBLISHED).map_err(&failed)?,
@@ -159,6 +163,10 @@ impl<'a> Rows<'a> {
         if after.state == ReservationState::Held {
             let key = (after.deadline.as_micros(), id);
             self.deadlines.insert(key, ()).map_err(failed("write"))?;
+        }
+        if !after.state.is_live() {
+            let key = (after.changed_at.as_micros(), id);
+            self.finished.insert(key, ()).map_err(failed("write"))?;
         }
         self.reservations
             .insert(id, encode(&after).as_slice())
@@ -352,11 +360,11 @@ fn get<T: DeserializeOwned>(
     }
 }
 
-fn encode(row: &impl Serialize) -> Vec<u8> {
+pub(crate) fn encode(row: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(row).expect("rows are made of strings and numbers")
 }
 
-fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, InventoryError> {
+pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, InventoryError> {
     serde_json::from_slice(json).map_err(|error| {
         let row = String::from_utf8_lossy(json);
         InventoryError::Damaged {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use custom_adapter::RedbInventory;
 use stockade_change_feed::{ManualClock, Timestamp};
-use stockade_inventory_core::{InventoryStore, StockOutbox};
-use stockade_testkit::inventory::{InventoryHarness, OutboxHarness};
+use stockade_inventory_core::{InventoryStore, StockOutbox, StockRetention};
+use stockade_testkit::inventory::{InventoryHarness, OutboxHarness, StockRetentionHarness};
 use stockade_testkit::{Absent, Harness, Reopen};
 use tempfile::TempDir;
 
@@ -72,6 +72,13 @@ impl OutboxHarness for RedbHarness {
     }
 }
 
+impl StockRetentionHarness for RedbHarness {
+    fn retention(&self) -> Arc<dyn StockRetention> {
+        Arc::new(self.store.clone())
+    }
+}
+
 stockade_testkit::inventory_store_conformance!(store, RedbHarness);
 stockade_testkit::inventory_reopen_conformance!(reopening, RedbHarness);
 stockade_testkit::stock_outbox_conformance!(outbox, RedbHarness);
+stockade_testkit::stock_retention_conformance!(retention, RedbHarness);

@@ -14,15 +14,23 @@ function hash(text) {
 
 /**
  * Views of a product: as a `whole`, a `detail` of it, and a `drawing` in lines.
- * `of` is `{ id, type, colour }`; the picture says nothing that the text beside it does not.
+ * `of` is `{ id, type, kind, colour }`; the picture says nothing that the text beside it does not.
  */
 export function art(of, view = "whole") {
   const seed = hash(of.id);
-  const main = colour(of.colour) ?? MAINS[seed % MAINS.length];
-  const picture = s("svg", { class: `art ${view}`, viewBox: view === "detail" ? "110 90 180 180" : "0 0 400 400", "aria-hidden": "true", focusable: "false", vars: { "--main": main } });
-  picture.append(s("rect", { class: "ground", width: 400, height: 400 }), ...backdrop(seed), ...motif(of.type, seed));
+  const own = MAINS[seed % MAINS.length];
+  const main = colour(of.colour) ?? own;
+  // Black and white things stand before a colour.
+  const tint = isGrey(main) ? own : main;
+  const picture = s("svg", { class: `art ${view}`, viewBox: view === "detail" ? "110 90 180 180" : "0 0 400 400", "aria-hidden": "true", focusable: "false", vars: { "--main": main, "--tint": tint } });
+  picture.append(s("rect", { class: "ground", width: 400, height: 400 }), ...backdrop(seed), ...motif(of.type, seed, of.kind));
   if (view === "drawing") picture.append(...measures());
   return picture;
+}
+
+function isGrey(hex) {
+  const channels = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  return Math.max(...channels) - Math.min(...channels) < 42;
 }
 
 function backdrop(seed) {

@@ -20,7 +20,7 @@ export function card(hit) {
   const description = hit.highlights.find(({ field, matches }) => field === "description" && matches.length);
   return h("li", { class: "card", "data-id": hit.id },
     h("a", { href: address({ product: first(hit, "slug") ?? hit.id }) },
-      h("div", { class: "card-art" }, art({ id: hit.id, type: first(hit, "product_type"), colour: colours[0] }), said),
+      h("div", { class: "card-art" }, art({ id: hit.id, type: first(hit, "product_type"), kind: hit.fields.category?.at(-1), colour: colours[0] ?? first(hit, "attributes.wood_type") ?? first(hit, "attributes.material") }), said),
       h("p", { class: "card-brand" }, brand ? marked(hit, hit.fields.brand ? "brand" : "", brand) : "\u00a0"),
       h("h3", {}, marked(hit, "title", title)),
       description && h("p", { class: "card-why" }, marked(hit, "description", "")),

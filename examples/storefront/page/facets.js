@@ -6,6 +6,8 @@ import { colour, inOrder, minorUnits, naming, reading, symbol } from "./words.js
 const ALWAYS = ["category", "brand"];
 const MOST = 7;
 const SHOWN = 8;
+/** Many numbers are chosen by their ends. */
+const isRange = (values) => values.some((value) => value.includes("..")) || (values.length > SHOWN && values.every((value) => !Number.isNaN(Number(value))));
 const isChoice = (field) => /^(attributes|options)\./.test(field) && field !== "attributes.brand" && field !== "attributes.model";
 
 /** The fields worth choosing by among these hits: those that many have and that differ. */
@@ -20,7 +22,7 @@ export function worthwhile(hits, filters) {
       fields.set(field, seen);
     }
   }
-  const differs = ({ products, values }) => values.size > 1 && values.size <= Math.max(12, products * 1.5);
+  const differs = ({ products, values }) => values.size > 1 && (values.size <= Math.max(12, products * 1.2) || [...values].every(Number.isFinite));
   const found = [...fields].filter(([, seen]) => seen.products >= Math.max(2, hits.length * 0.3) && differs(seen));
   found.sort(([a, x], [b, y]) => y.products - x.products || x.values.size - y.values.size || a.localeCompare(b));
   const chosen = filters.map(({ field }) => field).filter(isChoice);
@@ -32,9 +34,11 @@ export function facetForm(changed) {
   let filters = [];
   const form = h("form", { id: "filters", class: "filters", "aria-label": "Filters", submit: (event) => event.preventDefault() });
   const groups = h("div");
-  const price = priceRange((value) => set("price", value ? [value] : []));
+  let currency = "EUR";
+  const price = range({ id: "price", label: "Price", sign: () => symbol(currency), scale: () => minorUnits(currency) }, (value) => set("price", value ? [value] : []));
+  const ranges = new Map();
   const stockBox = h("input", { type: "checkbox", id: "in-stock", change: () => set("in_stock", stockBox.checked ? ["true"] : []) });
-  form.append(h("label", { class: "switch", for: "in-stock" }, stockBox, h("span", {}, "In stock only")), price.node, groups);
+  form.append(h("label", { class: "switch", for: "in-stock" }, stockBox, h("span", {}, "In stock only")), h("fieldset", { class: "price-range" }, h("legend", {}, "Price"), price.node), groups);
 
   function set(field, values) {
     changed([...filters.filter((one) => one.field !== field), ...values.map((value) => ({ field, value }))]);
@@ -45,10 +49,11 @@ export function facetForm(changed) {
   }
 
   /** Shows these facets, with the choices that hold; keeps focus and what was unfolded. */
-  function show(facets, now, currency) {
+  function show(facets, now, inCurrency) {
     filters = now;
+    currency = inCurrency ?? currency;
     stockBox.checked = filters.some(({ field, value }) => field === "in_stock" && value === "true");
-    price.show(filters.find(({ field }) => field === "price")?.value, currency);
+    price.show(filters.find(({ field }) => field === "price")?.value);
     const focused = document.activeElement?.closest?.(".filters") ? document.activeElement.id : null;
     const folded = new Map([...groups.querySelectorAll("details")].map((one) => [one.dataset.field, one.open]));
     const unfolded = new Set([...groups.querySelectorAll("ul.all")].map((one) => one.dataset.field));
@@ -61,13 +66,21 @@ export function facetForm(changed) {
     const counts = new Map(values.map(({ value, count }) => [value, count]));
     chosen.forEach((value) => counts.has(value) || counts.set(value, 0));
     if (counts.size < 2 && !chosen.length) return null;
+    const open = folded.get(field) ?? true;
+    const summary = h("summary", {}, naming(field).name, chosen.length ? h("span", { class: "badge", "aria-label": `${chosen.length} chosen` }, String(chosen.length)) : null);
+    if (isRange([...counts.keys()])) return h("details", { "data-field": field, open }, summary, rangeOf(field, chosen[0]));
     const items = inOrder([...counts.keys()]).map((value) => choice(field, value, counts.get(value), chosen.includes(value)));
     const list = h("ul", { "data-field": field, class: unfolded.has(field) ? "all" : "" }, items);
     const more = items.length > SHOWN && !unfolded.has(field) && h("button", { type: "button", class: "link", click: (event) => { list.classList.add("all"); event.target.remove(); list.children[SHOWN].querySelector("input").focus(); } }, `All ${items.length}`);
-    const open = folded.get(field) ?? true;
-    return h("details", { "data-field": field, open },
-      h("summary", {}, naming(field).name, chosen.length ? h("span", { class: "badge", "aria-label": `${chosen.length} chosen` }, String(chosen.length)) : null),
-      list, more);
+    return h("details", { "data-field": field, open }, summary, list, more);
+  }
+
+  /** The same fields each time, so that nobody is interrupted in writing. */
+  function rangeOf(field, value) {
+    const { name, unit } = naming(field);
+    if (!ranges.has(field)) ranges.set(field, range({ id: `r-${field}`, label: name, sign: () => unit ?? "" }, (text) => set(field, text ? [text] : [])));
+    ranges.get(field).show(value);
+    return ranges.get(field).node;
   }
 
   function choice(field, value, count, on) {
@@ -83,27 +96,24 @@ export function facetForm(changed) {
   return { form, show };
 }
 
-function priceRange(changed) {
-  let currency = "EUR";
-  const end = (id, label) => h("input", { id, type: "number", min: "0", step: "any", inputmode: "decimal", "aria-label": label, input: () => tell(), placeholder: label.split(" ").at(-1) });
-  const from = end("price-from", "Price from");
-  const to = end("price-to", "Price to");
-  const sign = h("span", { "aria-hidden": "true" });
+/** Two ends of a range, as `least..most` in units of which `scale()` are one that is shown. */
+function range({ id, label, sign = () => "", scale = () => 1 }, changed) {
+  const end = (name) => h("input", { id: `${id}-${name}`, type: "number", min: "0", step: "any", inputmode: "decimal", "aria-label": `${label} ${name}`, placeholder: name, input: () => tell() });
+  const [from, to] = [end("from"), end("to")];
+  const before = h("span", { "aria-hidden": "true" });
   const tell = debounced(() => {
-    const minor = (input) => (input.value === "" || !input.validity.valid ? "" : String(Math.round(Number(input.value) * minorUnits(currency))));
-    const value = `${minor(from)}..${minor(to)}`;
+    const read = (input) => (input.value === "" || !input.validity.valid ? "" : String(Number((Number(input.value) * scale()).toFixed(6))));
+    const value = `${read(from)}..${read(to)}`;
     changed(value === ".." ? "" : value);
   }, 350);
-  const node = h("fieldset", { class: "price-range" }, h("legend", {}, "Price"), h("div", {}, sign, from, h("span", { "aria-hidden": "true" }, "–"), to));
   return {
-    node,
-    show(range, inCurrency) {
-      currency = inCurrency ?? currency;
-      sign.textContent = symbol(currency);
-      const [least, most] = (range ?? "..").split("..");
-      for (const [input, minor] of [[from, least], [to, most]]) {
-        if (document.activeElement !== input) input.value = minor ? String(Number(minor) / minorUnits(currency)) : "";
-      }
+    node: h("div", { class: "range" }, before, from, h("span", { "aria-hidden": "true" }, "–"), to),
+    show(value) {
+      before.textContent = sign();
+      const ends = (value ?? "..").split("..");
+      [from, to].forEach((input, at) => {
+        if (document.activeElement !== input) input.value = ends[at] ? String(Number(ends[at]) / scale()) : "";
+      });
     },
   };
 }

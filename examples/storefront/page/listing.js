@@ -97,7 +97,7 @@ export function listing() {
     shown.textContent = `Show ${total}`;
     const q = asked.q.trim();
     const other = q && understood(q, hits);
-    heading.replaceChildren(...(q ? ["Results for ", h("em", {}, q)] : [chosen("category").at(-1) ?? "Everything in the shop"]));
+    heading.replaceChildren(...(q ? ["Results for ", h("em", {}, q)] : [where()]));
     told.replaceChildren(total, ...(other ? [" · showing matches for ", h("strong", {}, other)] : []));
     showChips();
     if (!hits.length) grid.replaceChildren(nothing(q));
@@ -116,14 +116,23 @@ export function listing() {
     tellStock(page.hits, grid, signal).catch(() => {});
   }
 
+  /** What a listing without a query is of. */
+  function where() {
+    const field = ["category", "product_type", "brand"].find((one) => chosen(one).length === 1);
+    return field ? reading(field, chosen(field)[0]) : asked.filters.length ? "A choice of the shop" : "Everything in the shop";
+  }
+
   const announce = debounced(say, 700);
   const chosen = (field) => asked.filters.filter((one) => one.field === field).map(({ value }) => value);
 
   function wording({ field, value }) {
     if (field === "in_stock") return "In stock";
-    if (field !== "price") return `${naming(field).name}: ${reading(field, value)}`;
-    const [from, to] = value.split("..").map((minor) => minor && money(Number(minor), currency));
-    return from && to ? `${from} to ${to}` : from ? `From ${from}` : `Up to ${to}`;
+    const { name } = naming(field);
+    if (!value.includes("..")) return `${name}: ${reading(field, value)}`;
+    const isPrice = field === "price";
+    const [from, to] = value.split("..").map((end) => end && (isPrice ? money(Number(end), currency) : reading(field, end)));
+    const range = from && to ? `${from} to ${to}` : from ? `from ${from}` : `up to ${to}`;
+    return `${name} ${range}`;
   }
 
   function showChips() {
@@ -170,6 +179,8 @@ export function listing() {
       sort.value = now.sort;
       document.title = `${now.q.trim() ? `${now.q.trim()} · ` : ""}Stockade General Store`;
       if (!same || !hits.length) return load(false);
+      // Back from a product: what is shown stays, and its stock is asked for anew.
+      tellStock(hits, grid, AbortSignal.timeout(10_000)).catch(() => {});
     },
   };
 }

@@ -2,6 +2,9 @@
 
 import { query } from "./api.js";
 
+/** The most that the shop follows in one stream. */
+const MOST = 500;
+
 const newer = (a, b) => a.epoch > b.epoch || (a.epoch === b.epoch && a.number > b.number);
 
 /**
@@ -13,7 +16,7 @@ export function follow(skus, heard, state) {
   const versions = new Map();
   let source, again;
   const connect = () => {
-    source = new EventSource(`/events/stock?${query(skus.map((sku) => ["sku", sku]))}`);
+    source = new EventSource(`/events/stock?${query(skus.slice(0, MOST).map((sku) => ["sku", sku]))}`);
     source.addEventListener("open", () => state(true));
     source.addEventListener("snapshot", (event) => {
       versions.clear();

@@ -139,24 +139,26 @@ function crumbs({ category, title }) {
   return h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("ol", {}, h("li", {}, h("a", { href: "/" }, "All")), category.map(step), h("li", { "aria-current": "page" }, title)));
 }
 
-function pictures({ id, product_type: type, variants, title }) {
-  let colour = variants[0]?.options.color;
+function pictures({ id, product_type: type, category, variants, attributes, title }) {
+  const kind = category.at(-1);
+  const plain = attributes.wood_type ?? attributes.material;
+  let colour = variants[0]?.options.color ?? plain;
   let now = "whole";
   const main = h("div", { class: "picture", role: "img", "aria-label": `Drawing of ${title}` });
   const thumbs = VIEWS.map(([view, name]) => h("button", { type: "button", "aria-pressed": String(view === now), "aria-label": `${name} view`, click: () => turn(view) }));
   function turn(view) {
     now = view;
-    main.replaceChildren(art({ id, type, colour }, now));
+    main.replaceChildren(art({ id, type, kind, colour }, now));
     thumbs.forEach((thumb, at) => {
       thumb.setAttribute("aria-pressed", String(VIEWS[at][0] === now));
-      thumb.replaceChildren(art({ id, type, colour }, VIEWS[at][0]));
+      thumb.replaceChildren(art({ id, type, kind, colour }, VIEWS[at][0]));
     });
   }
   turn(now);
   return {
     node: h("div", { class: "gallery" }, main, h("div", { class: "thumbs", role: "group", "aria-label": "Views" }, thumbs)),
     colour(next) {
-      colour = next;
+      colour = next ?? plain;
       turn(now);
     },
   };

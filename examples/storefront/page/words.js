@@ -1,6 +1,6 @@
 // How fields, values, money and stock read.
 
-const UNITS = { inches: "in", cm: "cm", mm: "mm", m: "m", kg: "kg", g: "g", gsm: "g/m²", l: "l", ml: "ml", w: "W", hz: "Hz", hours: "h", km: "km", percent: "%" };
+const UNITS = { inches: "in", cm: "cm", mm: "mm", m: "m", kg: "kg", g: "g", gsm: "g/m²", l: "L", ml: "mL", w: "W", hz: "Hz", hours: "h", km: "km", percent: "%" };
 
 /** A field such as `attributes.diagonal_inches`: its name for people, and its unit. */
 export function naming(field) {
@@ -17,7 +17,9 @@ export function reading(field, value) {
   if (text === "false") return "No";
   const { unit } = naming(field);
   if (field === "options.diagonal") return `${text} in`;
-  return unit && !Number.isNaN(Number(text)) ? `${text}${unit === "%" ? "" : "\u202f"}${unit}` : text;
+  if (unit && !Number.isNaN(Number(text))) return `${text}${unit === "%" ? "" : "\u00a0"}${unit}`;
+  const words = field === "product_type" ? text.replaceAll("-", " ") : text;
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
 }
 
 const list = new Intl.ListFormat("en", { type: "unit" });
@@ -71,6 +73,8 @@ const COLOURS = {
   navy: "#27406b", oatmeal: "#d3c6ad", ochre: "#c58a34", olive: "#747a3c", orange: "#e07f35", petrol: "#24616d",
   pink: "#df93a8", red: "#bf3a37", "red stripe": "#c9605c", rose: "#d38a94", rust: "#a9532f", sage: "#93a68a",
   sand: "#d0b88f", sky: "#8bb8d8", slate: "#5d6b78", smoke: "#a1a6a9", steel: "#93a1ab", terracotta: "#bd6745",
+  oak: "#b58a55", walnut: "#6b4a36", pine: "#d4ae72", beech: "#cda277", ash: "#c9b491", birch: "#dcc6a0", teak: "#9a6a3c",
+  acacia: "#8d5e38", bamboo: "#cfb06a", copper: "#b3693f", "cast iron": "#3b3f42", stoneware: "#9c8f7f", "stainless steel": "#9aa3a8",
   turquoise: "#3fa7a6", whale: "#5a7387", white: "#f1efea", yellow: "#e3bd3e",
 };
 

@@ -72,7 +72,7 @@ impl Script {
 #[derive(Clone)]
 pub(crate) struct Faulty<S> {
     pub(crate) script: Script,
-    inner: S,
+    pub(crate) inner: S,
 }
 
 impl<S> Faulty<S> {

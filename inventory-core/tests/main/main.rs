@@ -7,4 +7,5 @@ mod faults;
 mod inventory;
 mod memory;
 mod relay;
+mod retention;
 mod shop;

@@ -33,10 +33,7 @@ pub fn words(text: &str) -> Vec<Word> {
     let mut range = 0..0;
     for (at, original) in text.char_indices() {
         let end = at + original.len_utf8();
-        for c in std::iter::once(original)
-            .nfkd()
-            .flat_map(char::to_lowercase)
-        {
+        let mut add = |c: char| {
             if is_combining_mark(c) {
                 // It belongs to the letter before it.
                 if !word.is_empty() {
@@ -53,6 +50,13 @@ pub fn words(text: &str) -> Vec<Word> {
                 let range = range.clone();
                 words.push(Word { text, range });
             }
+        };
+        if original.is_ascii() {
+            // Most of them are, and need no normalization.
+            add(original.to_ascii_lowercase());
+        } else {
+            let parts = std::iter::once(original).nfkd();
+            parts.flat_map(char::to_lowercase).for_each(add);
         }
     }
     if !word.is_empty() {

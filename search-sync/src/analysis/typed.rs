@@ -6,6 +6,8 @@ use super::{fold, words};
 
 /// Only so many words of a query count.
 pub const MOST_WORDS: usize = 20;
+/// In longer words no typos are forgiven: nobody mistypes them, and looking them up is dear.
+const MOST_LETTERS: usize = 40;
 /// What a match counts, compared with the same word.
 const SPELLING: f64 = 0.9;
 const BEGINNING: f64 = 0.5;
@@ -36,7 +38,7 @@ const IRREGULAR: [(&str, &str); 12] = [
 ///   query has as two neighbours (`t shirt` finds `tshirt`). The other way round, documents are
 ///   searched by their [pairs](super::Text::pairs), too;
 /// - as the last word, which may be unfinished, what begins with it;
-/// - words with typos: one in words of 4 to 7 letters, two in longer ones, none in shorter ones
+/// - words with typos: one in words of 4 to 7 letters, two in those of 8 to 40, none in others
 ///   and in those with digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed {
@@ -235,7 +237,8 @@ fn typos(queried: &str) -> usize {
         _ if queried.chars().any(char::is_numeric) => 0,
         0..=3 => 0,
         4..=7 => 1,
-        _ => 2,
+        8..=MOST_LETTERS => 2,
+        _ => 0,
     }
 }
 
@@ -243,7 +246,10 @@ fn typos(queried: &str) -> usize {
 fn typo(queried: &str, word: &str) -> f64 {
     let allowed = typos(queried);
     let letters = queried.chars().count();
-    if allowed == 0 || letters.abs_diff(word.chars().count()) > allowed {
+    if allowed == 0
+        || letters.abs_diff(word.chars().count()) > allowed
+        || different(queried, word) > 2 * allowed
+    {
         return 0.0;
     }
     let edits = osa_distance(queried, word);
@@ -253,6 +259,16 @@ fn typo(queried: &str, word: &str) -> f64 {
     // The first letter is rarely wrong: if it differs, it counts as one edit more.
     let first = usize::from(queried.chars().next() != word.chars().next());
     TYPO / (edits + first) as f64
+}
+
+/// At most how many letters only one of two words has: an edit changes that by two at most. It
+/// spares most words the distance.
+fn different(a: &str, b: &str) -> usize {
+    let letters = |word: &str| {
+        word.chars()
+            .fold(0_u64, |set, c| set | 1 << (c as u32 % 64))
+    };
+    (letters(a) ^ letters(b)).count_ones() as usize
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod bare;
 mod catalog;
 mod ingest;
 mod measure;
+mod postgres;
 mod search;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +29,8 @@ enum Subject {
     Catalog,
     /// Merging rows into documents and writing them, with the peak of memory.
     Ingest(ingest::Args),
+    /// Reservations, a batch and setting stock, beside bare statements over the same pool.
+    Postgres,
     /// Queries with facets, suggestions and browsing.
     Search(search::Args),
 }
@@ -51,6 +54,7 @@ async fn main() -> anyhow::Result<()> {
     match args.subject {
         Subject::Catalog => catalog::run(form).await,
         Subject::Ingest(subject) => ingest::run(form, &subject).await,
+        Subject::Postgres => postgres::run(form).await,
         Subject::Search(subject) => search::run(form, &subject).await,
     }
 }

@@ -39,3 +39,16 @@ fn catalog() {
         assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
     }
 }
+
+#[test]
+fn postgres() {
+    let table = short("postgres");
+    for row in [
+        "one hot row, 32 callers",
+        "1,000 rows, 8 callers",
+        "batch",
+        "set stock",
+    ] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}

@@ -119,7 +119,7 @@ impl PostgresCatalog {
         let mut outcomes = Vec::with_capacity(decisions.len());
         for decision in decisions {
             outcomes.push(match decision {
-                Decision::Unchanged(product) => Ok(Written::new(product, WriteEffect::Unchanged)),
+                Decision::Unchanged(product) => Ok(Written::new(*product, WriteEffect::Unchanged)),
                 Decision::Refused(refusal) => Err(refusal),
                 Decision::Change(change) => {
                     let version = versions.next().unwrap_or_default();

@@ -1,12 +1,14 @@
 //! Which documents of a segment match the text, and how well.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use stockade_search_sync::SearchError;
 use stockade_search_sync::analysis::{MOST_WORDS, Typed};
+use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::Postings;
 use tantivy::schema::{Field, IndexRecordOption, Term};
-use tantivy::{DocId, DocSet, SegmentReader, TERMINATED};
+use tantivy::{DocId, DocSet, InvertedIndexReader, SegmentReader, TERMINATED};
 
 use super::words::{Expanded, Standing};
 use crate::error::failed;
@@ -57,9 +59,10 @@ pub(super) fn matching(
     let mut sums = vec![0.0_f32; documents];
     let mut matched = vec![0_u8; documents];
     let mut strengths = Strengths::new(documents);
+    let mut readers = Readers::new(segment);
     for (standing, rarity) in expanded.iter().zip(rarities) {
         for term in standing {
-            strengths.add(segment, term)?;
+            strengths.add(readers.of(term.field)?, term)?;
         }
         strengths.settle(|document, strength| {
             sums[document as usize] += strength * *rarity as f32;
@@ -90,6 +93,44 @@ pub(super) fn matching(
     Ok(found)
 }
 
+/// What a field is read by.
+struct Reader {
+    field: Field,
+    inverted: Arc<InvertedIndexReader>,
+    lengths: FieldNormReader,
+}
+
+/// The fields of a segment, each opened once.
+struct Readers<'a> {
+    segment: &'a SegmentReader,
+    opened: Vec<Reader>,
+}
+
+impl<'a> Readers<'a> {
+    fn new(segment: &'a SegmentReader) -> Self {
+        let opened = Vec::new();
+        Self { segment, opened }
+    }
+
+    fn of(&mut self, field: Field) -> Result<&Reader, SearchError> {
+        let known = self.opened.iter().position(|reader| reader.field == field);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let inverted = self.segment.inverted_index(field);
+                let lengths = self.segment.get_fieldnorms_reader(field);
+                self.opened.push(Reader {
+                    field,
+                    inverted: inverted.map_err(failed("search"))?,
+                    lengths: lengths.map_err(failed("search"))?,
+                });
+                self.opened.len() - 1
+            }
+        };
+        Ok(&self.opened[at])
+    }
+}
+
 /// How well the documents of a segment match one word: the best field, and a little of the second
 /// best.
 struct Strengths {
@@ -107,14 +148,13 @@ impl Strengths {
         }
     }
 
-    fn add(&mut self, segment: &SegmentReader, term: &Standing) -> Result<(), SearchError> {
-        let inverted = segment.inverted_index(term.field);
-        let inverted = inverted.map_err(failed("search"))?;
+    fn add(&mut self, reader: &Reader, term: &Standing) -> Result<(), SearchError> {
+        let Reader {
+            inverted, lengths, ..
+        } = reader;
         let postings =
             inverted.read_postings_from_terminfo(&term.info, IndexRecordOption::WithFreqs);
         let mut postings = postings.map_err(failed("search"))?;
-        let lengths = segment.get_fieldnorms_reader(term.field);
-        let lengths = lengths.map_err(failed("search"))?;
         let most = (term.weight * term.quality) as f32;
         while postings.doc() != TERMINATED {
             let document = postings.doc();

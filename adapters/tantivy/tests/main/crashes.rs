@@ -42,7 +42,7 @@ async fn child() {
         let documents = (0..KEYS).map(|key| {
             let title = number.to_string();
             // Every third is hidden.
-            let shown = (key + number) % 3 != 0;
+            let shown = !(key + number).is_multiple_of(3);
             (
                 titled(&key.to_string(), &title),
                 shown.then(|| view(&title)),
@@ -122,7 +122,7 @@ async fn all_is_there(directory: &std::path::Path, durable: &BTreeMap<String, us
             told.is_none_or(|told| *told <= number),
             "{key}: {told:?} was lost"
         );
-        if (key.parse::<usize>().unwrap() + number) % 3 != 0 {
+        if !(key.parse::<usize>().unwrap() + number).is_multiple_of(3) {
             shown.insert(key, title.to_owned());
         }
     }
@@ -153,11 +153,12 @@ async fn a_missing_or_damaged_index_is_built_anew() {
     until_found(&index, 2).await;
     drop(index);
     let files = directory.path().join("generation-1");
-    for damage in [&|| std::fs::remove_dir_all(&files).unwrap(), &|| {
-        std::fs::write(files.join("meta.json"), "{").unwrap()
-    }] as [&dyn Fn(); 2]
-    {
-        damage();
+    for damage in ["missing", "torn"] {
+        let damaged = match damage {
+            "missing" => std::fs::remove_dir_all(&files),
+            _ => std::fs::write(files.join("meta.json"), "{"),
+        };
+        damaged.unwrap();
         let index = open().await.unwrap();
         until_found(&index, 2).await;
         let page = index.search(&SearchQuery::text("lamp")).await.unwrap();

@@ -24,7 +24,7 @@ use stockade_change_feed::{
     SystemClock, Timestamp, Topic,
 };
 use stockade_inventory_core::memory::MemoryTimer;
-use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay};
+use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay, Retention};
 use stockade_inventory_core::{Inventory, InventoryStore, ReservationTimer, inventory_updates};
 use stockade_search_sync::{Ingest, SearchIndex};
 
@@ -37,9 +37,9 @@ pub use self::network::Cut;
 pub use self::workers::Workers;
 
 /// Stock events that are kept in each partition for readers that fall behind.
-const RETENTION: usize = 100_000;
-/// Row changes that search may be behind by before writers of the catalogue wait for it.
-const ROWS_BEHIND: u64 = 10_000;
+const RETENTION: usize = 20_000;
+/// Records that search and pages may be behind by before writers of the catalogue wait for them.
+const BEHIND: u64 = 4_000;
 
 /// What differs from shop to shop.
 #[derive(Debug, Default)]
@@ -214,6 +214,11 @@ impl Shop {
             relay.run(stop).await;
             anyhow::Ok(())
         });
+        let retention = Retention::new(storage.retention);
+        workers.spawn(&shop, "retention", |stop| async move {
+            retention.run(stop).await;
+            anyhow::Ok(())
+        });
         let refill = AvailabilityRefill::new(cache, network);
         workers.spawn(&shop, "refill", |stop| async move {
             refill.run(stop).await;
@@ -251,16 +256,21 @@ impl Shop {
         &self.limits
     }
 
-    /// Waits while search is too far behind the catalogue, so that the changes it has yet to read
+    /// Waits while search or pages are too far behind, so that the changes they have yet to read
     /// stay few. Ends as well when there is nobody to wait for.
     pub async fn room_for_rows(&self) {
-        while self.failed_worker.get().is_none() {
-            let behind = self.rows.lag().await.records;
-            if behind.is_none_or(|records| records < ROWS_BEHIND) {
-                return;
-            }
+        while self.failed_worker.get().is_none() && self.most_behind().await >= BEHIND {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Unread records of the group that has the most, as far as logs can say.
+    async fn most_behind(&self) -> u64 {
+        let mut most = 0;
+        for reading in self.stock.iter().chain([&self.rows]) {
+            most = most.max(reading.lag().await.records.unwrap_or(0));
+        }
+        most
     }
 
     /// How the shop is doing.

@@ -10,6 +10,9 @@ use uuid::Uuid;
 
 use super::storage::Lifetime;
 
+/// The cache of documents that are in memory anyway.
+const MEMORY_CACHE: usize = 4 << 20;
+
 /// An index with a generation that is searched.
 pub(super) struct Search {
     pub(super) index: Arc<TantivyIndex>,
@@ -28,7 +31,9 @@ impl Search {
     ) -> anyhow::Result<Self> {
         let options = TantivyOptions::default();
         let index = match directory {
-            None => TantivyIndex::in_memory(options).context("the search index")?,
+            // A cache of memory would be a second copy.
+            None => TantivyIndex::in_memory(options.with_cache_memory(MEMORY_CACHE))
+                .context("the search index")?,
             Some(directory) => TantivyIndex::open(directory, options)
                 .await
                 .with_context(|| format!("the search index in {}", directory.display()))?,

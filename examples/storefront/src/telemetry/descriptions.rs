@@ -10,7 +10,7 @@ use super::{
 type Described = (&'static str, &'static str);
 
 /// Counters without labels: there from the start, so that the first increment is seen as one.
-const PLAIN_COUNTERS: [Described; 13] = [
+const PLAIN_COUNTERS: [Described; 14] = [
     (
         "stockade_inventory_published_total",
         "Stock events that the log acknowledged",
@@ -18,6 +18,10 @@ const PLAIN_COUNTERS: [Described; 13] = [
     (
         "stockade_inventory_publish_failures_total",
         "Stock events that the log did not acknowledge",
+    ),
+    (
+        "stockade_inventory_purge_failures_total",
+        "Passes of the retention worker that failed",
     ),
     (
         "stockade_availability_inventory_failures_total",
@@ -65,7 +69,7 @@ const PLAIN_COUNTERS: [Described; 13] = [
     ),
 ];
 
-const LABELLED_COUNTERS: [Described; 11] = [
+const LABELLED_COUNTERS: [Described; 12] = [
     (HTTP_REQUESTS, "Requests by method, route and status"),
     (
         "stockade_inventory_operations_total",
@@ -78,6 +82,10 @@ const LABELLED_COUNTERS: [Described; 11] = [
     (
         "stockade_inventory_expired_total",
         "Reservations that expired, by who found them: timer or sweep",
+    ),
+    (
+        "stockade_inventory_purged_total",
+        "What was purged because it is long over: reservations or movements",
     ),
     (
         "stockade_inventory_expiry_failures_total",

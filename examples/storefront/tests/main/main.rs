@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod catalogue;
 mod client;
 mod hostile;
@@ -9,6 +10,7 @@ mod import;
 mod limits;
 mod metrics;
 mod openapi;
+mod page;
 mod reservations;
 mod restart;
 mod unreachable;

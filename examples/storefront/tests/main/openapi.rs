@@ -8,7 +8,15 @@ use serde_json::{Value, json};
 use crate::client::{Answer, Client, answer, eventually};
 
 /// Paths that are for people to look at.
-const FOR_PEOPLE: [&str; 5] = ["/", "/docs", "/docs/", "/docs/{*rest}", "/openapi.json"];
+const FOR_PEOPLE: [&str; 7] = [
+    "/",
+    "/p/{slug}",
+    "/assets/{version}/{name}",
+    "/docs",
+    "/docs/",
+    "/docs/{*rest}",
+    "/openapi.json",
+];
 const METHODS: [&str; 6] = ["get", "put", "post", "delete", "patch", "options"];
 
 async fn document(client: &Client) -> Value {

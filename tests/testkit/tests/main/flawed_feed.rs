@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_change_feed::{
-    Feed, FeedError, Group, Headers, Message, PartitionLag, PollLimits, Polled, Position,
-    Published, Publisher, SubscribeOptions, Subscription, Topic,
+    Feed, FeedError, Group, Headers, Message, OnLostOffset, PartitionLag, PollLimits, Polled,
+    Position, Published, Publisher, SubscribeOptions, Subscription, Topic,
 };
 
 /// The rule that a log breaks.
@@ -20,14 +20,17 @@ pub(crate) enum FeedFlaw {
     IgnoresPauses,
     /// Publishes without headers.
     DropsHeaders,
+    /// Goes on at the oldest record where the committed one is gone, and says nothing of it.
+    GoesOnAtTheOldest,
 }
 
 impl FeedFlaw {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::FinishesWhatIsFetched,
         Self::LosesWhatIsDropped,
         Self::IgnoresPauses,
         Self::DropsHeaders,
+        Self::GoesOnAtTheOldest,
     ];
 }
 
@@ -70,8 +73,11 @@ impl<T: Feed> Feed for FlawedFeed<T> {
         &self,
         group: &Group,
         topics: &[Topic],
-        options: SubscribeOptions,
+        mut options: SubscribeOptions,
     ) -> Result<Box<dyn Subscription>, FeedError> {
+        if self.flaw == FeedFlaw::GoesOnAtTheOldest {
+            options.on_lost_offset = OnLostOffset::Earliest;
+        }
         let inner = self.inner.subscribe(group, topics, options).await?;
         let flaw = self.flaw;
         Ok(Box::new(FlawedMember { inner, flaw }))

@@ -26,7 +26,7 @@ impl StockOutbox for ForgetsVersions {
 
     async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError> {
         // Between reading a page and marking it, stock changes.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
         let skus: Vec<Sku> = published.iter().map(|(sku, _)| sku.clone()).collect();
         let stock = self.0.stock(&skus).await?;
         let newest = stock

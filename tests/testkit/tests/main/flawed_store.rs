@@ -31,10 +31,24 @@ pub(crate) enum Flaw {
     ExpiresTheExtended,
     /// Does not look for the id of an adjustment.
     ReceivesTwice,
+    /// Purges what is confirmed.
+    PurgesTheConfirmed,
+    /// Purges by the age of the grant.
+    PurgesByTheGrant,
+    /// Removes old movements, and leaves nothing in their place.
+    LeavesNoBalance,
+    /// An opening balance of the physical count alone.
+    ForgetsThePromised,
+    /// One opening balance for all locations.
+    MixesLocations,
+    /// Purges all there is.
+    IgnoresTheLimit,
+    /// A purge moves what a cursor names.
+    MovesCursors,
 }
 
 impl Flaw {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::None,
         Self::OversellsUnderConcurrency,
         Self::ForgetsIds,
@@ -42,20 +56,28 @@ impl Flaw {
         Self::CompensatesTwice,
         Self::ExpiresTheExtended,
         Self::ReceivesTwice,
+        Self::PurgesTheConfirmed,
+        Self::PurgesByTheGrant,
+        Self::LeavesNoBalance,
+        Self::ForgetsThePromised,
+        Self::MixesLocations,
+        Self::IgnoresTheLimit,
+        Self::MovesCursors,
     ];
 }
 
 #[derive(Default)]
-struct Rows {
+pub(crate) struct Rows {
     levels: BTreeMap<Sku, BTreeMap<LocationId, StockLevel>>,
-    reservations: BTreeMap<ReservationId, Reservation>,
+    pub(crate) reservations: BTreeMap<ReservationId, Reservation>,
     first_deadlines: HashMap<ReservationId, Timestamp>,
-    movements: Vec<Movement>,
+    /// By their place in the listing.
+    pub(crate) movements: BTreeMap<u64, Movement>,
 }
 
 pub(crate) struct FlawedStore {
-    clock: Arc<dyn Clock>,
-    flaw: Flaw,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) flaw: Flaw,
     rows: Mutex<Rows>,
 }
 
@@ -74,7 +96,7 @@ impl Rows {
     }
 
     fn load_operations(&self, book: &mut Book) {
-        for movement in &self.movements {
+        for movement in self.movements.values() {
             if let MovementCause::Adjusted { operation, .. } = &movement.cause {
                 book.load_operation(OperationId::clone(operation), movement.clone());
             }
@@ -110,7 +132,17 @@ impl Rows {
                 .or_insert(reservation.deadline);
             self.reservations.insert(id, reservation);
         }
-        self.movements.extend(movements);
+        for movement in movements {
+            let place = self.end();
+            self.movements.insert(place, movement);
+        }
+    }
+}
+
+impl Rows {
+    /// The place of the next movement.
+    pub(crate) fn end(&self) -> u64 {
+        self.movements.keys().next_back().map_or(0, |last| last + 1)
     }
 }
 
@@ -120,7 +152,7 @@ impl FlawedStore {
         Self { clock, flaw, rows }
     }
 
-    fn rows(&self) -> MutexGuard<'_, Rows> {
+    pub(crate) fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap()
     }
 
@@ -309,29 +341,21 @@ impl InventoryStore for FlawedStore {
         limit: usize,
     ) -> Result<MovementPage, InventoryError> {
         let rows = self.rows();
-        let all: Vec<_> = rows
-            .movements
-            .iter()
-            .filter(|m| m.sku == *sku)
-            .cloned()
-            .collect();
-        let start = match after {
-            None => 0,
-            Some(cursor) => cursor
-                .0
-                .parse()
-                .ok()
-                .filter(|at| *at <= all.len())
-                .ok_or_else(|| {
-                    InventoryError::invalid(
-                        "cursor",
-                        &cursor.0,
-                        "it has to come from a page before",
-                    )
-                })?,
+        let place = |cursor: &Cursor| {
+            let place = cursor.0.parse().ok().filter(|place| *place <= rows.end());
+            place.ok_or_else(|| {
+                let reason = "it has to come from a page before";
+                InventoryError::invalid("cursor", &cursor.0, reason)
+            })
         };
-        let end = all.len().min(start + limit);
-        let next = (end < all.len()).then(|| Cursor(end.to_string()));
-        Ok(MovementPage::new(all[start..end].to_vec(), next))
+        let start = after.map_or(Ok(0), place)?;
+        let mut rest = rows
+            .movements
+            .range(start..)
+            .filter(|(_, movement)| movement.sku == *sku);
+        let page = rest.by_ref().take(limit).map(|(_, movement)| movement);
+        let page = page.cloned().collect();
+        let next = rest.next().map(|(place, _)| Cursor(place.to_string()));
+        Ok(MovementPage::new(page, next))
     }
 }

@@ -1,12 +1,12 @@
 //! Each flaw fails in the cases that it breaks and in no other, and for its own reason.
 
-use stockade_testkit::feed::feed_cases;
-use stockade_testkit::inventory::{outbox_cases, store_cases, timer_cases};
+use stockade_testkit::feed::{self, feed_cases};
+use stockade_testkit::inventory::{self, outbox_cases, retention_cases, store_cases, timer_cases};
 
 use crate::fails::assert_fails;
 use crate::flawed_feed::FeedFlaw;
 use crate::flawed_store::Flaw;
-use crate::harnesses::{Built, FlawedMemory};
+use crate::harnesses::{Built, FlawedMemory, Forgetful};
 
 #[test]
 fn oversells_under_concurrency() {
@@ -171,5 +171,133 @@ fn keeps_the_first_timer() {
         &timer_cases::<FlawedMemory<0>>(),
         &["arming_again_replaces_the_timer"],
         "put-off",
+    );
+}
+
+#[test]
+fn purges_what_is_confirmed() {
+    assert_fails(
+        &retention_cases::<Built<{ Flaw::PurgesTheConfirmed as usize }>>(),
+        &[
+            "what_is_live_is_kept",
+            "a_purge_changes_no_level",
+            "what_is_finished_is_purged",
+        ],
+        "what is held or confirmed was purged",
+    );
+}
+
+#[test]
+fn purges_by_the_age_of_the_grant() {
+    assert_fails(
+        &retention_cases::<Built<{ Flaw::PurgesByTheGrant as usize }>>(),
+        &[
+            "a_reservation_is_kept_from_its_end_on",
+            "the_longest_finished_go_first",
+        ],
+        "it had just come to its end",
+    );
+}
+
+#[test]
+fn leaves_no_opening_balance() {
+    assert_fails(
+        &retention_cases::<Built<{ Flaw::LeavesNoBalance as usize }>>(),
+        &[
+            "old_movements_become_an_opening_balance",
+            "a_purge_changes_no_level",
+            "a_purge_keeps_to_its_limit",
+            "a_reader_goes_on_after_a_purge",
+            "an_opening_balance_goes_into_the_next",
+            "concurrent_purges_share_the_movements",
+            "each_level_has_an_opening_balance_of_its_own",
+            "purged_operations_are_decided_afresh",
+            "stock_changes_while_movements_are_purged",
+            "what_is_reserved_outlives_its_movements",
+            "young_movements_stay",
+        ],
+        "one opening balance is left",
+    );
+}
+
+#[test]
+fn forgets_what_is_promised() {
+    assert_fails(
+        &retention_cases::<Built<{ Flaw::ForgetsThePromised as usize }>>(),
+        &[
+            "what_is_reserved_outlives_its_movements",
+            "a_purge_changes_no_level",
+            "old_movements_become_an_opening_balance",
+        ],
+        "ledger: counts",
+    );
+}
+
+#[test]
+fn one_balance_for_all_locations() {
+    assert_fails(
+        &retention_cases::<Built<{ Flaw::MixesLocations as usize }>>(),
+        &["each_level_has_an_opening_balance_of_its_own"],
+        "left == right",
+    );
+}
+
+#[test]
+fn purges_more_than_the_limit() {
+    assert_fails(
+        &retention_cases::<Built<{ Flaw::IgnoresTheLimit as usize }>>(),
+        &[
+            "a_purge_keeps_to_its_limit",
+            "a_reader_goes_on_after_a_purge",
+            "the_longest_finished_go_first",
+        ],
+        "the limit is 3",
+    );
+}
+
+#[test]
+fn a_purge_moves_cursors() {
+    assert_fails(
+        &retention_cases::<Built<{ Flaw::MovesCursors as usize }>>(),
+        &["a_reader_goes_on_after_a_purge"],
+        "a reader",
+    );
+}
+
+#[test]
+fn keeps_nothing_on_its_disk() {
+    assert_fails(
+        &inventory::reopen_cases::<Forgetful>(),
+        &[
+            "stock_and_movements_survive",
+            "deadlines_survive",
+            "every_state_survives",
+            "operation_ids_survive",
+            "reservation_ids_survive",
+            "what_was_answered_under_load_survives",
+        ],
+        "nothing is known of tee",
+    );
+}
+
+#[test]
+fn keeps_no_record_on_its_disk() {
+    assert_fails(
+        &feed::reopen_cases::<Forgetful>(),
+        &["records_survive", "commits_survive", "offsets_go_on"],
+        "",
+    );
+}
+
+#[test]
+fn goes_on_where_it_should_stop() {
+    assert_fails(
+        &feed::retention_cases::<FlawedMemory<{ FeedFlaw::GoesOnAtTheOldest as usize }>>(),
+        &[
+            "a_lost_offset_stops_the_group",
+            "a_lost_offset_goes_on_after_the_newest",
+            "a_topic_created_anew_is_noticed",
+        ],
+        "the committed offset is lost, and reading went on",
     );
 }

@@ -163,10 +163,74 @@ impl<const FLAW: usize> InventoryHarness for Built<FLAW> {
     }
 }
 
+impl<const FLAW: usize> StockRetentionHarness for Built<FLAW> {
+    fn retention(&self) -> Arc<dyn StockRetention> {
+        self.store.clone()
+    }
+}
+
 #[async_trait]
 impl<const FLAW: usize> Reopen for Built<FLAW> {
     async fn reopen(self) -> Self {
         self
+    }
+}
+
+/// A store that keeps nothing on its disk.
+pub(crate) struct Forgetful(Memory);
+
+#[async_trait]
+impl Harness for Forgetful {
+    const BACKEND: &'static str = "memory";
+
+    async fn open() -> Result<Self, Absent> {
+        Memory::open().await.map(Self)
+    }
+
+    async fn pass_time(&self, by: Duration) {
+        self.0.pass_time(by).await;
+    }
+}
+
+impl InventoryHarness for Forgetful {
+    fn store(&self) -> Arc<dyn InventoryStore> {
+        self.0.store()
+    }
+
+    fn locations(&self) -> [LocationId; 2] {
+        self.0.locations()
+    }
+}
+
+#[async_trait]
+impl PublisherHarness for Forgetful {
+    fn publisher(&self) -> Arc<dyn Publisher> {
+        self.0.publisher()
+    }
+
+    async fn create_topic(&self, partitions: u32) -> Topic {
+        self.0.create_topic(partitions).await
+    }
+}
+
+impl FeedHarness for Forgetful {
+    fn feed(&self) -> Arc<dyn Feed> {
+        self.0.feed()
+    }
+}
+
+#[async_trait]
+impl Reopen for Forgetful {
+    async fn reopen(self) -> Self {
+        let Self(Memory { clock, topics, .. }) = self;
+        let priority = LocationPriority::new(locations().to_vec());
+        Self(Memory {
+            store: MemoryInventory::new(clock.clone()).with_locations(priority),
+            timer: MemoryTimer::new(clock.clone()),
+            feed: MemoryFeed::new(clock.clone()).with_session_timeout(Duration::from_secs(5)),
+            topics,
+            clock,
+        })
     }
 }
 
@@ -209,6 +273,17 @@ impl<const FEED_FLAW: usize> PublisherHarness for FlawedMemory<FEED_FLAW> {
 impl<const FEED_FLAW: usize> FeedHarness for FlawedMemory<FEED_FLAW> {
     fn feed(&self) -> Arc<dyn Feed> {
         self.log()
+    }
+}
+
+#[async_trait]
+impl<const FEED_FLAW: usize> RetentionHarness for FlawedMemory<FEED_FLAW> {
+    async fn trim(&self, partition: &TopicPartition, before: Offset) {
+        self.0.trim(partition, before).await;
+    }
+
+    async fn recreate(&self, topic: &Topic) {
+        self.0.recreate(topic).await;
     }
 }
 

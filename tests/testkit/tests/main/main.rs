@@ -7,6 +7,7 @@ mod catalog;
 mod fails;
 mod flawed_feed;
 mod flawed_outbox;
+mod flawed_retention;
 mod flawed_store;
 mod flaws;
 mod harnesses;
@@ -23,6 +24,7 @@ stockade_testkit::inventory_reopen_conformance!(memory_kept, Memory);
 
 stockade_testkit::inventory_store_conformance!(built_on_the_book, CorrectlyBuilt);
 stockade_testkit::inventory_reopen_conformance!(built_on_the_book_kept, CorrectlyBuilt);
+stockade_testkit::stock_retention_conformance!(built_on_the_book_retention, CorrectlyBuilt);
 
 stockade_testkit::publisher_conformance!(memory_publisher, Memory);
 stockade_testkit::feed_conformance!(memory_feed, Memory);

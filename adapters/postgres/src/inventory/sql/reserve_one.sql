@@ -4,9 +4,11 @@
 -- them it is, a later snapshot has to tell: this one was taken before the wait for the lock.
 WITH patience AS MATERIALIZED (
     SELECT set_config('lock_timeout', $7, true)
-), locked AS MATERIALIZED (
-    SELECT l.location
-    FROM patience, {schema}.levels AS l
+), level AS (
+    UPDATE {schema}.levels AS l
+    SET reserved = l.reserved + $5, number = l.number + 1,
+        changed_at = clock_timestamp(), unpublished = true
+    FROM patience
     WHERE l.sku = $3
         AND ($4::text IS NULL OR l.location = $4)
         AND l.physical - l.reserved - l.escrowed >= $5
@@ -15,23 +17,18 @@ WITH patience AS MATERIALIZED (
             WHERE other.sku = $3 AND other.location <> l.location
         ))
         AND NOT EXISTS (SELECT FROM {schema}.reservations AS r WHERE r.id = $1)
-    FOR UPDATE OF l
-), level AS (
-    UPDATE {schema}.levels AS l
-    -- The clock is read here: the row is locked by now.
-    SET reserved = l.reserved + $5, number = l.number + 1,
-        changed_at = clock_timestamp(), unpublished = true
-    FROM locked
-    WHERE l.sku = $3 AND l.location = locked.location
-    RETURNING l.location, l.number, l.epoch, l.changed_at
+    -- The clock is read again for a row that was changed while it was waited for, but not for one
+    -- that was only locked; then the wait counts for a tenth of a second at most.
+    RETURNING l.location, l.number, l.epoch,
+        greatest(l.changed_at, clock_timestamp() - interval '100 milliseconds') AS moved_at
 ), movement AS (
     INSERT INTO {schema}.movements (
         sku, location, number, epoch, moved_at, physical, reserved, escrowed, cause, cause_id
     )
-    SELECT $3, location, number, epoch, changed_at, 0, $5, 0, 'reserved', $1 FROM level
+    SELECT $3, location, number, epoch, moved_at, 0, $5, 0, 'reserved', $1 FROM level
 )
 INSERT INTO {schema}.reservations (id, owner, state, deadline, created_at, changed_at, lines)
-SELECT $1, $2, 'held', changed_at + $6::interval, changed_at, changed_at,
+SELECT $1, $2, 'held', moved_at + $6::interval, moved_at, moved_at,
     jsonb_build_array(jsonb_build_object('sku', $3, 'location', location, 'quantity', $5))
 FROM level
 RETURNING lines->0->>'location' AS location, deadline, created_at

@@ -372,7 +372,7 @@ async fn a_huge_transaction_needs_little_memory() {
         return;
     };
     host.capture().await;
-    let insert = "INSERT INTO tees SELECT n, 7, repeat(md5(n::text), 32), NULL \
+    let insert = "INSERT INTO tees SELECT n, 7, repeat(md5(n::text), 16), NULL \
         FROM generate_series(1, 100000) AS n";
     host.sql(insert).await;
     // Since here, the most that this process ever had; other cases run in it as well.

@@ -75,6 +75,42 @@ async fn a_lock_that_is_not_given_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
+async fn waiting_for_a_lock_does_not_count_towards_the_deadline() {
+    let Some(h) = open().await else { return };
+    set(&h.store, "tee", 5).await;
+    for changes in [false, true] {
+        let mut host = h.pool.begin().await.unwrap();
+        let within = h.store.within(&mut host);
+        // A refusal locks the level and changes nothing.
+        let units = if changes { 1 } else { 9 };
+        let name = format!("host-{changes}");
+        let _ = reserve(&within, &wants(&name, [line("tee", units)])).await;
+        drop(within);
+        let started = std::time::Instant::now();
+        let request = wants(&format!("waits-{changes}"), [line("tee", 1)]);
+        let waiting = reserve(&h.store, &request);
+        let ending = async {
+            tokio::time::sleep(Duration::from_millis(900)).await;
+            host.commit().await.unwrap();
+        };
+        let (reserved, ()) = futures::join!(waiting, ending);
+        assert!(started.elapsed() >= Duration::from_millis(800), "it waited");
+        let id = reserved.unwrap().reservation.id;
+        let sql = format!(
+            "SELECT deadline > clock_timestamp() + interval '15 minutes' - interval '400 milliseconds'
+             FROM {}.reservations WHERE id = $1",
+            h.schema.name
+        );
+        let whole: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .bind(id.as_str())
+            .fetch_one(&h.pool)
+            .await
+            .unwrap();
+        assert!(whole, "a wait for a row that was changed: {changes}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_takes_no_writes_may_be_asked_again() {
     let Some(h) = open().await else { return };
     set(&h.store, "tee", 5).await;

@@ -12,7 +12,7 @@ use super::{Lifetime, Storage};
 
 /// Row changes that are kept in each partition. Writers wait long before search is so far behind:
 /// see [`Shop::room_for_rows`](crate::Shop::room_for_rows).
-const RETENTION: usize = 20_000;
+const RETENTION: usize = 10_000;
 
 impl Storage {
     pub(in super::super) fn memory(clock: &Arc<dyn Clock>) -> Self {
@@ -22,6 +22,7 @@ impl Storage {
         Self {
             catalog: Arc::new(MemoryCatalog::new().publishing_to(feed.clone(), catalog_changes())),
             outbox: inventory.clone(),
+            retention: inventory.clone(),
             inventory,
             rows: Arc::new(feed),
             row_topics: vec![catalog_changes()],

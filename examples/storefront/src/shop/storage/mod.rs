@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use stockade_catalog_core::CatalogStore;
 use stockade_change_feed::{Feed, Topic};
-use stockade_inventory_core::{InventoryStore, StockOutbox};
+use stockade_inventory_core::{InventoryStore, StockOutbox, StockRetention};
 
 /// What a shop keeps, and where its search hears of it.
 pub(super) struct Storage {
     pub(super) catalog: Arc<dyn CatalogStore>,
     pub(super) inventory: Arc<dyn InventoryStore>,
     pub(super) outbox: Arc<dyn StockOutbox>,
+    pub(super) retention: Arc<dyn StockRetention>,
     /// Changes of the catalogue's rows.
     pub(super) rows: Arc<dyn Feed>,
     /// The topics that they are in.

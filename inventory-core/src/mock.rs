@@ -1,0 +1,118 @@
+//! Mocks of the traits, by [`mockall`], for the tests of those who use them: what is called, with
+//! what, how often, and what comes back.
+//!
+//! A mock knows no rule: it answers what it is told to. Where a test needs a store that behaves, the
+//! implementation in [`memory`](crate::memory) is shorter and right.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use stockade_change_feed::Cause;
+//! use stockade_inventory_core::mock::MockInventoryStore;
+//! use stockade_inventory_core::{Inventory, InventoryError, Sku};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), InventoryError> {
+//! // A store that is away once.
+//! let mut store = MockInventoryStore::new();
+//! store.expect_stock().times(1).returning(|_| {
+//!     Err(InventoryError::Unavailable {
+//!         operation: "stock",
+//!         retry_after: Duration::ZERO,
+//!         source: Cause::new("connection refused"),
+//!     })
+//! });
+//! store.expect_stock().returning(|skus| Ok(vec![None; skus.len()]));
+//!
+//! let inventory = Inventory::new(Arc::new(store));
+//! assert_eq!(inventory.stock(&[Sku::new("tee")?]).await?, [None]);
+//! # Ok(())
+//! # }
+//! ```
+
+use async_trait::async_trait;
+use mockall::mock;
+
+use crate::error::InventoryError;
+use crate::ids::{ReservationId, Sku};
+use crate::reservation::{
+    Adjusted, Adjustment, Expiry, ExtendRequest, Reservation, ReserveRequest, Reserved,
+    TransitionRequest, Transitioned,
+};
+use crate::stock::{SkuStock, Version};
+use crate::store::{
+    Cursor, InventoryStore, MovementPage, OutboxPage, StockOutbox, StockPage, StockSource,
+};
+
+pub use crate::store::{MockReservationTimer, MockStockRetention};
+
+// Optional references need lifetimes with names, which `automock` can not give them.
+mock! {
+    /// Mocks [`StockSource`].
+    pub StockSource {}
+
+    #[async_trait]
+    impl StockSource for StockSource {
+        async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError>;
+        async fn scan<'a, 'b>(
+            &'a self,
+            after: Option<&'b Cursor>,
+            limit: usize,
+        ) -> Result<StockPage, InventoryError>;
+    }
+}
+
+mock! {
+    /// Mocks [`StockOutbox`].
+    pub StockOutbox {}
+
+    #[async_trait]
+    impl StockOutbox for StockOutbox {
+        async fn unpublished<'a, 'b>(
+            &'a self,
+            after: Option<&'b Cursor>,
+            limit: usize,
+        ) -> Result<OutboxPage, InventoryError>;
+        async fn mark_published(
+            &self,
+            published: &[(Sku, Version)],
+        ) -> Result<(), InventoryError>;
+    }
+}
+
+mock! {
+    /// Mocks [`InventoryStore`], and with it [`StockSource`].
+    pub InventoryStore {}
+
+    #[async_trait]
+    impl StockSource for InventoryStore {
+        async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError>;
+        async fn scan<'a, 'b>(
+            &'a self,
+            after: Option<&'b Cursor>,
+            limit: usize,
+        ) -> Result<StockPage, InventoryError>;
+    }
+
+    #[async_trait]
+    impl InventoryStore for InventoryStore {
+        async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>>;
+        async fn transition(&self, request: &TransitionRequest)
+        -> Result<Transitioned, InventoryError>;
+        async fn extend(&self, request: &ExtendRequest) -> Result<Transitioned, InventoryError>;
+        async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>>;
+        async fn expire_overdue(
+            &self,
+            limit: usize,
+        ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError>;
+        async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>>;
+        async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError>;
+        async fn movements<'a, 'b, 'c>(
+            &'a self,
+            sku: &'b Sku,
+            after: Option<&'c Cursor>,
+            limit: usize,
+        ) -> Result<MovementPage, InventoryError>;
+    }
+}

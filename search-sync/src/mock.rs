@@ -1,0 +1,70 @@
+//! Mocks of the traits, by [`mockall`], for the tests of those who use them: what is called, with
+//! what, how often, and what comes back.
+//!
+//! A mock knows no rule: it answers what it is told to. Where a test needs an index that behaves, the
+//! implementation in [`memory`](crate::memory) is shorter and right.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use stockade_search_sync::mock::MockSearchIndex;
+//! use stockade_search_sync::{SearchError, SearchIndex};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let mut mock = MockSearchIndex::new();
+//! mock.expect_suggest()
+//!     .withf(|prefix, limit| prefix == "tee" && *limit == 5)
+//!     .returning(|_, _| Err(SearchError::NothingActive));
+//!
+//! let index: Arc<dyn SearchIndex> = Arc::new(mock);
+//! assert!(matches!(index.suggest("tee", 5).await, Err(SearchError::NothingActive)));
+//! # }
+//! ```
+
+use async_trait::async_trait;
+use mockall::mock;
+
+use crate::document::DocumentId;
+use crate::error::SearchError;
+use crate::index::{
+    DocumentWrite, Generation, GenerationState, IndexWriter, Loaded, WriteConcurrency, WriteOutcome,
+};
+use crate::projection::Projection;
+
+pub use crate::query::MockSearchIndex;
+
+// Optional references need lifetimes with names, which `automock` can not give them.
+mock! {
+    /// Mocks [`IndexWriter`].
+    pub IndexWriter {}
+
+    #[async_trait]
+    impl IndexWriter for IndexWriter {
+        fn concurrency(&self) -> WriteConcurrency;
+        async fn create(
+            &self,
+            generation: &Generation,
+            projection: &Projection,
+        ) -> Result<(), SearchError>;
+        async fn activate(&self, generation: &Generation) -> Result<(), SearchError>;
+        async fn generations(&self) -> Result<Vec<(Generation, GenerationState)>, SearchError>;
+        async fn remove(&self, generation: &Generation) -> Result<(), SearchError>;
+        async fn load(
+            &self,
+            generation: &Generation,
+            ids: &[DocumentId],
+        ) -> Result<Vec<Result<Loaded, SearchError>>, SearchError>;
+        async fn write(
+            &self,
+            generation: &Generation,
+            writes: Vec<DocumentWrite>,
+        ) -> Result<Vec<WriteOutcome>, SearchError>;
+        async fn scan<'a, 'b, 'c>(
+            &'a self,
+            generation: &'b Generation,
+            after: Option<&'c DocumentId>,
+            limit: usize,
+        ) -> Result<Vec<DocumentId>, SearchError>;
+    }
+}
