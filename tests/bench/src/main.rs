@@ -4,6 +4,7 @@
 //! it works, not how fast.
 
 mod bare;
+mod catalog;
 mod ingest;
 mod measure;
 mod memory;
@@ -25,6 +26,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Subject {
+    /// Products in Postgres, and from a write to a reader of its changes.
+    Catalog,
     /// Merging rows into documents and writing them, with the peak of memory.
     Ingest(ingest::Args),
     /// Decisions and reservations in memory, and the stock of a page.
@@ -52,6 +55,7 @@ async fn main() -> anyhow::Result<()> {
         false => Form::Full,
     };
     match args.subject {
+        Subject::Catalog => catalog::run(form).await,
         Subject::Ingest(subject) => ingest::run(form, &subject).await,
         Subject::Memory => memory::run(form).await,
         Subject::Postgres => postgres::run(form).await,

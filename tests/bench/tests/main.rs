@@ -28,6 +28,19 @@ fn search() {
 }
 
 #[test]
+fn catalog() {
+    let table = short("catalog");
+    for row in [
+        "a page of 25 variants",
+        "one of them",
+        "600 rows captured",
+        "from a write to its reader",
+    ] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}
+
+#[test]
 fn postgres() {
     let table = short("postgres");
     for row in [

@@ -41,7 +41,8 @@ impl PostgresCapture {
         }
     }
 
-    /// Captures what is there now, unless another does; says whether there was something.
+    /// Captures one batch of what is there now, unless another process is at it; says whether
+    /// there was something. The first calls create the slot and take the snapshot.
     ///
     /// # Errors
     /// Where the server can't be reached, or its settings do not allow to.
@@ -416,7 +417,10 @@ struct Leader {
 }
 
 impl Leader {
-    async fn close(self) -> Result<(), sqlx::Error> {
+    /// Lets others capture at once: the server may take a while to end the session.
+    async fn close(mut self) -> Result<(), sqlx::Error> {
+        let unlock = "SELECT pg_advisory_unlock_all()";
+        sqlx::raw_sql(unlock).execute(&mut self.connection).await?;
         self.connection.close().await
     }
 }
