@@ -9,7 +9,6 @@ use anyhow::{Context as _, ensure};
 use bare::Bare;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use stack::Server as _;
 use stockade_inventory_core::{
     Adjustment, InventoryStore, Line, Lines, OperationId, OwnerId, Quantity, Reason, ReservationId,
     ReserveRequest, Sku, StockChange,
