@@ -136,6 +136,7 @@ impl Site {
                 .0
                 .push(format!("{left} SKUs wait after a pass of the relay"));
         }
+        findings.0.sort_unstable();
         findings.0.dedup();
         Ok(Report {
             calls: history.len(),
