@@ -158,6 +158,19 @@ impl fmt::Debug for Work<'_> {
 }
 
 impl<'a> Connection<'a> {
+    /// The result of a statement that commits itself. Where its server can't write, as after a
+    /// failover, the connection is closed, so that the pool finds the one that can.
+    pub(crate) fn told<T>(
+        &mut self,
+        outcome: Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
+        if let (Self::Pooled(connection), Err(PostgresError::Unavailable { .. })) = (self, &outcome)
+        {
+            connection.close_on_drop();
+        }
+        outcome
+    }
+
     pub(crate) async fn within(connection: &'a Mutex<&mut PgConnection>) -> Self {
         Self::Host(borrow(connection).await)
     }
