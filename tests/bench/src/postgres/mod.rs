@@ -9,7 +9,6 @@ use anyhow::{Context as _, ensure};
 use bare::Bare;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use stack::Server as _;
 use stockade_inventory_core::{
     Adjustment, InventoryStore, Line, Lines, OperationId, OwnerId, Quantity, Reason, ReservationId,
     ReserveRequest, Sku, StockChange,
@@ -50,7 +49,7 @@ pub(crate) async fn run(form: Form) -> anyhow::Result<()> {
         Some(_) => None,
         None => Some(tokio::task::spawn_blocking(stack::Postgres::start).await??),
     };
-    let url = given.or_else(|| started.as_ref().map(|server| server.url()));
+    let url = given.or_else(|| started.as_ref().map(stack::Server::url));
     let outcome = measure(&url.context("no server")?, &plan).await;
     tokio::task::spawn_blocking(move || drop(started)).await?;
     outcome
