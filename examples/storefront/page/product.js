@@ -88,7 +88,7 @@ export function productView() {
         h("div", { class: "buy" },
           h("p", { class: "card-brand" }, product.brand ?? product.attributes.author ?? ""), heading, price,
           h("p", { class: "lead" }, product.description),
-          said, choice.node, reserve.form, live, mine)),
+          h("div", { class: "stock-line" }, said, live), choice.node, reserve.form, mine)),
       attributes(product));
     stocks.forEach((item) => choice.update(item, false));
     const first = variants.find(({ sku }) => stocks.get(sku).available > 0) ?? variants[0];

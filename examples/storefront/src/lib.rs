@@ -1,4 +1,4 @@
-//! A shop on the stockade crates, in one process and in memory.
+//! A shop on the stockade crates, in one process.
 
 mod http;
 mod import;

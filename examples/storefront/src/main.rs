@@ -11,7 +11,7 @@ use storefront::{Faults, Options, Progress, Report, Shop};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-/// A shop with search, live stock and reservations, in memory.
+/// A shop with search, live stock and reservations.
 #[derive(Parser)]
 #[command(version, about)]
 struct Args {
@@ -30,6 +30,14 @@ struct Args {
     /// Keep the search index in this directory, rather than in memory.
     #[arg(long, value_name = "DIR")]
     search_dir: Option<PathBuf>,
+    /// Keep products, stock and reservations in this database, rather than in memory.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "STOREFRONT_POSTGRES",
+        hide_env_values = true
+    )]
+    postgres: Option<String>,
     /// Let `PUT /faults` cut the way from pages to inventory, to see what pages do then.
     #[arg(long)]
     allow_faults: bool,
@@ -61,6 +69,7 @@ async fn main() -> anyhow::Result<()> {
     })?;
     let (shop, workers) = Shop::start(Options {
         search_dir: args.search_dir,
+        postgres: args.postgres,
         ..Options::default()
     })
     .await?;

@@ -35,6 +35,7 @@ pub struct OutboxRelay {
     interval: Duration,
     batch: usize,
     republish_interval: Duration,
+    first: First,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -61,6 +62,13 @@ struct Answers {
     failure: Option<InventoryError>,
 }
 
+/// What comes before the first interval has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    Wait,
+    Republish,
+}
+
 /// The shortest pause between passes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest pause after passes that failed.
@@ -83,6 +91,7 @@ impl OutboxRelay {
             interval: Duration::from_millis(200),
             batch: 500,
             republish_interval: Duration::from_secs(600),
+            first: First::Wait,
             timeout: Duration::from_secs(10),
             clock: Arc::new(SystemClock::new()),
         }
@@ -114,6 +123,14 @@ impl OutboxRelay {
     #[must_use]
     pub fn with_republish_interval(mut self, interval: Duration) -> Self {
         self.republish_interval = interval;
+        self
+    }
+
+    /// Publishes all stock again as soon as it runs, too: for readers that begin with nothing while
+    /// everything is long published.
+    #[must_use]
+    pub fn republishing_first(mut self) -> Self {
+        self.first = First::Republish;
         self
     }
 
@@ -288,6 +305,9 @@ impl OutboxRelay {
     }
 
     async fn republish_from_time_to_time(&self) {
+        if self.first == First::Republish {
+            self.republish().await;
+        }
         loop {
             self.clock.sleep(jittered(self.republish_interval)).await;
             self.republish().await;

@@ -4,8 +4,10 @@
 //! it works, not how fast.
 
 mod bare;
+mod catalog;
 mod ingest;
 mod measure;
+mod memory;
 mod postgres;
 mod search;
 
@@ -24,8 +26,12 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Subject {
+    /// Products in Postgres, and from a write to a reader of its changes.
+    Catalog,
     /// Merging rows into documents and writing them, with the peak of memory.
     Ingest(ingest::Args),
+    /// Decisions and reservations in memory, and the stock of a page.
+    Memory,
     /// Reservations, a batch and setting stock, beside bare statements over the same pool.
     Postgres,
     /// Queries with facets, suggestions and browsing.
@@ -49,7 +55,9 @@ async fn main() -> anyhow::Result<()> {
         false => Form::Full,
     };
     match args.subject {
+        Subject::Catalog => catalog::run(form).await,
         Subject::Ingest(subject) => ingest::run(form, &subject).await,
+        Subject::Memory => memory::run(form).await,
         Subject::Postgres => postgres::run(form).await,
         Subject::Search(subject) => search::run(form, &subject).await,
     }

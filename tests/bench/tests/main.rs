@@ -28,6 +28,19 @@ fn search() {
 }
 
 #[test]
+fn catalog() {
+    let table = short("catalog");
+    for row in [
+        "a page of 25 variants",
+        "one of them",
+        "600 rows captured",
+        "from a write to its reader",
+    ] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}
+
+#[test]
 fn postgres() {
     let table = short("postgres");
     for row in [
@@ -35,6 +48,18 @@ fn postgres() {
         "1,000 rows, 8 callers",
         "batch",
         "set stock",
+    ] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}
+
+#[test]
+fn memory() {
+    let table = short("memory");
+    for row in [
+        "grant decisions, 8",
+        "reservations of one SKU, 64",
+        "a page of 25 variants",
     ] {
         assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
     }

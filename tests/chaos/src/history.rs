@@ -17,6 +17,7 @@ use crate::calls::{Answer, Call};
 pub struct History {
     file: File,
     next: AtomicU64,
+    answers: AtomicU64,
 }
 
 /// A call, and its answer if there was one.
@@ -44,8 +45,17 @@ impl History {
         let file = file.with_context(|| format!("{} can't be written", path.display()))?;
         // Numbers are of this process and no other's.
         let first = u64::from(std::process::id()) << 32;
-        let next = AtomicU64::new(first);
-        Ok(Self { file, next })
+        Ok(Self {
+            file,
+            next: AtomicU64::new(first),
+            answers: AtomicU64::new(0),
+        })
+    }
+
+    /// How many calls were answered through this handle.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 
     /// Notes a call that is about to be made.
@@ -57,6 +67,7 @@ impl History {
 
     /// Notes its answer.
     pub(crate) fn answered(&self, number: u64, answer: Answer) -> anyhow::Result<()> {
+        self.answers.fetch_add(1, Ordering::Relaxed);
         self.write(&Event::Answered { number, answer })
     }
 

@@ -1,5 +1,7 @@
 //! The servers start, can be hurt, and leave nothing behind.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};

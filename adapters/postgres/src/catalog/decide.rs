@@ -22,9 +22,9 @@ pub(super) struct Known {
 /// What becomes of a write.
 #[derive(Debug)]
 pub(super) enum Decision {
-    Unchanged(Product),
+    Unchanged(Box<Product>),
     Refused(CatalogError),
-    Change(Change),
+    Change(Box<Change>),
 }
 
 /// A product that is to be written.
@@ -56,7 +56,7 @@ impl Known {
         let content = as_stored(&write.content);
         let before = self.products.remove(&content.id);
         if let Some(same) = unchanged(before.as_ref(), &content) {
-            return Decision::Unchanged(same);
+            return Decision::Unchanged(Box::new(same));
         }
         let allowed = check_expected(&content.id, before.as_ref(), write.expected)
             .and_then(|()| self.check_rules(&content));
@@ -74,11 +74,11 @@ impl Known {
                 new_skus.push(variant.sku.clone());
             }
         }
-        Decision::Change(Change {
+        Decision::Change(Box::new(Change {
             before,
             content,
             new_skus,
-        })
+        }))
     }
 
     /// The rules between rows.

@@ -124,9 +124,7 @@ impl PostgresCatalog {
 
     async fn by_ids(&self, ids: &[&ProductId]) -> Result<Vec<Product>, PostgresError> {
         let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
-        let none: [&str; 0] = [];
-        let query = sqlx::query_as(self.statements.get.clone());
-        let query = query.bind(ids).bind(none).bind(none);
+        let query = sqlx::query_as(self.statements.get_ids.clone()).bind(ids);
         self.products("read products", query).await
     }
 
@@ -167,8 +165,16 @@ impl CatalogStore for PostgresCatalog {
                 ProductKey::Sku(sku) => skus.push(sku.as_str()),
             }
         }
-        let query = sqlx::query_as(self.statements.get.clone());
-        let query = query.bind(ids).bind(slugs).bind(skus);
+        let query = match (ids.len(), slugs.len(), skus.len()) {
+            // A page asks by one kind of key, and need not pay for the others.
+            (_, 0, 0) => sqlx::query_as(self.statements.get_ids.clone()).bind(ids),
+            (0, _, 0) => sqlx::query_as(self.statements.get_slugs.clone()).bind(slugs),
+            (0, 0, _) => sqlx::query_as(self.statements.get_skus.clone()).bind(skus),
+            _ => {
+                let query = sqlx::query_as(self.statements.get.clone());
+                query.bind(ids).bind(slugs).bind(skus)
+            }
+        };
         let found = self.products("read products", query).await?;
 
         let mut by_key: HashMap<ProductKey, usize> = HashMap::new();

@@ -119,7 +119,7 @@ impl PostgresCatalog {
         let mut outcomes = Vec::with_capacity(decisions.len());
         for decision in decisions {
             outcomes.push(match decision {
-                Decision::Unchanged(product) => Ok(Written::new(product, WriteEffect::Unchanged)),
+                Decision::Unchanged(product) => Ok(Written::new(*product, WriteEffect::Unchanged)),
                 Decision::Refused(refusal) => Err(refusal),
                 Decision::Change(change) => {
                     let version = versions.next().unwrap_or_default();
@@ -205,9 +205,8 @@ impl PostgresCatalog {
         ids: &[&ProductId],
     ) -> Result<Vec<Product>, PostgresError> {
         let names: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
-        let none: [&str; 0] = [];
-        let query = sqlx::query_as::<_, ProductRow>(self.statements.get.clone());
-        let query = query.bind(names).bind(none).bind(none);
+        let query = sqlx::query_as::<_, ProductRow>(self.statements.get_ids.clone());
+        let query = query.bind(names);
         let rows = query.fetch_all(&mut *connection).await;
         let rows = rows.map_err(failed(PUT))?;
         rows.into_iter().map(product_of).collect()

@@ -25,6 +25,9 @@ const VARIANT_ROWS: &str = "unnest($1::text[], $2::text[], $3::int[], $4::text[]
 #[derive(Debug)]
 pub(super) struct Statements {
     pub(super) get: SqlStr,
+    pub(super) get_ids: SqlStr,
+    pub(super) get_slugs: SqlStr,
+    pub(super) get_skus: SqlStr,
     pub(super) list: SqlStr,
     pub(super) list_type: SqlStr,
     pub(super) find: SqlStr,
@@ -56,6 +59,9 @@ impl Statements {
         };
         Self {
             get: sql(include_str!("sql/get.sql")),
+            get_ids: sql(include_str!("sql/get_ids.sql")),
+            get_slugs: sql(include_str!("sql/get_slugs.sql")),
+            get_skus: sql(include_str!("sql/get_skus.sql")),
             list: sql(include_str!("sql/list.sql")),
             list_type: sql(include_str!("sql/list_type.sql")),
             find: sql(include_str!("sql/find.sql")),

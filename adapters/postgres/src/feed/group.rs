@@ -87,7 +87,10 @@ impl PostgresSubscription {
         let mut readers: BTreeMap<u64, Vec<Topic>> = BTreeMap::new();
         for (member, topics) in members {
             let topics: Result<_, _> = topics.into_iter().map(Topic::new).collect();
-            readers.insert(member.unsigned_abs(), topics.map_err(damaged)?);
+            readers.insert(
+                member.unsigned_abs(),
+                topics.map_err(|error| damaged(&error))?,
+            );
         }
         let (mut partitions, mut before) = (Vec::new(), BTreeMap::new());
         for (topic, partition, owner) in owners {
@@ -168,11 +171,11 @@ pub(super) fn number(at: &TopicPartition) -> i32 {
 }
 
 fn partition_at(topic: String, partition: i32) -> Result<TopicPartition, PostgresError> {
-    let topic = Topic::new(topic).map_err(damaged)?;
+    let topic = Topic::new(topic).map_err(|error| damaged(&error))?;
     Ok(TopicPartition::new(topic, partition.unsigned_abs()))
 }
 
-fn damaged(error: FeedError) -> PostgresError {
+fn damaged(error: &FeedError) -> PostgresError {
     let what = error.to_string();
     PostgresError::Damaged { what }
 }

@@ -15,13 +15,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use stockade_catalog_core::memory::MemoryAvailabilityCache;
+use stockade_catalog_core::rows::catalog_changes;
 use stockade_catalog_core::{
     Availability, AvailabilityRefill, AvailabilityWorker, Catalog, CircuitConfig, CircuitState,
 };
-use stockade_change_feed::memory::MemoryFeed;
 use stockade_change_feed::{
-    Clock, Consumer, DeadLetters, Feed, Group, Handler, OnLostOffset, Start, SubscribeOptions,
-    SystemClock, Timestamp, Topic,
+    Clock, Consumer, DeadLetters, Feed, Group, Handler, OnLostOffset, Publisher, Start,
+    SubscribeOptions, SystemClock, Timestamp, Topic,
 };
 use stockade_inventory_core::memory::MemoryTimer;
 use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay, Retention};
@@ -30,14 +30,12 @@ use stockade_search_sync::{Ingest, SearchIndex};
 
 use self::network::Network;
 use self::search::Search;
-use self::storage::Storage;
+use self::storage::{Lifetime, Storage};
 
 pub use self::live::{LiveStock, Watcher};
 pub use self::network::Cut;
 pub use self::workers::Workers;
 
-/// Stock events that are kept in each partition for readers that fall behind.
-const RETENTION: usize = 20_000;
 /// Records that search and pages may be behind by before writers of the catalogue wait for them.
 const BEHIND: u64 = 4_000;
 
@@ -52,6 +50,9 @@ pub struct Options {
     pub limits: Limits,
     /// Where the search index is kept; in memory if nowhere.
     pub search_dir: Option<PathBuf>,
+    /// The database of everything else; in memory if none. Its shop is the only one that runs on
+    /// it, as its search index and its cache are its own.
+    pub postgres: Option<String>,
 }
 
 /// How much is done at once, and how long is waited for.
@@ -128,16 +129,18 @@ pub struct Lag {
 }
 
 impl Shop {
-    /// Starts an empty shop.
+    /// Starts a shop: empty, or with what its database has.
     ///
     /// # Errors
-    /// Where a piece refuses its settings.
+    /// Where a piece refuses its settings, or the database can't be reached.
     pub async fn start(options: Options) -> anyhow::Result<(Arc<Self>, Workers)> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let storage = Storage::memory(&clock);
-        let search = Search::open(options.search_dir.as_deref(), storage.lifetime).await?;
-        let log = MemoryFeed::new(clock.clone());
-        log.retain(&inventory_updates(), RETENTION);
+        let storage = match &options.postgres {
+            None => Storage::memory(&clock),
+            Some(url) => Storage::postgres(url).await?,
+        };
+        let search = Search::open(options.search_dir.as_deref(), &storage.lifetime).await?;
+        let log = storage.publisher;
 
         let timer = Arc::new(MemoryTimer::new(clock.clone()));
         let cache = Arc::new(MemoryAvailabilityCache::new());
@@ -150,25 +153,18 @@ impl Shop {
         let availability =
             Availability::new(cache.clone(), network.clone()).with_circuit(options.circuit);
 
-        let reading = |group: &str, feed: Arc<dyn Feed>, topics| {
-            let group = Group::new(group)?;
+        let reading = |group: &str, topic| {
             anyhow::Ok(Reading {
-                feed,
-                group,
-                topics,
+                feed: storage.feed.clone(),
+                group: Group::new(group)?,
+                topics: vec![topic],
             })
         };
-        let stock_topics = vec![inventory_updates()];
-        let stock_log: Arc<dyn Feed> = Arc::new(log.clone());
-        let pages = reading("availability", stock_log.clone(), stock_topics.clone())?;
-        let rows = reading("search", storage.rows, storage.row_topics)?;
-        let stock = reading("search-stock", stock_log, stock_topics)?;
+        let pages = reading("availability", inventory_updates())?;
+        let rows = reading("search", catalog_changes())?;
+        let stock = reading("search-stock", inventory_updates())?;
         let live = Arc::new(LiveStock::new());
-        let live_stock = Reading {
-            feed: stock.feed.clone(),
-            group: Group::new("live-stock")?,
-            topics: stock.topics.clone(),
-        };
+        let live_stock = reading("live-stock", inventory_updates())?;
         // Both write the same documents, each where it has read last.
         let ingest = Arc::new(Ingest::new(
             search.index.clone(),
@@ -209,11 +205,18 @@ impl Shop {
             "live stock",
             live_stock.consumer(&log, live)?.with_options(from_now),
         );
-        let relay = OutboxRelay::new(network.clone(), network.clone(), Arc::new(log));
+        // The index may begin with nothing while all stock is long published.
+        let relay = OutboxRelay::new(network.clone(), network.clone(), log).republishing_first();
         workers.spawn(&shop, "outbox relay", |stop| async move {
             relay.run(stop).await;
             anyhow::Ok(())
         });
+        if let Lifetime::Beyond(capture) = storage.lifetime {
+            workers.spawn(&shop, "capture", |stop| async move {
+                capture.run(stop).await;
+                anyhow::Ok(())
+            });
+        }
         let retention = Retention::new(storage.retention);
         workers.spawn(&shop, "retention", |stop| async move {
             retention.run(stop).await;
@@ -289,11 +292,15 @@ impl Shop {
 
 impl Reading {
     /// A worker that reads it, whose dead letters go to the log.
-    fn consumer(&self, log: &MemoryFeed, handler: Arc<dyn Handler>) -> anyhow::Result<Consumer> {
+    fn consumer(
+        &self,
+        log: &Arc<dyn Publisher>,
+        handler: Arc<dyn Handler>,
+    ) -> anyhow::Result<Consumer> {
         let dead_letters = Topic::new(format!("{}.dead-letters", self.group))?;
         let (group, topics) = (self.group.clone(), self.topics.clone());
         Ok(Consumer::new(self.feed.clone(), group, topics, handler)
-            .with_dead_letters(DeadLetters::new(Arc::new(log.clone()), dead_letters)))
+            .with_dead_letters(DeadLetters::new(log.clone(), dead_letters)))
     }
 
     async fn lag(&self) -> Lag {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use stockade_search_sync::{Generation, IndexWriter as _, Projection};
+use stockade_search_sync::{Generation, GenerationState, IndexWriter as _, Projection};
 use stockade_tantivy::{TantivyIndex, TantivyOptions};
 use uuid::Uuid;
 
@@ -24,10 +24,11 @@ impl Search {
     /// Opens the index in a directory, or makes one in memory.
     ///
     /// A catalogue that ends with the process gets a generation that ends with it: what an
-    /// earlier process left in the directory is of products that are gone.
+    /// earlier process left in the directory is of products that are gone. One that goes on is
+    /// followed in the generation that is there; in a new one, all its rows are told again.
     pub(super) async fn open(
         directory: Option<&Path>,
-        catalogue: Lifetime,
+        catalogue: &Lifetime,
     ) -> anyhow::Result<Self> {
         let options = TantivyOptions::default();
         let index = match directory {
@@ -38,12 +39,20 @@ impl Search {
                 .await
                 .with_context(|| format!("the search index in {}", directory.display()))?,
         };
-        let name = match catalogue {
-            Lifetime::Process => format!("products-{}", Uuid::new_v4().simple()),
+        let mut generations = index.generations().await?.into_iter();
+        let active = generations.find(|(_, state)| *state == GenerationState::Active);
+        let generation = match (catalogue, active) {
+            (Lifetime::Beyond(_), Some((generation, _))) => generation,
+            (Lifetime::Beyond(capture), None) => {
+                // Asked for first: an index that is there is taken to be told of everything.
+                capture.snapshot_again().await?;
+                new_generation()?
+            }
+            (Lifetime::Process, _) => new_generation()?,
         };
         let search = Self {
             index: Arc::new(index),
-            generation: Generation::new(name)?,
+            generation,
             projection: Projection::catalog(),
         };
         search.begin().await.context("the search index")?;
@@ -64,4 +73,11 @@ impl Search {
         }
         Ok(())
     }
+}
+
+fn new_generation() -> anyhow::Result<Generation> {
+    Ok(Generation::new(format!(
+        "products-{}",
+        Uuid::new_v4().simple()
+    ))?)
 }

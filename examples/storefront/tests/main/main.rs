@@ -5,6 +5,7 @@
 mod browser;
 mod catalogue;
 mod client;
+mod durable;
 mod hostile;
 mod import;
 mod limits;

@@ -13,7 +13,7 @@ use stockade_inventory_core::{
     Adjustment, InventoryStore, Line, Lines, OperationId, OwnerId, Quantity, Reason, ReservationId,
     ReserveRequest, Sku, StockChange,
 };
-use stockade_postgres::PostgresInventory;
+use stockade_postgres::{PostgresInventory, Schema};
 
 use crate::Form;
 use crate::measure::Latencies;
@@ -94,7 +94,9 @@ impl Shop {
             .test_before_acquire(false)
             .connect(url)
             .await?;
-        let ours = PostgresInventory::new(pool.clone());
+        let ours = PostgresInventory::new(pool.clone())
+            // Nobody else's, where the server is in use.
+            .with_schema(Schema::new("stockade_bench")?);
         ours.migrate().await?;
         let bare = Bare::create(pool.clone()).await?;
         let shop = Self {
@@ -110,7 +112,7 @@ impl Shop {
 
     async fn close(self) -> anyhow::Result<()> {
         self.bare.remove().await?;
-        let drop = sqlx::raw_sql("DROP SCHEMA inventory CASCADE");
+        let drop = sqlx::raw_sql("DROP SCHEMA stockade_bench CASCADE");
         drop.execute(&self.pool).await?;
         self.pool.close().await;
         Ok(())

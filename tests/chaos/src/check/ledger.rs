@@ -131,6 +131,6 @@ fn reservation(cause: &MovementCause) -> Option<&ReservationId> {
         | MovementCause::Expired(id)
         | MovementCause::Cancelled(id)
         | MovementCause::Fulfilled(id) => Some(id),
-        MovementCause::Adjusted { .. } => None,
+        MovementCause::Adjusted { .. } | MovementCause::OpeningBalance => None,
     }
 }

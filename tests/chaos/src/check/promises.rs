@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use stockade_inventory_core::{
     Delta, InventoryError, InventoryStore, Movement, MovementCause, OperationId, Reservation,
-    ReservationId, ReservationState, Sku, StockChange,
+    ReservationId, ReservationState, Sku, SkuStock, StockChange,
 };
 
 use crate::calls::{Answer, Call, Step};
@@ -51,7 +51,7 @@ pub(super) async fn check(
         }
     }
     for account in ledger.accounts() {
-        let reserved = account.stock.as_ref().map_or(0, |stock| stock.reserved());
+        let reserved = account.stock.as_ref().map_or(0, SkuStock::reserved);
         let promised = promised.get(&account.sku).copied().unwrap_or(0);
         findings.expect(reserved == promised, || {
             format!(
@@ -247,6 +247,7 @@ fn cause(cause: &MovementCause) -> &'static str {
         MovementCause::Cancelled(_) => "cancelled",
         MovementCause::Fulfilled(_) => "fulfilled",
         MovementCause::Adjusted { .. } => "adjusted",
+        MovementCause::OpeningBalance => "opening balance",
     }
 }
 

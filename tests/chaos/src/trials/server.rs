@@ -48,15 +48,18 @@ pub async fn kill_the_server(
     client.stock_up().await?;
     client.receive(LAST, 1).await?;
 
+    // By what is answered, so that the kill meets as many on a slow machine.
     let customers = Customers::start(&client, seed, 16);
+    client.until_answered(rng.u64(50..300)).await;
     let rushing = tokio::spawn({
         let client = client.clone();
         async move { rush(&client, callers).await }
     });
-    tokio::time::sleep(Duration::from_millis(rng.u64(20..600))).await;
+    client.until_answered(rng.u64(1..600)).await;
     tokio::task::block_in_place(|| server.kill());
     tokio::time::sleep(Duration::from_millis(rng.u64(0..300))).await;
     tokio::task::block_in_place(|| server.restart())?;
+    client.until_answered(100).await;
     rushing.await??;
     customers.stop().await?;
     drop(client);

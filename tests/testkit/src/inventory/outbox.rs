@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use stockade_change_feed::Timestamp;
 use stockade_inventory_core::{
@@ -243,6 +244,8 @@ pub(super) async fn nothing_is_lost_while_stock_changes<H: OutboxHarness>(h: H) 
         let (shop, told) = (shop.clone(), told.clone());
         async move {
             for n in 0..30 {
+                // A store in memory would else be done before the first pass.
+                tokio::time::sleep(Duration::from_millis(1)).await;
                 let of = format!("sku-{}", (writer * 5 + n * 7) % SKUS);
                 let adjusted = shop.receive(&of, 1).await;
                 let mut told = told.lock().expect("no panic while the lock is held");

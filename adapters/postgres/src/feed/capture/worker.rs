@@ -10,7 +10,7 @@ use stockade_change_feed::{Cause, FeedError, Message, Route, Topic};
 use super::PostgresCapture;
 use super::changes::{Captured, Changes};
 use super::slot::{self, SlotStatus};
-use crate::error::{PostgresError, failed};
+use crate::error::{PostgresError, committing, failed};
 use crate::feed::publish::{Batch, route};
 
 const OPERATION: &str = "capture changes";
@@ -41,7 +41,8 @@ impl PostgresCapture {
         }
     }
 
-    /// Captures what is there now, unless another does; says whether there was something.
+    /// Captures one batch of what is there now, unless another process is at it; says whether
+    /// there was something. The first calls create the slot and take the snapshot.
     ///
     /// # Errors
     /// Where the server can't be reached, or its settings do not allow to.
@@ -52,6 +53,20 @@ impl PostgresCapture {
         let captured = self.step(&mut leader).await?;
         leader.close().await.map_err(failed(OPERATION))?;
         Ok(captured)
+    }
+
+    /// Has all rows told once more, after what is in the log by now: for a reader that begins with
+    /// nothing. Before the first snapshot it changes nothing.
+    ///
+    /// # Errors
+    /// Where the server can't be reached.
+    pub async fn snapshot_again(&self) -> Result<(), PostgresError> {
+        let sessions = &self.feed.shared.sessions;
+        let mut connection = sessions.connection(OPERATION).await?;
+        let due = "UPDATE {schema}.captures SET snapshot_due = true WHERE slot = $1";
+        let due = sqlx::query(self.feed.shared.schema.sql(due)).bind(self.slot.as_str());
+        let done = due.execute(&mut *connection).await;
+        done.map(drop).map_err(committing(OPERATION))
     }
 
     /// How the slot is doing; `None` where there is none yet.
@@ -402,7 +417,10 @@ struct Leader {
 }
 
 impl Leader {
-    async fn close(self) -> Result<(), sqlx::Error> {
+    /// Lets others capture at once: the server may take a while to end the session.
+    async fn close(mut self) -> Result<(), sqlx::Error> {
+        let unlock = "SELECT pg_advisory_unlock_all()";
+        sqlx::raw_sql(unlock).execute(&mut self.connection).await?;
         self.connection.close().await
     }
 }

@@ -21,7 +21,7 @@ use crate::harness::{OwnDatabase, url};
 fn tee() -> ProductContent {
     let mut tee = ProductContent::new(
         ProductId::new("tee").unwrap(),
-        Slug::new("meadow-tee").unwrap(),
+        Slug::new("a-tee").unwrap(),
         "Meadow Tee",
         ProductTypeName::new("shirt").unwrap(),
     );

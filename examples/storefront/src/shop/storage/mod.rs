@@ -1,32 +1,35 @@
 //! Where products and stock are kept: the one choice that decides what outlives the process.
 //!
-//! The cache of stock, the timers and the log of stock events are in memory whatever is chosen:
-//! they are filled again from what is kept.
+//! The cache of stock and the timers are in memory whatever is chosen: they are filled again from
+//! what is kept.
 
 mod memory;
+mod postgres;
 
 use std::sync::Arc;
 
 use stockade_catalog_core::CatalogStore;
-use stockade_change_feed::{Feed, Topic};
+use stockade_change_feed::{Feed, Publisher};
 use stockade_inventory_core::{InventoryStore, StockOutbox, StockRetention};
 
-/// What a shop keeps, and where its search hears of it.
+pub(super) use self::postgres::Capture;
+
+/// What a shop keeps, and the log that its readers hear of it by.
 pub(super) struct Storage {
     pub(super) catalog: Arc<dyn CatalogStore>,
     pub(super) inventory: Arc<dyn InventoryStore>,
     pub(super) outbox: Arc<dyn StockOutbox>,
     pub(super) retention: Arc<dyn StockRetention>,
-    /// Changes of the catalogue's rows.
-    pub(super) rows: Arc<dyn Feed>,
-    /// The topics that they are in.
-    pub(super) row_topics: Vec<Topic>,
+    /// Rows of the catalogue, stock events, and dead letters.
+    pub(super) feed: Arc<dyn Feed>,
+    pub(super) publisher: Arc<dyn Publisher>,
     pub(super) lifetime: Lifetime,
 }
 
 /// How long what was stored is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifetime {
     /// As long as the process.
     Process,
+    /// Longer. Rows reach the log by this capture.
+    Beyond(Box<Capture>),
 }

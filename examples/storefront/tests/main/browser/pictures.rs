@@ -10,7 +10,9 @@ use super::visit::Visit;
 #[ignore = "writes docs/images"]
 async fn pictures_for_the_documentation() {
     if let Some(visit) = Visit::begin().await {
-        visit.open("/?q=tee").await;
+        // With room for what a window has above its page.
+        visit.driver().set_window_size(1280, 1043).await.unwrap();
+        visit.open("/").await;
         visit.see(".card").await;
         take(&visit, "storefront-search").await;
         visit.open("/p/meadow-tee").await;
@@ -21,7 +23,7 @@ async fn pictures_for_the_documentation() {
         take(&visit, "storefront-product").await;
     }
     if let Some(visit) = Visit::with(Default::default(), Screen::Phone).await {
-        visit.open("/?q=medow+tee").await;
+        visit.open("/?q=runing+shoe").await;
         visit.see(".card").await;
         take(&visit, "storefront-phone").await;
     }

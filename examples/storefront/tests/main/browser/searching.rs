@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::chromium::Screen;
 use super::visit::Visit;
+use crate::client::eventually;
 
 const CARDS: &str = "document.querySelectorAll('.card').length";
 const TOTAL: &str = "parseInt(document.querySelector('.told').textContent)";
@@ -131,6 +132,10 @@ async fn text_of_products_is_never_markup() {
         "variants": [{"sku": "hostile-1", "name": hostile}],
     });
     visit.shop.put("/products/hostile", &body).await;
+    eventually("search has it", || async {
+        visit.shop.found(&[("q", "onerror")]).await == ["hostile"]
+    })
+    .await;
     visit.open("/").await;
     visit.write("#q", "onerror").await;
     visit.read(".card h3", hostile).await;
