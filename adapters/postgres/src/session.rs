@@ -65,10 +65,12 @@ impl Timeouts {
         self
     }
 
+    /// Plans are made once, perhaps while tables were empty: everything is found by an index, so
+    /// none may settle on reading the whole table.
     fn begin(&self) -> String {
         let (lock, statement) = (self.lock.as_millis(), self.statement.as_millis());
         format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED; \
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off; \
              SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}"
         )
     }
