@@ -65,10 +65,12 @@ impl Timeouts {
         self
     }
 
+    /// Plans are made once, perhaps while tables were empty: everything is found by an index, so
+    /// none may settle on reading the whole table.
     fn begin(&self) -> String {
         let (lock, statement) = (self.lock.as_millis(), self.statement.as_millis());
         format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED; \
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off; \
              SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}"
         )
     }
@@ -158,6 +160,19 @@ impl fmt::Debug for Work<'_> {
 }
 
 impl<'a> Connection<'a> {
+    /// The result of a statement that commits itself. Where its server can't write, as after a
+    /// failover, the connection is closed, so that the pool finds the one that can.
+    pub(crate) fn told<T>(
+        &mut self,
+        outcome: Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
+        if let (Self::Pooled(connection), Err(PostgresError::Unavailable { .. })) = (self, &outcome)
+        {
+            connection.close_on_drop();
+        }
+        outcome
+    }
+
     pub(crate) async fn within(connection: &'a Mutex<&mut PgConnection>) -> Self {
         Self::Host(borrow(connection).await)
     }

@@ -109,12 +109,12 @@ impl PostgresInventory {
     /// Where the server can't be reached.
     pub async fn raise_epoch(&self) -> Result<u32, PostgresError> {
         const OPERATION: &str = "raise_epoch";
-        let mut connection = self.place.0.connection(OPERATION).await?;
+        let mut connection = self.place.connection(OPERATION).await?;
         // One message with several statements is one transaction.
-        sqlx::raw_sql(self.ledger.statements.raise_epoch.clone())
+        let raised = sqlx::raw_sql(self.ledger.statements.raise_epoch.clone())
             .execute(&mut *connection)
-            .await
-            .map_err(committing(OPERATION))?;
+            .await;
+        connection.told(raised.map_err(committing(OPERATION)))?;
         let epoch: i64 = sqlx::query_scalar(self.ledger.statements.epoch.clone())
             .fetch_one(&mut *connection)
             .await

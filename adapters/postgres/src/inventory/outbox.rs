@@ -7,6 +7,7 @@ use stockade_inventory_core::{
 
 use crate::error::committing;
 use crate::inventory::ledger::moment;
+use crate::inventory::place::Place;
 use crate::inventory::read::{cut, last_sku, one_more};
 use crate::inventory::rows::{self, signed};
 use crate::inventory::store::at_least_one;
@@ -41,14 +42,14 @@ impl StockOutbox for PostgresInventory<Pooled> {
             .map(|(_, version)| (i64::from(version.epoch), signed(version.number)))
             .unzip();
         let call = async {
-            let mut connection = self.place.0.connection(OPERATION).await?;
+            let mut connection = self.place.connection(OPERATION).await?;
             let marked = sqlx::query(self.ledger.statements.mark_published.clone())
                 .bind(skus)
                 .bind(epochs)
                 .bind(numbers)
                 .execute(&mut *connection)
                 .await;
-            marked.map_err(committing(OPERATION))
+            connection.told(marked.map_err(committing(OPERATION)))
         };
         self.in_time(OPERATION, call).await?;
         Ok(())

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use stockade_inventory_core::{InventoryError, StockRetention};
 
 use crate::error::{committing, failed};
+use crate::inventory::place::Place;
 use crate::inventory::store::at_least_one;
 use crate::inventory::{Pooled, PostgresInventory};
 
@@ -20,13 +21,13 @@ impl StockRetention for PostgresInventory<Pooled> {
         const OPERATION: &str = "purge_reservations";
         at_least_one(limit)?;
         let call = async {
-            let mut connection = self.place.0.connection(OPERATION).await?;
+            let mut connection = self.place.connection(OPERATION).await?;
             let removed = sqlx::query(self.ledger.statements.purge_reservations.clone())
                 .bind(interval(keep))
                 .bind(i64::try_from(limit).unwrap_or(i64::MAX))
                 .execute(&mut *connection)
-                .await
-                .map_err(committing(OPERATION))?;
+                .await;
+            let removed = connection.told(removed.map_err(committing(OPERATION)))?;
             Ok(usize::try_from(removed.rows_affected()).unwrap_or(limit))
         };
         Ok(self.in_time(OPERATION, call).await?)

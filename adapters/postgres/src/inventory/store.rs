@@ -106,7 +106,8 @@ impl<P: Place> PostgresInventory<P> {
         };
         let mut connection = self.place.connection("reserve").await?;
         let granted = single::grant(&self.ledger, request, line, lock_timeout, &mut connection);
-        if let Some(granted) = granted.await? {
+        let granted = granted.await;
+        if let Some(granted) = connection.told(granted)? {
             return Ok(Some(Ok(granted)));
         }
         single::look(&self.ledger, request, line, &mut connection).await
