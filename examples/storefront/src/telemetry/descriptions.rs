@@ -158,6 +158,16 @@ const GAUGES: [(&str, Unit, &str); 7] = [
         Unit::Seconds,
         "Time since every change of stock was last known to be published",
     ),
+    (
+        "stockade_capture_retained_bytes",
+        Unit::Bytes,
+        "Write-ahead log that the slot of the capture holds back, by slot",
+    ),
+    (
+        "stockade_capture_behind_bytes",
+        Unit::Bytes,
+        "Write-ahead log that is not captured yet, by slot",
+    ),
     (RESIDENT, Unit::Bytes, "Memory of the process"),
     (
         RESIDENT_MOST,

@@ -31,8 +31,8 @@ fn named_in_sources() -> BTreeSet<String> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let source = std::fs::read_to_string(path).unwrap();
                 let quoted = source.split('"').filter(|text| {
-                    text.starts_with("stockade_")
-                        && (text.ends_with("_total") || text.ends_with("_seconds"))
+                    let units = ["_total", "_seconds", "_bytes"];
+                    text.starts_with("stockade_") && units.iter().any(|unit| text.ends_with(unit))
                 });
                 names.extend(quoted.map(str::to_owned));
             }
