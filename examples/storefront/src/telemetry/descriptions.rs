@@ -132,7 +132,7 @@ const SECONDS: [Described; 3] = [
     ),
 ];
 
-const GAUGES: [(&str, Unit, &str); 7] = [
+const GAUGES: [(&str, Unit, &str); 9] = [
     (
         CIRCUIT,
         Unit::Count,
