@@ -253,15 +253,33 @@ pub(super) async fn nothing_is_lost_while_stock_changes<H: OutboxHarness>(h: H) 
             }
         }
     }));
+    let mut published = Versions::new();
     let relaying = async {
-        let mut published = Versions::new();
-        for _ in 0..30 {
+        loop {
             relay(outbox.as_ref(), &told, &mut published).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        published
     };
-    let (_, mut published) = futures::join!(writing, relaying);
-    relay(outbox.as_ref(), &told, &mut published).await;
+    tokio::select! {
+        _ = writing => {}
+        never = relaying => never,
+    }
+    // One more change in the midst of a pass, sooner or later, that no later one makes good.
+    for after in (0..20).step_by(2).map(Duration::from_millis) {
+        shop.receive("sku-0", 1).await;
+        let late = async {
+            tokio::time::sleep(after).await;
+            shop.receive("sku-0", 1).await
+        };
+        let (_, late) = futures::join!(relay(outbox.as_ref(), &told, &mut published), late);
+        let (sku, version) = (late.movement.sku, late.movement.version);
+        raise(
+            &mut told.lock().expect("no panic while the lock is held"),
+            sku,
+            version,
+        );
+        relay(outbox.as_ref(), &told, &mut published).await;
+    }
     assert_eq!(
         unpublished(outbox.as_ref()).await,
         [],
