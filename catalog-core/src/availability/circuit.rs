@@ -17,16 +17,19 @@ pub struct CircuitConfig {
     close_below: Duration,
     probe_every: Duration,
     probes_to_close: u32,
+    failures_to_open: u32,
 }
 
 impl Default for CircuitConfig {
-    /// Opens after 30 s; closes when two probes, a second apart, find it at most 10 s old.
+    /// Opens beyond 30 s, and when three pages in a row could not read the cache; closes when two
+    /// probes, a second apart, find it at most 10 s old.
     fn default() -> Self {
         Self {
             open_after: Duration::from_secs(30),
             close_below: Duration::from_secs(10),
             probe_every: Duration::from_secs(1),
             probes_to_close: 2,
+            failures_to_open: 3,
         }
     }
 }
@@ -58,6 +61,14 @@ impl CircuitConfig {
     #[must_use]
     pub fn with_probes_to_close(mut self, probes: u32) -> Self {
         self.probes_to_close = probes;
+        self
+    }
+
+    /// With another number of reads in a row that have to fail before the circuit opens, at
+    /// least 1: a single slow one says little. A page whose own read fails asks inventory.
+    #[must_use]
+    pub fn with_failures_to_open(mut self, failures: u32) -> Self {
+        self.failures_to_open = failures;
         self
     }
 
@@ -123,6 +134,8 @@ pub enum Route {
 pub struct Circuit {
     config: CircuitConfig,
     state: CircuitState,
+    /// Reads that failed in a row, while it is closed.
+    failures: u32,
     fresh_probes: u32,
     /// When the next probe is due, on the monotonic clock.
     next_probe: Duration,
@@ -135,6 +148,7 @@ impl Circuit {
         Self {
             config,
             state: CircuitState::Closed,
+            failures: 0,
             fresh_probes: 0,
             next_probe: Duration::ZERO,
         }
@@ -171,7 +185,7 @@ impl Circuit {
     ) -> Option<CircuitChange> {
         match (self.state, route) {
             (_, Route::Bypass) => None,
-            (CircuitState::Closed, _) if freshness.is_within(self.config.open_after) => None,
+            (CircuitState::Closed, _) if !self.is_refuted(freshness) => None,
             (CircuitState::Closed, _) => {
                 self.next_probe = now.saturating_add(self.config.probe_every);
                 self.turn(CircuitState::Open, freshness)
@@ -193,9 +207,21 @@ impl Circuit {
         }
     }
 
+    /// Whether that is reason enough to leave the cache alone, after what was observed before.
+    fn is_refuted(&mut self, freshness: Freshness) -> bool {
+        self.failures = match freshness {
+            Freshness::Unread => self.failures.saturating_add(1),
+            _ => 0,
+        };
+        match freshness {
+            Freshness::Unread => self.failures >= self.config.failures_to_open,
+            _ => !freshness.is_within(self.config.open_after),
+        }
+    }
+
     fn turn(&mut self, to: CircuitState, freshness: Freshness) -> Option<CircuitChange> {
         if to != CircuitState::HalfOpen {
-            self.fresh_probes = 0;
+            (self.fresh_probes, self.failures) = (0, 0);
         }
         let from = std::mem::replace(&mut self.state, to);
         (from != to).then_some(CircuitChange {
@@ -245,11 +271,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_stale() {
-        for unknown in [
-            Freshness::Unread,
-            Freshness::Incomplete,
-            Freshness::ClockAhead(secs(9)),
-        ] {
+        for unknown in [Freshness::Incomplete, Freshness::ClockAhead(secs(9))] {
             let mut circuit = Circuit::new(CircuitConfig::default());
             assert_eq!(page(&mut circuit, unknown, 0), (Route::Cache, Open));
             assert_eq!(page(&mut circuit, unknown, 1), (Route::Probe, Open));
@@ -257,11 +279,27 @@ mod tests {
     }
 
     #[test]
+    fn reads_that_fail_open_it_only_in_a_row() {
+        let mut circuit = Circuit::new(CircuitConfig::default());
+        for _ in 0..10 {
+            assert_eq!(page(&mut circuit, Freshness::Unread, 0).1, Closed);
+            assert_eq!(page(&mut circuit, Freshness::Unread, 0).1, Closed);
+            assert_eq!(page(&mut circuit, age(0), 0).1, Closed);
+        }
+        for state in [Closed, Closed, Open] {
+            assert_eq!(page(&mut circuit, Freshness::Unread, 1).1, state);
+        }
+        assert_eq!(page(&mut circuit, age(0), 2).1, HalfOpen);
+        assert_eq!(page(&mut circuit, age(0), 3).1, Closed);
+        assert_eq!(page(&mut circuit, Freshness::Unread, 4).1, Closed);
+    }
+
+    #[test]
     fn a_page_that_read_before_the_opening_does_not_close_it() {
         let config = CircuitConfig::default().with_probes_to_close(1);
         let mut circuit = Circuit::new(config);
         let early = circuit.route(secs(0));
-        page(&mut circuit, Freshness::Unread, 0);
+        page(&mut circuit, Freshness::Incomplete, 0);
         assert_eq!(circuit.observe(early, age(0), secs(5)), None);
         assert_eq!(circuit.state(), Open);
     }
@@ -282,15 +320,19 @@ mod tests {
         ) {
             let mut circuit = Circuit::new(CircuitConfig::default());
             let mut now = 0;
-            let mut fresh_in_a_row = 0;
+            let (mut fresh_in_a_row, mut failed_in_a_row) = (0, 0);
             for (freshness, pause) in steps {
                 now += pause;
                 let before = circuit.state();
                 let (route, after) = page(&mut circuit, freshness, now);
-                let stale = !freshness.is_within(secs(30));
+                let unread = freshness == Freshness::Unread;
+                let stale = !freshness.is_within(secs(30)) && !unread;
                 let fresh = freshness.is_within(secs(10));
                 match route {
-                    Route::Cache => prop_assert_eq!(after == Open, stale),
+                    Route::Cache => {
+                        failed_in_a_row = if unread { failed_in_a_row + 1 } else { 0 };
+                        prop_assert_eq!(after == Open, stale || failed_in_a_row == 3);
+                    }
                     Route::Bypass => prop_assert_eq!(after, before),
                     Route::Probe => {
                         fresh_in_a_row = if fresh { fresh_in_a_row + 1 } else { 0 };
@@ -299,6 +341,9 @@ mod tests {
                 }
                 if after == Closed || before == Closed {
                     fresh_in_a_row = 0;
+                }
+                if after != Closed {
+                    failed_in_a_row = 0;
                 }
             }
         }
@@ -309,7 +354,7 @@ mod tests {
         ) {
             let mut circuit = Circuit::new(CircuitConfig::default());
             if first_stale {
-                page(&mut circuit, Freshness::Unread, 0);
+                page(&mut circuit, Freshness::Incomplete, 0);
             }
             let state = circuit.state();
             for (now, seconds) in (1..).zip(ages) {
@@ -320,7 +365,7 @@ mod tests {
         #[test]
         fn one_page_in_an_interval_probes(times in prop::collection::vec(0_u64..100, 1..300)) {
             let mut circuit = Circuit::new(CircuitConfig::default().with_probe_every(secs(7)));
-            page(&mut circuit, Freshness::Unread, 0);
+            page(&mut circuit, Freshness::Incomplete, 0);
             let mut times = times;
             times.sort_unstable();
             let probes: Vec<u64> = times

@@ -208,9 +208,9 @@ async fn a_page_comes_back_though_everything_hangs() {
         .with_inventory_timeout(short);
     shop.cache.set(Mode::Hangs);
     shop.source.set(Mode::Hangs);
-    for _ in 0..3 {
+    for state in [Closed, Closed, Open, Open] {
         let page = tokio::time::timeout(Duration::from_secs(20), shop.one("tee"));
-        assert_eq!(page.await.unwrap(), (Unknown, Origin::Nowhere, Open));
+        assert_eq!(page.await.unwrap(), (Unknown, Origin::Nowhere, state));
     }
 }
 
@@ -218,10 +218,12 @@ async fn a_page_comes_back_though_everything_hangs() {
 async fn an_unreachable_cache_opens_and_inventory_answers() {
     let shop = shop().await;
     shop.cache.set(Mode::Fails);
-    assert_eq!(
-        shop.one("tee").await,
-        (Available(5), Origin::Inventory, Open)
-    );
+    for state in [Closed, Closed, Open] {
+        assert_eq!(
+            shop.one("tee").await,
+            (Available(5), Origin::Inventory, state)
+        );
+    }
     shop.cache.set(Mode::Works);
     shop.pass(1);
     assert_eq!(shop.one("tee").await.2, HalfOpen);
