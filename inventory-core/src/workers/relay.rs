@@ -1,7 +1,7 @@
 //! Publishes what changed.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
@@ -69,6 +69,20 @@ enum First {
     Republish,
 }
 
+/// When a pass was last complete, on the monotonic clock.
+struct LastComplete(Mutex<Duration>);
+
+impl LastComplete {
+    fn at(&self) -> Duration {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, now: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+}
+
+const AGE_TOLD_EVERY: Duration = Duration::from_secs(1);
 /// The shortest pause between passes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest pause after passes that failed.
@@ -152,28 +166,38 @@ impl OutboxRelay {
     /// whoever runs next. Failures end nothing.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let halt = Halt::new();
+        let complete = LastComplete(Mutex::new(self.clock.monotonic()));
         let work = async {
-            tokio::join!(self.make_passes(), self.republish_from_time_to_time());
+            tokio::join!(
+                self.make_passes(&complete),
+                self.tell_age(&complete),
+                self.republish_from_time_to_time(),
+            );
         };
         tokio::join!(halt.when(stop), halt.or(work));
     }
 
-    async fn make_passes(&self) {
+    /// While a pass is under way, too: it may be stuck.
+    async fn tell_age(&self, complete: &LastComplete) {
+        loop {
+            let age = self.clock.monotonic().saturating_sub(complete.at());
+            gauge!(telemetry::COMPLETE_AGE).set(age);
+            self.clock.sleep(AGE_TOLD_EVERY).await;
+        }
+    }
+
+    async fn make_passes(&self, complete: &LastComplete) {
         let first_pause = self.interval.min(LONGEST_PAUSE);
         let mut backoff = pauses(first_pause, LONGEST_PAUSE);
-        let mut complete_at = self.clock.monotonic();
         loop {
             let pass = self.pass().await;
-            let complete = matches!(&pass, Ok(pass) if pass.complete_as_of.is_some());
-            let now = self.clock.monotonic();
-            let pause = if complete {
-                complete_at = now;
+            let pause = if matches!(&pass, Ok(pass) if pass.complete_as_of.is_some()) {
+                complete.set(self.clock.monotonic());
                 backoff = pauses(first_pause, LONGEST_PAUSE);
                 self.interval
             } else {
                 backoff.next().unwrap_or(LONGEST_PAUSE)
             };
-            gauge!(telemetry::COMPLETE_AGE).set(now.saturating_sub(complete_at));
             if let Err(error) = pass {
                 tracing::warn!(%error, ?pause, "a pass over the outbox failed; it is made again");
             }

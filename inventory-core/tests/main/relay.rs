@@ -1,8 +1,10 @@
 //! What is published, and what a heartbeat claims.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use stockade_change_feed::memory::MemoryFeed;
 use stockade_change_feed::{Clock, FeedError, Message, Published, Publisher, Timestamp, Topic};
 use stockade_inventory_core::workers::OutboxRelay;
@@ -226,4 +228,59 @@ async fn a_call_that_hangs_keeps_only_its_own_events() {
     assert_eq!(read(&log), (vec!["b 2".to_owned(), "c 3".into()], vec![]));
     let rest = shop.store.unpublished(None, 9).await.unwrap();
     assert_eq!(rest.changes.len(), 1, "what was acknowledged is marked");
+}
+
+/// Keeps the value of one gauge.
+struct OneGauge {
+    name: &'static str,
+    bits: Arc<AtomicU64>,
+}
+
+impl Recorder for OneGauge {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        match key.name() == self.name {
+            true => Gauge::from_arc(self.bits.clone()),
+            false => Gauge::noop(),
+        }
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[tokio::test]
+async fn the_age_rises_while_a_pass_is_stuck() {
+    let bits = Arc::new(AtomicU64::new(0));
+    let recorder = OneGauge {
+        name: "stockade_inventory_relay_complete_age_seconds",
+        bits: bits.clone(),
+    };
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let age = || f64::from_bits(bits.load(Ordering::Relaxed));
+    let (shop, log) = (Shop::with(&[]).await, Log::default());
+    let store = Arc::new(shop.store.clone());
+    let hangs = Hangs {
+        inner: log,
+        key: "a",
+    };
+    let relay = OutboxRelay::new(store.clone(), store, Arc::new(hangs))
+        .with_clock(shop.clock.clone())
+        .with_timeout(seconds(3_600));
+    let _running = tokio::spawn(relay.run(std::future::pending()));
+    shop.pass_time(seconds(60)).await;
+    assert!(age() <= 1.0, "{}", age());
+    for outcome in shop.store.adjust(&[set("1", "a", 1)]).await {
+        outcome.unwrap();
+    }
+    shop.pass_time(seconds(100)).await;
+    assert!(age() >= 90.0, "{}", age());
 }
