@@ -11,6 +11,7 @@ pub mod mock;
 mod product;
 pub mod rows;
 mod store;
+mod telemetry;
 
 pub use availability::{
     Alert, Availability, AvailabilityCache, AvailabilityRefill, AvailabilityWorker, CacheEntry,

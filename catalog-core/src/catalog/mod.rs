@@ -7,8 +7,9 @@ mod schema;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use metrics::{counter, histogram};
 use stockade_change_feed::Cause;
 
 use self::limits::{check_product, check_wanted};
@@ -19,6 +20,7 @@ use crate::product::{Product, ProductId, ProductType, ProductTypeName};
 use crate::store::{
     CatalogStore, Deleted, Expected, ProductKey, ProductQuery, ProductWrite, WriteEffect, Written,
 };
+use crate::telemetry;
 
 /// Most items of one call.
 const BATCH: usize = 1_000;
@@ -99,13 +101,16 @@ impl Catalog {
             .map(|(write, _)| write)
             .collect();
         let mut stored = self.store_writes(&sound).await.into_iter();
-        checked
-            .into_iter()
-            .map(|checked| {
-                checked?;
-                stored.next().unwrap_or_else(|| Err(no_outcome("put")))
-            })
-            .collect()
+        let mut outcome = |checked: Result<(), CatalogError>| {
+            checked?;
+            stored.next().unwrap_or_else(|| Err(no_outcome("put")))
+        };
+        let outcomes = checked.into_iter().map(|checked| {
+            let outcome = outcome(checked);
+            count("put", &outcome);
+            outcome
+        });
+        outcomes.collect()
     }
 
     /// Deletes a product with its variants; what is not there is deleted already.
@@ -117,7 +122,7 @@ impl Catalog {
         id: &ProductId,
         expected: Expected,
     ) -> Result<Deleted, CatalogError> {
-        within("delete", self.timeout, self.store.delete(id, expected)).await
+        self.ask("delete", self.store.delete(id, expected)).await
     }
 
     /// The product of each key, in their order; `None` for what is not there. At most 1,000.
@@ -129,7 +134,7 @@ impl Catalog {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        within("get", self.timeout, self.store.get(keys)).await
+        self.ask("get", self.store.get(keys)).await
     }
 
     /// A page of products that match, in the order of their ids. The next page comes after the
@@ -150,7 +155,7 @@ impl Catalog {
             ));
         }
         check_wanted(&query.attributes)?;
-        within("find", self.timeout, self.store.find(query)).await
+        self.ask("find", self.store.find(query)).await
     }
 
     /// Writes a product type in place of the one of its name, and says what that means for the
@@ -175,7 +180,8 @@ impl Catalog {
             Some(_) => WriteEffect::Updated,
         };
         if effect != WriteEffect::Unchanged {
-            within("put_type", self.timeout, self.store.put_type(&product_type)).await?;
+            self.ask("put_type", self.store.put_type(&product_type))
+                .await?;
         }
         let mut change = TypeChange {
             effect,
@@ -200,11 +206,34 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Unavailable`] and the like.
     pub async fn types(&self) -> Result<Vec<ProductType>, CatalogError> {
-        within("all_types", self.timeout, self.store.all_types()).await
+        self.ask("all_types", self.store.all_types()).await
     }
 }
 
 impl Catalog {
+    /// What the store answers within the deadline.
+    async fn ask<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, CatalogError>>,
+    ) -> Result<T, CatalogError> {
+        let outcome = self.timed(operation, call).await;
+        count(operation, &outcome);
+        outcome
+    }
+
+    async fn timed<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, CatalogError>>,
+    ) -> Result<T, CatalogError> {
+        let started = Instant::now();
+        let outcome = within(operation, self.timeout, call).await;
+        histogram!(telemetry::OPERATION_SECONDS, "operation" => operation)
+            .record(started.elapsed());
+        outcome
+    }
+
     async fn check_writes(&self, writes: &[ProductWrite]) -> Vec<Result<(), CatalogError>> {
         let mut names: Vec<_> = writes.iter().map(|w| &w.content.product_type).collect();
         names.sort_unstable();
@@ -242,7 +271,7 @@ impl Catalog {
             return Vec::new();
         }
         let call = async { Ok(self.store.put(writes).await) };
-        match within("put", self.timeout, call).await {
+        match self.timed("put", call).await {
             Ok(outcomes) => outcomes,
             Err(error) => writes.iter().map(|_| Err(error.clone())).collect(),
         }
@@ -255,7 +284,7 @@ impl Catalog {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        within("get_types", self.timeout, self.store.get_types(names)).await
+        self.ask("get_types", self.store.get_types(names)).await
     }
 
     /// The compiled form of a type as the store has it now: another process may have changed it.
@@ -325,6 +354,11 @@ pub struct TypeChange {
     /// The first of those, at most 20, in the order of their ids; some of them where it is unknown
     /// how many there are.
     pub examples: Vec<ProductId>,
+}
+
+fn count<T>(operation: &'static str, outcome: &Result<T, CatalogError>) {
+    let outcome = telemetry::outcome(outcome);
+    counter!(telemetry::OPERATIONS, "operation" => operation, "outcome" => outcome).increment(1);
 }
 
 fn check_batch(field: &str, count: usize) -> Result<(), CatalogError> {

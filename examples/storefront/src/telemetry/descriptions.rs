@@ -69,11 +69,15 @@ const PLAIN_COUNTERS: [Described; 14] = [
     ),
 ];
 
-const LABELLED_COUNTERS: [Described; 12] = [
+const LABELLED_COUNTERS: [Described; 13] = [
     (HTTP_REQUESTS, "Requests by method, route and status"),
     (
         "stockade_inventory_operations_total",
         "Calls of inventory by operation and outcome",
+    ),
+    (
+        "stockade_catalog_operations_total",
+        "Calls of the catalogue by operation and outcome; of writes each product counts",
     ),
     (
         "stockade_inventory_timer_failures_total",
@@ -117,7 +121,7 @@ const LABELLED_COUNTERS: [Described; 12] = [
     ),
 ];
 
-const SECONDS: [Described; 3] = [
+const SECONDS: [Described; 4] = [
     (
         HTTP_SECONDS,
         "Time until an answer began, by method and route",
@@ -125,6 +129,10 @@ const SECONDS: [Described; 3] = [
     (
         "stockade_inventory_operation_seconds",
         "Time that calls of inventory took, all attempts together, by operation",
+    ),
+    (
+        "stockade_catalog_operation_seconds",
+        "Time that the store took for calls of the catalogue, by operation",
     ),
     (
         "stockade_tantivy_refresh_seconds",

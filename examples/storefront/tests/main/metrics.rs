@@ -67,6 +67,8 @@ async fn metrics_of_all_crates_are_described_and_count() {
         "storefront_consumer_lag_seconds{group=\"availability\"} 0",
         "storefront_failed_workers 0",
         "process_resident_memory_bytes ",
+        "stockade_catalog_operations_total{operation=\"put\",outcome=\"ok\"}",
+        "stockade_catalog_operation_seconds_count{operation=\"get\"}",
         "stockade_inventory_operations_total{operation=\"reserve\",outcome=\"ok\"}",
         "stockade_inventory_operation_seconds_count{operation=\"reserve\"}",
         "stockade_inventory_relay_complete_age_seconds ",

@@ -1,0 +1,31 @@
+//! The names of the metrics, and what labels their values have.
+
+use crate::error::CatalogError;
+
+/// Calls of the catalogue by `operation` and `outcome`; of writes each product counts.
+pub(crate) const OPERATIONS: &str = "stockade_catalog_operations_total";
+/// How long the store took for a call, by `operation`.
+pub(crate) const OPERATION_SECONDS: &str = "stockade_catalog_operation_seconds";
+
+/// The outcome of a call in a word.
+pub(crate) fn outcome<T>(outcome: &Result<T, CatalogError>) -> &'static str {
+    match outcome {
+        Ok(_) => "ok",
+        Err(error) => match error {
+            CatalogError::Invalid { .. } => "invalid",
+            CatalogError::SchemaViolated { .. } => "schema_violated",
+            CatalogError::UnknownProductType { .. } => "unknown_product_type",
+            CatalogError::VersionConflict { .. } => "version_conflict",
+            CatalogError::SlugTaken { .. } => "slug_taken",
+            CatalogError::SkuTaken { .. } => "sku_taken",
+            CatalogError::Timeout { .. } => "timeout",
+            CatalogError::TransactionLost { .. } => "transaction_lost",
+            CatalogError::Unavailable { .. } => "unavailable",
+            CatalogError::OutcomeUnknown { .. } => "outcome_unknown",
+            CatalogError::Damaged { .. } => "damaged",
+            CatalogError::Backend { .. } => "backend",
+            CatalogError::Inventory(_) => "inventory",
+            CatalogError::Feed(_) => "feed",
+        },
+    }
+}
