@@ -450,6 +450,19 @@ impl Reserved {
             durability,
         }
     }
+
+    /// Whether the units are still its owner's: it is held and has time left, or is confirmed or
+    /// fulfilled. A request that is sent again finds its first grant, which may be over by now.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        match self.reservation.state {
+            ReservationState::Held => !self.remaining.is_zero(),
+            ReservationState::Confirmed | ReservationState::Fulfilled => true,
+            ReservationState::Released
+            | ReservationState::Expired
+            | ReservationState::Cancelled => false,
+        }
+    }
 }
 
 /// A transition or an extension that succeeded, now or before.

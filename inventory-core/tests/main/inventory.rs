@@ -38,6 +38,34 @@ async fn a_lost_answer_reserves_once() {
 }
 
 #[tokio::test]
+async fn a_repeated_request_finds_a_grant_that_stands_or_is_over() {
+    let shop = Shop::with(&[("tee", 3)]).await;
+    let inventory = shop.inventory(Arc::new(shop.store.clone()));
+    let again = async |reservation| {
+        let repeated = inventory.reserve(request(reservation, "tee", 1)).await;
+        let repeated = repeated.unwrap();
+        assert_eq!(repeated.effect, Effect::Repeated);
+        repeated.stands()
+    };
+    for reservation in ["held", "kept", "given back"] {
+        assert!(shop.reserve(reservation, "tee", 1).await.stands());
+    }
+    inventory.confirm(&id("kept"), ANYONE).await.unwrap();
+    inventory.release(&id("given back"), ANYONE).await.unwrap();
+    assert!(again("held").await && again("kept").await);
+    assert!(!again("given back").await);
+
+    // Whether a worker has been by or not.
+    shop.clock.advance(seconds(3600));
+    assert!(!again("held").await);
+    shop.store.expire(&[id("held")]).await.remove(0).unwrap();
+    assert!(!again("held").await);
+
+    inventory.fulfil(&id("kept"), ANYONE).await.unwrap();
+    assert!(again("kept").await);
+}
+
+#[tokio::test]
 async fn a_lost_answer_receives_once() {
     let shop = Shop::with(&[("tee", 1)]).await;
     let store = Faulty::new(shop.store.clone());
