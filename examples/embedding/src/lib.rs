@@ -1,67 +1,67 @@
 //! stockade's inventory inside an axum service that was there before: what `docs/embedding.md`
 //! shows is this crate's source, and its tests drive it over HTTP.
 
-#[rustfmt::skip]
-#[allow(
+#![allow(
+    missing_docs,
     unreachable_pub,
-    clippy::needless_pass_by_value,
-    reason = "the document shows it without ceremony"
+    missing_debug_implementations,
+    clippy::missing_errors_doc,
+    reason = "the document explains it, and shows it without ceremony"
 )]
-mod inventory;
 
+pub mod answer;
+pub mod host;
+pub mod inventory;
+pub mod orders;
+pub mod repeat;
+pub mod workers;
+
+use std::io;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::get;
-use stockade_change_feed::{Publisher, SystemClock};
-use stockade_inventory_core::Inventory;
-use stockade_inventory_core::memory::{MemoryInventory, MemoryTimer};
-use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay, Retention};
+use sqlx::PgPool;
+use stockade_change_feed::Publisher;
+use stockade_inventory_core::memory::MemoryInventory;
+use stockade_postgres::{PostgresFeed, PostgresInventory};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
-/// What the service had before.
-#[derive(Clone, Debug)]
-pub struct App {
-    /// Shown at `/`.
-    pub name: &'static str,
+use crate::host::App;
+use crate::workers::stopped;
+
+const APP: App = App { name: "lamps" };
+
+/// The service with its stock in memory, until it is told to stop.
+pub async fn serve_from_memory(
+    listener: TcpListener,
+    store: Arc<MemoryInventory>,
+    log: Arc<dyn Publisher>,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let (inventory, mut workers) = workers::start(store, log, &stop);
+    let router = host::routes().nest("/shop", inventory::routes(inventory));
+    let server = axum::serve(listener, router.with_state(APP));
+    server.with_graceful_shutdown(stopped(&stop)).await?;
+    while workers.join_next().await.is_some() {}
+    Ok(())
 }
 
-/// Serves until `stopped` says so, and ends what works beside it. The store is the caller's, and
-/// so is the log that stock events go to.
-///
-/// # Errors
-/// Where the listener fails.
-pub async fn serve(
+/// The same over Postgres, with orders.
+pub async fn serve_from_postgres(
     listener: TcpListener,
-    store: MemoryInventory,
-    log: Arc<dyn Publisher>,
-    stopped: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let stop = || {
-        let mut stopped = stopped.clone();
-        async move { drop(stopped.wait_for(|stopped| *stopped).await) }
-    };
-    let store = Arc::new(store);
-    let timer = Arc::new(MemoryTimer::new(Arc::new(SystemClock::new())));
-    let inventory = Inventory::new(store.clone()).with_timer(timer.clone());
-
-    let mut workers = JoinSet::new();
-    workers.spawn(ExpiryWorker::new(store.clone(), timer).run(stop()));
-    workers.spawn(OutboxRelay::new(store.clone(), store.clone(), log).run(stop()));
-    workers.spawn(Retention::new(store).run(stop()));
-
-    let router = Router::new()
-        .route(
-            "/",
-            get(|app: axum::extract::State<App>| async move { app.name }),
-        )
-        .nest("/shop", inventory::routes(inventory))
-        .with_state(App { name: "lamps" });
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop())
-        .await?;
+    pool: PgPool,
+    stop: watch::Receiver<bool>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let store = PostgresInventory::new(pool.clone());
+    store.migrate().await?;
+    let log = PostgresFeed::new(pool.clone());
+    log.migrate().await?;
+    let (inventory, mut workers) = workers::start(Arc::new(store.clone()), Arc::new(log), &stop);
+    let shop = inventory::routes(inventory.clone());
+    let shop = shop.merge(orders::routes(pool, store, inventory));
+    let router = host::routes().nest("/shop", shop).with_state(APP);
+    let server = axum::serve(listener, router);
+    server.with_graceful_shutdown(stopped(&stop)).await?;
     while workers.join_next().await.is_some() {}
     Ok(())
 }

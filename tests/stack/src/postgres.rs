@@ -75,6 +75,23 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// One for a test, or none where there is no Postgres on this machine: which is said, and is
+    /// a failure where `STOCKADE_REQUIRE_POSTGRES` is set.
+    ///
+    /// # Panics
+    /// Where it is required and does not start.
+    #[must_use]
+    pub fn for_test() -> Option<Self> {
+        match Self::start() {
+            Ok(server) => Some(server),
+            Err(error) if std::env::var_os("STOCKADE_REQUIRE_POSTGRES").is_none() => {
+                eprintln!("SKIPPED: {error:#}");
+                None
+            }
+            Err(error) => panic!("{error:#}"),
+        }
+    }
+
     /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
