@@ -190,6 +190,28 @@ impl ReserveRequest {
         }
     }
 
+    /// The request that an owner's idempotency key stands for: sent again with the same key, it
+    /// finds its first grant. See [`ReservationId::derived`].
+    ///
+    /// # Errors
+    /// [`InventoryError::Invalid`] for a key without a character in it, and as for [`Lines::new`].
+    pub fn repeatable(
+        owner: OwnerId,
+        idempotency_key: &str,
+        lines: impl IntoIterator<Item = Line>,
+    ) -> Result<Self, InventoryError> {
+        if idempotency_key.trim().is_empty() {
+            let reason = "the sender has to choose one for each request, and keep it";
+            return Err(InventoryError::invalid(
+                "idempotency_key",
+                idempotency_key,
+                reason,
+            ));
+        }
+        let id = ReservationId::derived(&owner, idempotency_key);
+        Ok(Self::new(id, owner, Lines::new(lines)?))
+    }
+
     /// Held for this long.
     #[must_use]
     pub fn with_ttl(mut self, ttl: Ttl) -> Self {

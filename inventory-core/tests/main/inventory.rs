@@ -65,6 +65,17 @@ async fn a_repeated_request_finds_a_grant_that_stands_or_is_over() {
     assert!(again("kept").await);
 }
 
+#[test]
+fn a_repeatable_request_has_a_key_and_the_id_that_it_stands_for() {
+    let line = || Line::new(sku("tee"), Quantity::ONE);
+    let of = |key| ReserveRequest::repeatable(OwnerId::new("ada").unwrap(), key, [line()]);
+    let derived = ReservationId::derived(&OwnerId::new("ada").unwrap(), "cart-1");
+    assert_eq!(of("cart-1").unwrap().id, derived);
+    for no_key in ["", " "] {
+        assert!(matches!(of(no_key), Err(InventoryError::Invalid { .. })));
+    }
+}
+
 #[tokio::test]
 async fn a_lost_answer_receives_once() {
     let shop = Shop::with(&[("tee", 1)]).await;
