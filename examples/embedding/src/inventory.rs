@@ -1,28 +1,20 @@
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
-use axum::routing::{get, post};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
 use axum::{Json, Router};
-use stockade_inventory_core::*;
+use stockade_inventory_core::{InventoryError::*, *};
 
-use crate::answer::Answer;
 use crate::host::Customer;
-use crate::repeat;
+
+pub type Refusal = (StatusCode, String);
+pub type Answer = Result<Json<Reservation>, Refusal>;
+type Shop = State<Inventory>;
 
 pub fn routes<S: Clone + Send + Sync + 'static>(inventory: Inventory) -> Router<S> {
     Router::new()
-        .route("/stock/{sku}", get(stock))
         .route("/reservations", post(reserve))
         .route("/reservations/{id}/confirm", post(confirm))
-        .route("/reservations/{id}/release", post(release))
         .with_state(inventory)
-}
-
-type Shop = State<Inventory>;
-
-async fn stock(shop: Shop, Path(sku): Path<Sku>) -> Answer<u64> {
-    let stock = shop.stock(std::slice::from_ref(&sku)).await?.remove(0);
-    let stock = stock.ok_or(InventoryError::UnknownSku { skus: vec![sku] })?;
-    Ok(Json(stock.available()))
 }
 
 async fn reserve(
@@ -30,19 +22,34 @@ async fn reserve(
     Customer(owner): Customer,
     headers: HeaderMap,
     Json(lines): Json<Vec<Line>>,
-) -> Answer<Reservation> {
-    let request = repeat::request(owner, &headers, lines)?;
-    repeat::answer(shop.reserve(request).await?)
+) -> Answer {
+    let request = ReserveRequest::repeatable(owner, key(&headers), lines).map_err(refused)?;
+    answer(shop.reserve(request).await.map_err(refused)?)
 }
 
-type Id = Path<ReservationId>;
-
-async fn confirm(shop: Shop, Customer(owner): Customer, id: Id) -> Answer<Reservation> {
-    let confirmed = shop.confirm(&id, ActingFor::Owner(owner)).await?;
-    Ok(Json(confirmed.reservation))
+async fn confirm(shop: Shop, Customer(owner): Customer, Path(id): Path<ReservationId>) -> Answer {
+    let confirmed = shop.confirm(&id, ActingFor::Owner(owner)).await;
+    Ok(Json(confirmed.map_err(refused)?.reservation))
 }
 
-async fn release(shop: Shop, Customer(owner): Customer, id: Id) -> Answer<Reservation> {
-    let released = shop.release(&id, ActingFor::Owner(owner)).await?;
-    Ok(Json(released.reservation))
+pub fn key(headers: &HeaderMap) -> &str {
+    let key = headers.get("Idempotency-Key");
+    key.and_then(|key| key.to_str().ok()).unwrap_or_default()
+}
+
+pub fn answer(reserved: Reserved) -> Answer {
+    let over = || (StatusCode::CONFLICT, "it is over; ask with another key".to_owned());
+    reserved.stands().then_some(Json(reserved.reservation)).ok_or_else(over)
+}
+
+pub fn refused(error: InventoryError) -> Refusal {
+    let status = match &error {
+        Invalid { .. } => StatusCode::BAD_REQUEST,
+        NotOwner { .. } | UnknownSku { .. } | UnknownReservation { .. } => StatusCode::NOT_FOUND,
+        Insufficient { .. } | WrongState { .. } => StatusCode::CONFLICT,
+        ReservationConflict { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Damaged { .. } | Backend { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, error.to_string())
 }

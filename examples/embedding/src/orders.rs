@@ -6,9 +6,8 @@ use sqlx::PgPool;
 use stockade_inventory_core::*;
 use stockade_postgres::PostgresInventory;
 
-use crate::answer::{Answer, Refusal};
 use crate::host::Customer;
-use crate::repeat;
+use crate::inventory::{Answer, Refusal, answer, key, refused};
 
 type Orders = State<(PgPool, PostgresInventory, Inventory)>;
 
@@ -24,25 +23,26 @@ async fn order(
     Customer(owner): Customer,
     headers: HeaderMap,
     Json(lines): Json<Vec<Line>>,
-) -> Answer<Reservation> {
-    let request = repeat::request(owner, &headers, lines)?;
-    let mut transaction = pool.begin().await?;
+) -> Answer {
+    let request = ReserveRequest::repeatable(owner, key(&headers), lines).map_err(refused)?;
+    let mut transaction = pool.begin().await.map_err(unclear)?;
     sqlx::query("INSERT INTO orders (id, customer) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING")
         .bind(request.id.as_str())
         .bind(request.owner.as_str())
         .execute(&mut *transaction)
-        .await?;
+        .await
+        .map_err(unclear)?;
     let within = store.within(&mut transaction);
-    let reserved = within.reserve(&[request]).await.remove(0)?;
+    let reserved = within.reserve(&[request]).await.remove(0);
     drop(within);
-    transaction.commit().await?;
+    let reserved = reserved.map_err(refused)?;
+    let order = answer(reserved.clone())?;
+    transaction.commit().await.map_err(unclear)?;
     inventory.committed(&reserved).await;
-    repeat::answer(reserved)
+    Ok(order)
 }
 
-impl From<sqlx::Error> for Refusal {
-    fn from(error: sqlx::Error) -> Self {
-        let said = format!("it may have taken effect; send it again with the same key: {error}");
-        Self(StatusCode::SERVICE_UNAVAILABLE, said)
-    }
+fn unclear(error: sqlx::Error) -> Refusal {
+    let said = format!("it may have taken effect; send it again with the same key: {error}");
+    (StatusCode::SERVICE_UNAVAILABLE, said)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use embedding::{orders, serve_from_postgres};
+use embedding::{inventory, orders, serve_from_postgres};
 use sqlx::PgPool;
 use stack::{Postgres, Proxy, Server as _};
 use stockade_inventory_core::*;
@@ -58,8 +58,32 @@ async fn an_order_and_its_reservation_are_kept_together_or_not_at_all() {
 
     let confirm = format!("POST /shop/reservations/{}/confirm", ada.id("cart-1"));
     assert_eq!(ada.status(&confirm, "", "").await, 200);
+    // The relay has told the log, so nothing is left to be published.
+    while !store.unpublished(None, 9).await.unwrap().changes.is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     stop.send(true).unwrap();
     serving.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_is_over_makes_no_order() {
+    let Some(server) = Postgres::for_test() else {
+        return;
+    };
+    let (pool, store) = host(&server.url()).await;
+    let inventory = Inventory::new(Arc::new(store.clone()));
+    let shop = inventory::routes(inventory.clone());
+    let shop = shop.merge(orders::routes(pool.clone(), store, inventory.clone()));
+    let at = serve(shop.with_state(())).await;
+    let ada = Customer { at, name: "ada" };
+
+    let reserved = ada.status("POST /reservations", "cart-1", A_LAMP).await;
+    assert_eq!(reserved, 200);
+    let id = ada.id("cart-1");
+    inventory.release(&id, ActingFor::Anyone).await.unwrap();
+    assert_eq!(ada.status("POST /orders", "cart-1", A_LAMP).await, 409);
+    assert_eq!(customers(&pool).await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
