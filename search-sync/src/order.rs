@@ -30,6 +30,9 @@ pub struct Begin {
     /// Words keep the rarity that they had on the first page, so that documents which come
     /// between do not change the order of the others. Empty where scores do not order.
     pub rarities: Vec<f64>,
+    /// Words that were [known](crate::analysis::Typed::with_known) on the first page stay so, and
+    /// no others come to be: it decides what is found. None in the cursor of an older version.
+    pub known: Option<Vec<usize>>,
 }
 
 /// The place in a cursor.
@@ -38,6 +41,8 @@ struct Stored {
     at: Option<FieldValue>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rarities: Vec<f64>,
+    #[serde(default)]
+    known: Option<Vec<usize>>,
 }
 
 impl Place {
@@ -59,18 +64,20 @@ impl Place {
         values.then_with(|| self.key.cmp(&other.key))
     }
 
-    /// The cursor of the page that begins after this place.
+    /// The cursor of the page that begins after this place, with how the words were read: how rare
+    /// they are, and which of them are known.
     ///
     /// # Panics
     /// Never: it is numbers and text.
     #[must_use]
-    pub fn encode(&self, sort: &Sort, rarities: Vec<f64>) -> String {
+    pub fn encode(&self, sort: &Sort, rarities: Vec<f64>, known: Vec<usize>) -> String {
         let stored = Stored {
             at: self.value.clone(),
             rarities: match sort {
                 Sort::Relevance => rarities,
                 Sort::Field { .. } => Vec::new(),
             },
+            known: Some(known),
         };
         let place = serde_json::to_value(stored).expect("numbers and text always serialize");
         PageEnd::new(place, self.key.as_str()).encode(sort)
@@ -92,17 +99,27 @@ impl Begin {
             SearchError::invalid("cursor", cursor, reason)
         };
         let PageEnd { place, key } = PageEnd::decode(cursor, &query.sort)?;
-        let Stored { at, rarities } = serde_json::from_value(place).map_err(|_| invalid())?;
+        let stored = serde_json::from_value(place).map_err(|_| invalid())?;
+        let Stored {
+            at,
+            rarities,
+            known,
+        } = stored;
         let expected = match &query.sort {
             Sort::Relevance => words,
             Sort::Field { .. } => 0,
         };
         let sound = |rarity: &f64| (0.0..=MOST_RARITY).contains(rarity);
-        if rarities.len() != expected || !rarities.iter().all(sound) {
+        let are_words = known.iter().flatten().all(|at| *at < words);
+        if rarities.len() != expected || !rarities.iter().all(sound) || !are_words {
             return Err(invalid());
         }
         let place = Place { value: at, key };
-        Ok(Some(Self { place, rarities }))
+        Ok(Some(Self {
+            place,
+            rarities,
+            known,
+        }))
     }
 }
 

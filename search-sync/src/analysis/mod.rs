@@ -8,7 +8,7 @@ mod typed;
 use std::ops::Range;
 
 pub use searched::{Searched, Text};
-pub use typed::{MOST_WORDS, Typed};
+pub use typed::{KNOWN, MOST_WORDS, Typed};
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;

@@ -8,6 +8,8 @@ use super::{fold, words};
 pub const MOST_WORDS: usize = 20;
 /// In longer words no typos are forgiven: nobody mistypes them, and looking them up is dear.
 const MOST_LETTERS: usize = 40;
+/// A word that so many documents have is no typo: see [`Typed::with_known`].
+pub const KNOWN: usize = 5;
 /// What a match counts, compared with the same word.
 const SPELLING: f64 = 0.9;
 const BEGINNING: f64 = 0.5;
@@ -38,8 +40,8 @@ const IRREGULAR: [(&str, &str); 12] = [
 ///   query has as two neighbours (`t shirt` finds `tshirt`). The other way round, documents are
 ///   searched by their [pairs](super::Text::pairs), too;
 /// - as the last word, which may be unfinished, what begins with it;
-/// - words with typos: one in words of 4 to 7 letters, two in those of 8 to 40, none in others
-///   and in those with digits.
+/// - words with typos: one in words of 4 to 7 letters, two in those of 8 to 40, none in others,
+///   in those with digits and in those that are [known](Typed::with_known).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed {
     words: Vec<TypedWord>,
@@ -55,6 +57,8 @@ struct TypedWord {
     with_neighbour: Vec<String>,
     /// What it may be the beginning of.
     beginnings: Vec<String>,
+    /// How many typos are forgiven.
+    typos: usize,
 }
 
 impl Typed {
@@ -72,6 +76,22 @@ impl Typed {
                 .collect(),
             whole: fold(text),
         }
+    }
+
+    /// Takes the words at these places for what was meant, and forgives no typos in them.
+    ///
+    /// An index does so with every [forgiving](Self::forgiving) word that at least [`KNOWN`] of all
+    /// its shown documents have, as one of its [spellings](Self::spellings) or of its
+    /// [pairs](Self::pairs): `shirt` finds no skirts where there are shirts. Pages keep how words
+    /// were read on the first one.
+    #[must_use]
+    pub fn with_known(mut self, known: &[usize]) -> Self {
+        for at in known {
+            if let Some(word) = self.words.get_mut(*at) {
+                word.typos = 0;
+            }
+        }
+        self
     }
 
     /// Whether there is nothing in it.
@@ -139,7 +159,12 @@ impl Typed {
     /// How many typos are forgiven in the word at this place.
     #[must_use]
     pub fn typos(&self, at: usize) -> usize {
-        self.words.get(at).map_or(0, |word| typos(&word.text))
+        self.words.get(at).map_or(0, |word| word.typos)
+    }
+
+    /// The places of words in which typos are forgiven.
+    pub fn forgiving(&self) -> impl Iterator<Item = usize> {
+        (0..self.words.len()).filter(|at| self.typos(*at) > 0)
     }
 
     /// How well a word matches the one at this place: 0 for not at all, 1 for the same.
@@ -157,7 +182,7 @@ impl Typed {
         if self.beginnings(at).any(|begin| word.starts_with(begin)) {
             return BEGINNING;
         }
-        typo(&typed.text, word)
+        typo(&typed.text, word, typed.typos)
     }
 
     /// How well a pair of words, written as one, matches the word at this place.
@@ -191,6 +216,7 @@ impl TypedWord {
         }
         Self {
             forms: forms(&text),
+            typos: typos(&text),
             text,
             with_neighbour,
             beginnings,
@@ -242,9 +268,8 @@ fn typos(queried: &str) -> usize {
     }
 }
 
-/// How well a word matches but for typos.
-fn typo(queried: &str, word: &str) -> f64 {
-    let allowed = typos(queried);
+/// How well a word matches but for so many typos.
+fn typo(queried: &str, word: &str, allowed: usize) -> f64 {
     let letters = queried.chars().count();
     if allowed == 0
         || letters.abs_diff(word.chars().count()) > allowed
@@ -312,6 +337,15 @@ mod tests {
         }
         assert_eq!(Typed::new("glass").quality(0, "glas"), TYPO);
         assert_eq!(Typed::new("2024").quality(0, "2024s"), BEGINNING);
+    }
+
+    #[test]
+    fn a_known_word_has_no_typos() {
+        let typed = Typed::new("red shirts").with_known(&[1, 7]);
+        assert_eq!(typed.typos(1), 0);
+        assert_eq!(typed.quality(1, "skirts"), 0.0);
+        assert_eq!(typed.quality(1, "shirt"), SPELLING);
+        assert_eq!(typed.quality(1, "shirtsleeves"), BEGINNING);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which documents a text matches, and how well.
 
-use crate::analysis::{MOST_WORDS, Searched, Text, Typed};
+use crate::analysis::{MOST_WORDS, Searched, Text, Typed, Word};
 use crate::projection::Projection;
 use crate::view::View;
 
@@ -49,6 +49,14 @@ impl Shown {
             strengths,
             is_identifier,
         })
+    }
+
+    /// Whether it has the word at this place, as it was typed or in another spelling.
+    pub(super) fn has(&self, typed: &Typed, at: usize) -> bool {
+        let is = |word: &Word| typed.spellings(at).any(|spelling| spelling == word.text);
+        let is_pair = |pair: &Word| typed.pairs(at).any(|known| known == pair.text);
+        let mut texts = self.searched.texts.iter();
+        texts.any(|text| text.words.iter().any(is) || text.pairs.iter().any(is_pair))
     }
 
     /// How well the best field matches a word, and a little of the second best.

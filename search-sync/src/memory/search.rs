@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::matching::{Match, Shown, rarities};
 use super::{Documents, MemoryIndex};
-use crate::analysis::{self, Typed};
+use crate::analysis::{self, KNOWN, Typed};
 use crate::document::DocumentId;
 use crate::error::SearchError;
 use crate::order::{Begin, Place, compare};
@@ -25,6 +25,11 @@ impl SearchIndex for MemoryIndex {
         query.validate(&documents.projection)?;
         let typed = Typed::new(&query.text);
         let begin = Begin::of(query, typed.len())?;
+        let known = match begin.as_ref().and_then(|begin| begin.known.clone()) {
+            Some(known) => known,
+            None => documents.known(&typed),
+        };
+        let typed = typed.with_known(&known);
 
         let found = documents.matching(&typed);
         let facets = query.facets.iter();
@@ -55,8 +60,11 @@ impl SearchIndex for MemoryIndex {
         if let Some(begin) = begin {
             ranked.retain(|(place, ..)| begin.place.compare(place, &query.sort).is_lt());
         }
-        let next = (ranked.len() > query.size)
-            .then(|| ranked[query.size - 1].0.encode(&query.sort, rarities));
+        let next = (ranked.len() > query.size).then(|| {
+            ranked[query.size - 1]
+                .0
+                .encode(&query.sort, rarities, known)
+        });
         ranked.truncate(query.size);
         let hits = ranked.into_iter();
         let hits = hits
@@ -128,6 +136,15 @@ impl Documents {
             DocumentId::Root(key) => Some((key.as_str(), entry.shown.as_ref()?)),
             DocumentId::Sku(_) | DocumentId::Truncation(_) => None,
         })
+    }
+
+    /// The places of words that enough documents have.
+    fn known(&self, typed: &Typed) -> Vec<usize> {
+        let known = |at: &usize| {
+            let with = self.shown().filter(|(_, shown)| shown.has(typed, *at));
+            with.take(KNOWN).count() == KNOWN
+        };
+        typed.forgiving().filter(known).collect()
     }
 
     fn matching(&self, typed: &Typed) -> Vec<Found<'_>> {

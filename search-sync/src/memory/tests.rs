@@ -305,6 +305,8 @@ async fn a_forged_cursor_is_refused() {
         json!(null),
         json!({"at": [1]}),
         json!({"at": 1, "rarities": [1e300]}),
+        json!({"at": 1, "rarities": [1.0], "known": [1]}),
+        json!({"at": 1, "rarities": [1.0], "known": "all"}),
     ] {
         let cursor = crate::PageEnd::new(place, "p").encode(&Sort::Relevance);
         let error = index
@@ -316,6 +318,15 @@ async fn a_forged_cursor_is_refused() {
             "{error}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_cursor_of_before_words_were_known_goes_on() {
+    let index = titled(&["lamp", "lamp shade"]).await;
+    let place = json!({"at": 100.0, "rarities": [1.0]});
+    let cursor = crate::PageEnd::new(place, "").encode(&Sort::Relevance);
+    let page = search(&index, SearchQuery::text("lamp").with_cursor(cursor)).await;
+    assert_eq!(page.hits.len(), 2);
 }
 
 #[tokio::test]

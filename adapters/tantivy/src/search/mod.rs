@@ -67,6 +67,11 @@ fn search(shelf: &Shelf, query: &SearchQuery) -> Result<SearchPage, SearchError>
     let typed = Typed::new(&query.text);
     let begin = Begin::of(query, typed.len())?;
     let searcher = shelf.searcher();
+    let known = match begin.as_ref().and_then(|begin| begin.known.clone()) {
+        Some(known) => known,
+        None => words::known(&shelf.fields, &searcher, &typed)?,
+    };
+    let typed = typed.with_known(&known);
     let expanded = expand(shelf, &searcher, &typed)?;
     let rarities = match &begin {
         Some(begin) if !begin.rarities.is_empty() => begin.rarities.clone(),
@@ -98,7 +103,7 @@ fn search(shelf: &Shelf, query: &SearchQuery) -> Result<SearchPage, SearchError>
         }
     }
     let facets = counts.into_iter().map(Counts::facet).collect();
-    let next = ranked.cut(query.size, &query.sort, &rarities);
+    let next = ranked.cut(query.size, &query.sort, rarities, known);
     let total = Total::Exactly(ranked.total);
     let hits = ranked.hits.into_iter();
     let hits = hits.map(|(segment, hit)| read(shelf, &searcher, segment, hit, &typed));
@@ -114,13 +119,19 @@ fn expand(shelf: &Shelf, searcher: &Searcher, typed: &Typed) -> Result<Vec<Expan
 
 impl Ranked {
     /// Keeps the first hits, and returns the cursor of the page after them.
-    fn cut(&mut self, size: usize, sort: &Sort, rarities: &[f64]) -> Option<String> {
+    fn cut(
+        &mut self,
+        size: usize,
+        sort: &Sort,
+        rarities: Vec<f64>,
+        known: Vec<usize>,
+    ) -> Option<String> {
         self.hits
             .sort_by(|(_, a), (_, b)| a.place.compare(&b.place, sort));
         let more = self.hits.len() > size;
         self.hits.truncate(size);
         let (_, last) = self.hits.last().filter(|_| more)?;
-        Some(last.place.encode(sort, rarities.to_vec()))
+        Some(last.place.encode(sort, rarities, known))
     }
 }
 

@@ -1,15 +1,15 @@
 //! Which terms of a segment match the words of a query, and how well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stockade_search_sync::SearchError;
-use stockade_search_sync::analysis::Typed;
+use stockade_search_sync::analysis::{KNOWN, Typed};
 use tantivy::postings::TermInfo;
 use tantivy::query::DfaWrapper;
 use tantivy::query::FuzzyTermQuery;
-use tantivy::schema::{Field, Term};
+use tantivy::schema::{Field, IndexRecordOption, Term};
 use tantivy::termdict::TermDictionary;
-use tantivy::{Searcher, SegmentReader};
+use tantivy::{DocSet, Searcher, SegmentReader, TERMINATED};
 
 use crate::error::failed;
 use crate::schema::Fields;
@@ -136,6 +136,55 @@ impl<'a> Lookup<'a> {
         });
         Ok(candidates.collect())
     }
+}
+
+/// The places of words that enough documents have, over all segments.
+pub(super) fn known(
+    fields: &Fields,
+    searcher: &Searcher,
+    typed: &Typed,
+) -> Result<Vec<usize>, SearchError> {
+    let mut known = Vec::new();
+    for at in typed.forgiving() {
+        if is_known(fields, searcher, typed, at)? {
+            known.push(at);
+        }
+    }
+    Ok(known)
+}
+
+fn is_known(
+    fields: &Fields,
+    searcher: &Searcher,
+    typed: &Typed,
+    at: usize,
+) -> Result<bool, SearchError> {
+    let mut with = BTreeSet::new();
+    for (number, segment) in searcher.segment_readers().iter().enumerate() {
+        let alive = segment.alive_bitset();
+        for weighted in &fields.weights {
+            let words = typed.spellings(at).map(|word| (weighted.words, word));
+            let pairs = typed.pairs(at).map(|pair| (weighted.pairs, pair));
+            for (field, text) in words.chain(pairs) {
+                let inverted = segment.inverted_index(field).map_err(failed("search"))?;
+                let term = Term::from_field_text(field, text);
+                let postings = inverted.read_postings(&term, IndexRecordOption::Basic);
+                let Some(mut postings) = postings.map_err(failed("search"))? else {
+                    continue;
+                };
+                while postings.doc() != TERMINATED {
+                    if alive.is_none_or(|alive| alive.is_alive(postings.doc())) {
+                        with.insert((number, postings.doc()));
+                    }
+                    if with.len() == KNOWN {
+                        return Ok(true);
+                    }
+                    postings.advance();
+                }
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// A term that matches a word.

@@ -182,6 +182,13 @@ pub(super) fn item(name: &str, title: &str, description: &str, brand: &str) -> P
     content
 }
 
+/// One of a type that shares no word with it.
+pub(super) fn garment(name: &str, title: &str, brand: &str) -> ProductContent {
+    let mut content = item(name, title, "", brand);
+    content.product_type = type_name("garment");
+    content
+}
+
 /// By SKU, size and price.
 pub(super) fn variants(of: &[(&str, &str, u64)]) -> Vec<Variant> {
     of.iter()

@@ -41,6 +41,7 @@ suite! { $
         blank_text_finds_everything,
         what_is_nowhere_finds_nothing,
         typos_are_forgiven,
+        a_word_that_products_have_is_no_typo,
         a_title_ranks_above_a_description,
         an_identifier_comes_first,
         the_last_word_may_be_unfinished,
@@ -71,6 +72,7 @@ suite! { $
         products_without_the_field_come_last,
         ties_are_broken_by_the_key,
         pages_go_on_while_products_come,
+        words_are_read_on_the_first_page,
         totals_and_facets_are_of_the_whole_result,
     }
     visible {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use stockade_search_sync::{FacetRequest, Filter, Order, SearchPage, SearchQuery, Sort, Total};
 
-use super::assortment::{MUGS, item, variants};
+use super::assortment::{MUGS, garment, item, variants};
 use super::shopper::{Shopper, by, everything, keys};
 use super::{SearchHarness, assortment};
 
 /// All pages of a query.
-async fn pages(shopper: &Shopper, query: &SearchQuery) -> Vec<SearchPage> {
+async fn pages_of(shopper: &Shopper, query: &SearchQuery) -> Vec<SearchPage> {
     let mut all = Vec::new();
     let mut query = query.clone();
     loop {
@@ -26,7 +26,7 @@ async fn pages(shopper: &Shopper, query: &SearchQuery) -> Vec<SearchPage> {
 
 /// The keys of all pages, each of which comes once.
 async fn paged(shopper: &Shopper, query: &SearchQuery) -> Vec<String> {
-    let pages = pages(shopper, query).await;
+    let pages = pages_of(shopper, query).await;
     let (last, full) = pages.split_last().expect("there is a first page");
     for page in full {
         assert_eq!(
@@ -174,12 +174,67 @@ pub(super) async fn pages_go_on_while_products_come<H: SearchHarness>(h: H) {
     );
 }
 
+pub(super) async fn words_are_read_on_the_first_page<H: SearchHarness>(h: H) {
+    let shopper = Shopper::before_opening(&h).await;
+    let put = async |number: usize, title: &str, version| {
+        let key = format!("p-{number}");
+        let mut content = garment(&key, title, "Loom");
+        content.variants = variants(&[(&format!("SKU-{number}"), "", 1_000 + number as u64)]);
+        shopper.put(&content, version).await;
+    };
+    let shirts = async |expected: usize| {
+        let titled = |page: &SearchPage| {
+            let hits = page.hits.iter();
+            let titles = hits.filter(|hit| hit.view.fields["title"][0].to_string() == "Shirt");
+            titles.count() == expected
+        };
+        shopper.until("it changed", &everything(), titled).await;
+    };
+    for number in 0..7 {
+        put(number, if number < 4 { "Shirt" } else { "Skirt" }, 1).await;
+    }
+    shirts(4).await;
+    let orders = [Sort::Relevance, by("price", Order::Ascending)];
+    let first_pages = async || {
+        let mut pages = Vec::new();
+        for order in orders.clone() {
+            let query = SearchQuery::text("shirt").with_size(2).with_sort(order);
+            let page = shopper.ask(&query).await;
+            let next = page.next.clone().expect("there is more");
+            pages.push((page, query.with_cursor(next)));
+        }
+        pages
+    };
+    let both = async |pages: Vec<(SearchPage, SearchQuery)>, expected: usize, why: &str| {
+        for (first, next) in pages {
+            let rest = pages_of(&shopper, &next).await;
+            let all = std::iter::once(&first).chain(&rest).flat_map(keys);
+            let found: BTreeSet<_> = all.collect();
+            assert_eq!(found.len(), expected, "{why}: {found:?}, {:?}", next.sort);
+        }
+    };
+    // Shirts were rare, and by now they are not.
+    let pages = first_pages().await;
+    for number in 7..10 {
+        put(number, "Shirt", 1).await;
+    }
+    shirts(7).await;
+    both(pages, 10, "skirts were found on the first page").await;
+    // And the other way round.
+    let pages = first_pages().await;
+    for number in 1..4 {
+        put(number, "Blouse", 2).await;
+    }
+    shirts(4).await;
+    both(pages, 5, "skirts were not found on the first page").await;
+}
+
 pub(super) async fn totals_and_facets_are_of_the_whole_result<H: SearchHarness>(h: H) {
     let shopper = Shopper::open(&h).await;
     let query = SearchQuery::text("enamel")
         .with_size(5)
         .with_facet(FacetRequest::new("brand"));
-    let pages = pages(&shopper, &query).await;
+    let pages = pages_of(&shopper, &query).await;
     assert_eq!(pages.len(), MUGS.div_ceil(5));
     for page in &pages {
         match page.total {

@@ -1,9 +1,10 @@
 //! What somebody typed finds what was meant, the best first.
 
 use serde_json::json;
-use stockade_search_sync::{Facet, FacetRequest, FieldValue, SearchQuery, Total, View};
+use stockade_search_sync::{Facet, FacetRequest, FieldValue, SearchPage, SearchQuery, Total, View};
 
-use super::shopper::{Shopper, everything, keys};
+use super::assortment::garment;
+use super::shopper::{Shopper, counted, everything, keys};
 use super::{SearchHarness, assortment};
 
 /// Whether the first hits are these, in any order.
@@ -61,6 +62,37 @@ pub(super) async fn typos_are_forgiven<H: SearchHarness>(h: H) {
         let best = found.first().map(String::as_str);
         assert_eq!(best, Some(key), "the best for {text:?} of {found:?}");
     }
+}
+
+/// So many products called by a word, each with it as its brand, too.
+async fn called(shopper: &Shopper, word: &str, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        let key = format!("{}-{number}", word.to_lowercase());
+        let content = garment(&key, &format!("Linen {word}"), word);
+        shopper.put(&content, 1).await;
+    }
+}
+
+pub(super) async fn a_word_that_products_have_is_no_typo<H: SearchHarness>(h: H) {
+    let shopper = Shopper::before_opening(&h).await;
+    called(&shopper, "Shirt", 0..5).await;
+    called(&shopper, "Skirt", 0..4).await;
+    let all = |count| move |page: &SearchPage| page.hits.len() == count;
+    shopper.until("all came", &everything(), all(9)).await;
+    let brands = FacetRequest::new("brand");
+    for text in ["shirt", "shirts", "linen shirt"] {
+        let query = SearchQuery::text(text).with_facet(brands.clone());
+        let page = shopper.ask(&query).await;
+        assert_eq!(counted(&page), [("Shirt", 5)], "for {text:?}");
+    }
+    let query = SearchQuery::text("skirt").with_facet(brands);
+    let page = shopper.ask(&query).await;
+    assert_eq!(counted(&page), [("Shirt", 5), ("Skirt", 4)], "it is rare");
+    assert!(keys(&page)[..4].iter().all(|key| key.starts_with("skirt")));
+    called(&shopper, "Skirt", 4..5).await;
+    shopper.until("one more came", &everything(), all(10)).await;
+    let page = shopper.ask(&query).await;
+    assert_eq!(counted(&page), [("Skirt", 5)], "it is rare no more");
 }
 
 pub(super) async fn a_title_ranks_above_a_description<H: SearchHarness>(h: H) {
