@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use stockade_change_feed::debezium::Columns;
 
 use crate::document::{Document, DocumentId, RowKey};
@@ -27,7 +28,7 @@ pub struct View {
 }
 
 /// A value of a field.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum FieldValue {
     /// A number; never NaN or infinite.
@@ -41,6 +42,44 @@ impl FieldValue {
     #[must_use]
     pub fn number(number: f64) -> Option<Self> {
         number.is_finite().then_some(Self::Number(number + 0.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reading)
+    }
+}
+
+/// Reads a value as it stands there: every hit has many, and to try one form after the other would
+/// copy each first.
+struct Reading;
+
+impl Visitor<'_> for Reading {
+    type Value = FieldValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number or text")
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<FieldValue, E> {
+        Ok(FieldValue::Number(number))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<FieldValue, E> {
+        Ok(FieldValue::Number(number as f64))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<FieldValue, E> {
+        Ok(FieldValue::Number(number as f64))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<FieldValue, E> {
+        Ok(FieldValue::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<FieldValue, E> {
+        Ok(FieldValue::Text(text))
     }
 }
 

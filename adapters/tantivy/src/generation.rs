@@ -1,19 +1,23 @@
 //! One generation: a tantivy index that follows the stored documents.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use metrics::{counter, histogram};
 use stockade_search_sync::{Generation, Projection, SearchError};
+use tantivy::directory::{MmapDirectory, RamDirectory};
 use tantivy::indexer::IndexWriterOptions;
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
+use tantivy::schema::Schema;
+use tantivy::{Directory, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Term};
 use tracing::{info, warn};
 
+use crate::directory::{Counting, Written};
 use crate::error::failed;
 use crate::options::TantivyOptions;
 use crate::schema::{FORMAT, Fields};
+use crate::snapshot::Snapshot;
 use crate::store::{Store, StoredGeneration};
 
 /// Commits of the index.
@@ -23,6 +27,9 @@ pub const REFRESH: &str = "stockade_tantivy_refresh_seconds";
 /// Indexes that were built anew from the stored documents, because they were missing, damaged or
 /// of another format.
 pub const REBUILDS: &str = "stockade_tantivy_rebuilds_total";
+
+/// Stored views are compressed together up to so many bytes: to read one, all are decompressed.
+const VIEWS_AT_ONCE: usize = 1_024;
 
 /// Following takes at most one part of the time in so many.
 const SHARE: u32 = 3;
@@ -35,6 +42,10 @@ pub(crate) struct Shelf {
     pub(crate) fields: Fields,
     index: Index,
     reader: IndexReader,
+    snapshot: RwLock<Arc<Snapshot>>,
+    /// How often the list of segments was written, and how often it had been when it was read.
+    written: Written,
+    read: AtomicU64,
     directory: Option<PathBuf>,
     options: TantivyOptions,
     /// Whether something may be stored that the index has not followed.
@@ -64,14 +75,13 @@ impl Shelf {
             projection,
         } = stored;
         let (schema, fields) = Fields::new(&projection);
-        let known = directory.as_ref().and_then(|directory| {
-            let index = Index::open_in_dir(directory).ok()?;
-            let metas = index.load_metas().ok()?;
-            (metas.payload.as_deref() == Some(FORMAT) && index.schema() == schema).then_some(index)
-        });
+        let written = Written::default();
+        let known = directory
+            .as_ref()
+            .and_then(|directory| known(directory, &schema, &written));
         let index = match (known, &directory) {
             (Some(index), _) => index,
-            (None, None) => Index::create_in_ram(schema),
+            (None, None) => create(RamDirectory::create(), schema, &written)?,
             (None, Some(directory)) => {
                 let failed = failed::<std::io::Error>("open");
                 if directory.exists() {
@@ -81,11 +91,14 @@ impl Shelf {
                 }
                 std::fs::create_dir_all(directory).map_err(&failed)?;
                 store.follow_all(number)?;
-                Index::create_in_dir(directory, schema).map_err(self::failed("open"))?
+                let files = MmapDirectory::open(directory).map_err(self::failed("open"))?;
+                create(files, schema, &written)?
             }
         };
+        let read = written.times();
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual);
-        let reader = reader.try_into().map_err(failed("open"))?;
+        let reader: IndexReader = reader.try_into().map_err(failed("open"))?;
+        let snapshot = Snapshot::new(reader.searcher())?;
         Ok(Self {
             changed: AtomicBool::new(store.is_changed(number)?),
             name,
@@ -94,14 +107,19 @@ impl Shelf {
             fields,
             index,
             reader,
+            snapshot: RwLock::new(Arc::new(snapshot)),
+            written,
+            read: AtomicU64::new(read),
             directory,
             options,
             follower: Mutex::default(),
         })
     }
 
-    pub(crate) fn searcher(&self) -> Searcher {
-        self.reader.searcher()
+    /// The newest state that was read.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        let snapshot = self.snapshot.read();
+        snapshot.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Something was stored.
@@ -109,10 +127,11 @@ impl Shelf {
         self.changed.store(true, Ordering::Release);
     }
 
-    /// Lets the index follow what is stored, if something is and it is time to. What fails is
-    /// tried again later: documents are safe, and only found late.
+    /// Lets the index follow what is stored, and reads what was committed and merged, if there is
+    /// any and it is time to. What fails is tried again later: documents are safe, and only found
+    /// late.
     pub(crate) fn refresh(&self, store: &Store) {
-        if !self.changed.load(Ordering::Acquire) {
+        if !self.changed.load(Ordering::Acquire) && self.is_read() {
             return;
         }
         let mut follower = match self.follower.try_lock() {
@@ -126,16 +145,42 @@ impl Shelf {
             return;
         }
         // Before reading: what is stored from now on is for the next time.
-        self.changed.store(false, Ordering::Release);
-        if let Err(error) = self.follow(&mut follower, store) {
+        if self.changed.swap(false, Ordering::AcqRel)
+            && let Err(error) = self.follow(&mut follower, store)
+        {
             warn!(generation = %self.name, %error, "the index can not follow for now");
             follower.writer = None;
             self.has_changed();
+        }
+        if let Err(error) = self.read() {
+            warn!(generation = %self.name, %error, "the index can not be read for now");
         }
         let took = started.elapsed();
         histogram!(REFRESH).record(took.as_secs_f64());
         let pause = self.options.refresh_interval.max(took * (SHARE - 1));
         follower.not_before = Some(Instant::now() + pause.min(Duration::from_secs(60)));
+    }
+
+    /// Whether the segments are read as they are listed now.
+    fn is_read(&self) -> bool {
+        self.read.load(Ordering::Acquire) == self.written.times()
+    }
+
+    /// Reads the segments, if others are listed: by a commit, or by a merge that ended.
+    fn read(&self) -> Result<(), SearchError> {
+        if self.is_read() {
+            return Ok(());
+        }
+        // Before reading: what is listed from now on is for the next time.
+        let written = self.written.times();
+        self.reader.reload().map_err(failed("refresh"))?;
+        let snapshot = Arc::new(Snapshot::new(self.reader.searcher())?);
+        *self
+            .snapshot
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = snapshot;
+        self.read.store(written, Ordering::Release);
+        Ok(())
     }
 
     fn follow(&self, follower: &mut Follower, store: &Store) -> Result<(), SearchError> {
@@ -157,7 +202,6 @@ impl Shelf {
         let mut commit = writer.prepare_commit().map_err(failed("refresh"))?;
         commit.set_payload(FORMAT);
         commit.commit().map_err(failed("refresh"))?;
-        self.reader.reload().map_err(failed("refresh"))?;
         counter!(COMMITS).increment(1);
         store.followed(self.number, last)
     }
@@ -193,3 +237,28 @@ impl Shelf {
         self.follower.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The index in a directory, if it can be read and is of this format.
+fn known(directory: &Path, schema: &Schema, written: &Written) -> Option<Index> {
+    let files = MmapDirectory::open(directory).ok()?;
+    let index = Index::open(Counting::new(files, written.clone())).ok()?;
+    let metas = index.load_metas().ok()?;
+    let is_known = metas.payload.as_deref() == Some(FORMAT) && index.schema() == *schema;
+    is_known.then_some(index)
+}
+
+fn create(
+    directory: impl Directory,
+    schema: Schema,
+    written: &Written,
+) -> Result<Index, SearchError> {
+    let settings = IndexSettings {
+        docstore_blocksize: VIEWS_AT_ONCE,
+        ..IndexSettings::default()
+    };
+    let directory = Counting::new(directory, written.clone());
+    Index::create(directory, schema, settings).map_err(failed("open"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -16,10 +16,15 @@ use crate::error::{blocking, failed};
 use crate::generation::Shelf;
 use crate::options::TantivyOptions;
 use crate::store::{Store, StoredGeneration};
+use crate::turns::Turns;
 
 /// An embedded index, in memory or in a directory. Clones share it.
 ///
 /// Any number of workers of this process may write it. See the [crate](crate) for what holds.
+///
+/// Searches and suggestions take turns, [so many](TantivyOptions::searches_at_once) at once, in the
+/// order in which they came. How long one waits is up to its caller: a call that is dropped while it
+/// waits costs nothing, and one that has begun runs to its end.
 #[derive(Clone)]
 pub struct TantivyIndex {
     inner: Arc<Inner>,
@@ -30,6 +35,7 @@ struct Inner {
     directory: Option<PathBuf>,
     options: TantivyOptions,
     shelves: RwLock<Shelves>,
+    searches: Turns,
     /// Held while generations come, go and are activated.
     change: Mutex<()>,
 }
@@ -87,6 +93,7 @@ impl TantivyIndex {
     ) -> Result<Self, SearchError> {
         let (stored, active) = store.generations()?;
         let inner = Inner {
+            searches: Turns::new(options.searches_at_once),
             store,
             directory,
             options,
@@ -132,24 +139,19 @@ impl TantivyIndex {
         .await
     }
 
-    /// Runs what reads files with the generation that is searched, as it is now.
+    /// Runs what reads files with the generation that is searched when it is its turn.
     pub(crate) async fn searching<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl FnOnce(&Shelf) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, SearchError> {
-        let active = {
-            let shelves = self.inner.shelves();
-            let active = shelves.active.as_ref();
-            active.and_then(|name| shelves.all.get(name)).cloned()
-        };
-        let shelf = active.ok_or(SearchError::NothingActive)?;
         let inner = self.inner.clone();
-        blocking(operation, move || {
+        let search = move || {
+            let shelf = inner.active()?;
             shelf.refresh(&inner.store);
             work(&shelf)
-        })
-        .await
+        };
+        self.inner.searches.take(operation, search).await
     }
 
     /// Changes which generations there are, one such change at a time.
@@ -175,6 +177,13 @@ impl Inner {
     fn set(&self, change: impl FnOnce(&mut Shelves)) {
         let shelves = self.shelves.write();
         change(&mut shelves.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn active(&self) -> Result<Arc<Shelf>, SearchError> {
+        let shelves = self.shelves();
+        let active = shelves.active.as_ref();
+        let active = active.and_then(|name| shelves.all.get(name));
+        active.cloned().ok_or(SearchError::NothingActive)
     }
 
     fn named(&self, generation: &Generation) -> Result<Arc<Shelf>, SearchError> {

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod directory;
 mod error;
 mod generation;
 mod index;
 mod options;
 mod schema;
 mod search;
+mod snapshot;
 mod store;
+mod turns;
 
 pub use generation::{COMMITS, REBUILDS, REFRESH};
 pub use index::TantivyIndex;

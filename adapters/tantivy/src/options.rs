@@ -1,10 +1,11 @@
-//! How much memory an index takes, and how soon it shows what was written.
+//! How much memory an index takes, how soon it shows what was written, and how much it does at once.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 const MEGABYTE: usize = 1024 * 1024;
 
-/// How much memory an index takes, and how soon it shows what was written.
+/// How much memory an index takes, how soon it shows what was written, and how much it does at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TantivyOptions {
@@ -16,6 +17,9 @@ pub struct TantivyOptions {
     /// What is written can be searched about so much later, 500 ms by default. A shorter time
     /// makes writing dearer: each commit syncs files, and makes a segment to be merged.
     pub refresh_interval: Duration,
+    /// So many searches and suggestions run at once, by default as many as there are processors.
+    /// Others wait for their turn: see [`TantivyIndex`](crate::TantivyIndex).
+    pub searches_at_once: usize,
 }
 
 impl Default for TantivyOptions {
@@ -24,6 +28,7 @@ impl Default for TantivyOptions {
             writer_memory: 32 * MEGABYTE,
             cache_memory: 64 * MEGABYTE,
             refresh_interval: Duration::from_millis(500),
+            searches_at_once: std::thread::available_parallelism().map_or(1, NonZero::get),
         }
     }
 }
@@ -47,6 +52,13 @@ impl TantivyOptions {
     #[must_use]
     pub fn with_refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh_interval = interval;
+        self
+    }
+
+    /// With so many searches and suggestions at once; 0 is taken as 1.
+    #[must_use]
+    pub fn with_searches_at_once(mut self, searches: usize) -> Self {
+        self.searches_at_once = searches.max(1);
         self
     }
 }

@@ -14,7 +14,7 @@ use tantivy::{DocAddress, Searcher, TantivyDocument};
 use crate::error::failed;
 
 /// What the index is made of, and by which analysis. One of another format is built anew.
-pub(crate) const FORMAT: &str = "stockade-tantivy 1";
+pub(crate) const FORMAT: &str = "stockade-tantivy 2";
 
 /// Longer words are not searched, in bytes: nobody types them.
 const MOST_WORD: usize = 255;

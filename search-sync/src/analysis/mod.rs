@@ -7,7 +7,7 @@ mod typed;
 
 use std::ops::Range;
 
-pub use searched::{Searched, Text};
+pub use searched::{Highlighter, Searched, Text};
 pub use typed::{KNOWN, MOST_WORDS, Typed};
 
 use unicode_normalization::UnicodeNormalization;

@@ -1,5 +1,6 @@
 //! What of a view is searched by words, and with which weight.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::{Typed, Word, fold, words};
@@ -88,42 +89,84 @@ impl Searched {
         }
         searched
     }
+}
 
-    /// Where a view matches what was typed: of each field the first value that does, the
-    /// weightiest field first.
+/// Finds where views match what was typed.
+#[derive(Clone, Debug)]
+pub struct Highlighter<'a> {
+    typed: &'a Typed,
+    /// Of words that came before, whether they match: views have many in common.
+    words: HashMap<String, Matches>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Matches {
+    Yes,
+    No,
+}
+
+impl<'a> Highlighter<'a> {
+    /// For what was typed.
     #[must_use]
-    pub fn highlights(&self, view: &View, typed: &Typed) -> Vec<Highlight> {
-        let mut texts: Vec<_> = self.texts.iter().collect();
+    pub fn new(typed: &'a Typed) -> Self {
+        Self {
+            typed,
+            words: HashMap::new(),
+        }
+    }
+
+    /// Where a view matches: of each field the first value that does, the weightiest field first.
+    #[must_use]
+    pub fn highlights(&mut self, view: &View, searched: &Searched) -> Vec<Highlight> {
+        let texts = searched.texts.iter();
+        let mut texts: Vec<_> = texts
+            .filter(|text| text.shown == Shown::AsWritten)
+            .collect();
         texts.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let mut highlights: Vec<Highlight> = Vec::new();
-        for text in texts
-            .into_iter()
-            .filter(|text| text.shown == Shown::AsWritten)
-        {
+        for text in texts {
             let values = view.fields.get(&text.field);
             let Some(FieldValue::Text(whole)) = values.and_then(|values| values.get(text.value))
             else {
                 continue;
             };
-            let matches = text.matches(typed);
-            if !matches.is_empty() && highlights.iter().all(|known| known.field != text.field) {
+            if highlights.iter().any(|known| known.field == text.field) {
+                continue;
+            }
+            let matches = self.matches(text);
+            if !matches.is_empty() {
                 highlights.push(super::highlight::highlight(&text.field, whole, &matches));
             }
         }
         highlights
     }
-}
 
-impl Text {
-    fn matches(&self, typed: &Typed) -> Vec<Range<usize>> {
-        let any = |quality: &dyn Fn(usize) -> f64| (0..typed.len()).any(|at| quality(at) > 0.0);
-        let words = self.words.iter();
-        let words = words.filter(|word| any(&|at| typed.quality(at, &word.text)));
-        let pairs = self.pairs.iter();
-        let pairs = pairs.filter(|pair| any(&|at| typed.quality_of_pair(at, &pair.text)));
-        let mut ranges: Vec<_> = words.chain(pairs).map(|word| word.range.clone()).collect();
+    fn matches(&mut self, text: &Text) -> Vec<Range<usize>> {
+        let words = text.words.iter().filter(|word| self.is_match(&word.text));
+        let mut ranges: Vec<_> = words.map(|word| word.range.clone()).collect();
+        let places = 0..self.typed.len();
+        let is_pair = |pair: &&Word| {
+            let mut places = places.clone();
+            places.any(|at| self.typed.quality_of_pair(at, &pair.text) > 0.0)
+        };
+        let pairs = text.pairs.iter().filter(is_pair);
+        ranges.extend(pairs.map(|pair| pair.range.clone()));
         ranges.sort_by_key(|range| (range.start, range.end));
         ranges
+    }
+
+    fn is_match(&mut self, word: &str) -> bool {
+        let known = self.words.get(word).copied();
+        let matches = known.unwrap_or_else(|| {
+            let mut places = 0..self.typed.len();
+            let matches = match places.any(|at| self.typed.quality(at, word) > 0.0) {
+                true => Matches::Yes,
+                false => Matches::No,
+            };
+            self.words.insert(word.to_owned(), matches);
+            matches
+        });
+        matches == Matches::Yes
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::matching::{Match, Shown, rarities};
 use super::{Documents, MemoryIndex};
-use crate::analysis::{self, KNOWN, Typed};
+use crate::analysis::{self, Highlighter, KNOWN, Typed};
 use crate::document::DocumentId;
 use crate::error::SearchError;
 use crate::order::{Begin, Place, compare};
@@ -66,9 +66,10 @@ impl SearchIndex for MemoryIndex {
                 .encode(&query.sort, rarities, known)
         });
         ranked.truncate(query.size);
+        let mut highlighter = Highlighter::new(&typed);
         let hits = ranked.into_iter();
         let hits = hits
-            .map(|(_, score, found)| found.hit(score, &typed))
+            .map(|(_, score, found)| found.hit(score, &mut highlighter))
             .collect();
         Ok(SearchPage::new(hits, total, facets, next))
     }
@@ -123,9 +124,9 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn hit(&self, score: f64, typed: &Typed) -> Hit {
+    fn hit(&self, score: f64, highlighter: &mut Highlighter<'_>) -> Hit {
         let Shown { view, searched } = self.shown;
-        let highlights = searched.highlights(view, typed);
+        let highlights = highlighter.highlights(view, searched);
         Hit::new(self.key.to_owned(), score, view.clone(), highlights)
     }
 }

@@ -3,22 +3,26 @@
 use std::collections::{BTreeMap, HashMap};
 
 use stockade_search_sync::{Facet, FacetRequest, FieldValue, SearchError};
+use tantivy::DocId;
 use tantivy::columnar::{Column, StrColumn};
-use tantivy::{DocId, SegmentReader};
 
-use super::columns::{Columns, each_value};
+use super::columns::each_value;
 use crate::error::failed;
+use crate::snapshot::Segment;
 
 /// The counts of one facet.
 pub(super) struct Counts<'a> {
     request: &'a FacetRequest,
+    /// How many segments there are.
+    segments: usize,
     values: HashMap<String, u64>,
 }
 
 impl<'a> Counts<'a> {
-    pub(super) fn new(request: &'a FacetRequest) -> Self {
+    pub(super) fn new(request: &'a FacetRequest, segments: usize) -> Self {
         Self {
             request,
+            segments,
             values: HashMap::new(),
         }
     }
@@ -26,15 +30,20 @@ impl<'a> Counts<'a> {
     /// Counts these documents of a segment, which are in order.
     pub(super) fn add(
         &mut self,
-        segment: &SegmentReader,
+        segment: &Segment,
         documents: &[DocId],
     ) -> Result<(), SearchError> {
         if documents.is_empty() {
             return Ok(());
         }
-        let columns = Columns::open(segment, &self.request.field)?;
+        let columns = segment.columns(&self.request.field)?;
         if let Some(texts) = &columns.texts {
-            self.add_texts(texts, documents)?;
+            let mut counts = count(texts, documents);
+            // Of the only segment no others are needed.
+            if self.segments == 1 && columns.numbers.is_none() {
+                keep_most_frequent(&mut counts, self.request.size);
+            }
+            self.add_texts(texts, counts)?;
         }
         if let Some(numbers) = &columns.numbers {
             self.add_numbers(numbers, columns.texts.as_ref(), documents)?;
@@ -42,13 +51,8 @@ impl<'a> Counts<'a> {
         Ok(())
     }
 
-    fn add_texts(&mut self, texts: &StrColumn, documents: &[DocId]) -> Result<(), SearchError> {
-        let mut counts = vec![0_u32; texts.num_terms()];
-        each_value(texts.ords(), documents, |_, ordinal| {
-            counts[ordinal as usize] += 1;
-        });
-        let counted = (0..).zip(&counts).filter(|(_, count)| **count > 0);
-        let (ordinals, counts): (Vec<u64>, Vec<u32>) = counted.unzip();
+    fn add_texts(&mut self, texts: &StrColumn, counts: Vec<(u64, u32)>) -> Result<(), SearchError> {
+        let (ordinals, counts): (Vec<u64>, Vec<u32>) = counts.into_iter().unzip();
         let mut counts = counts.into_iter();
         let values = &mut self.values;
         let dictionary = texts.dictionary();
@@ -103,6 +107,25 @@ impl<'a> Counts<'a> {
     }
 }
 
+/// By ordinal of a value, how many of these documents have it.
+fn count(texts: &StrColumn, documents: &[DocId]) -> Vec<(u64, u32)> {
+    let mut counts = vec![0_u32; texts.num_terms()];
+    each_value(texts.ords(), documents, |_, ordinal| {
+        counts[ordinal as usize] += 1;
+    });
+    let counted = (0..).zip(counts);
+    counted.filter(|(_, count)| *count > 0).collect()
+}
+
+/// Ordinals rise as values do.
+fn keep_most_frequent(counts: &mut Vec<(u64, u32)>, size: usize) {
+    if counts.len() > size {
+        counts.select_nth_unstable_by(size - 1, |a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        counts.truncate(size);
+        counts.sort_unstable();
+    }
+}
+
 /// How many documents have a number and text that reads the same: for the facet it is one value.
 fn both(
     numbers: &Column<f64>,
@@ -115,15 +138,15 @@ fn both(
     let Some(ordinal) = ordinal.map_err(failed("search"))? else {
         return Ok(0);
     };
-    let mut has: BTreeMap<DocId, u8> = BTreeMap::new();
-    each_value(numbers, documents, |document, value| {
+    let mut has: BTreeMap<usize, u8> = BTreeMap::new();
+    each_value(numbers, documents, |at, value| {
         if value == number {
-            has.insert(document, 1);
+            has.insert(at, 1);
         }
     });
-    each_value(texts.ords(), documents, |document, value| {
+    each_value(texts.ords(), documents, |at, value| {
         if value == ordinal {
-            has.entry(document).and_modify(|both| *both = 2);
+            has.entry(at).and_modify(|both| *both = 2);
         }
     });
     Ok(has.values().filter(|both| **both == 2).count() as u64)

@@ -1,19 +1,29 @@
 //! Which documents pass the filters.
 
-use stockade_search_sync::{Filter, SearchError};
-use tantivy::{BitSet, DocId, SegmentReader};
+use stockade_search_sync::{FacetRequest, Filter, SearchError};
+use tantivy::DocId;
 
-use super::columns::{Columns, each_value};
+use super::columns::each_value;
+use super::score::Matching;
 use crate::error::failed;
+use crate::snapshot::{Columns, Segment};
 
 /// All filters on one field.
 pub(super) struct OnField<'a> {
     field: &'a str,
     filters: Vec<&'a Filter>,
+    /// Whether the field's values are counted: then its filters are left out for that.
+    counted: Counted,
 }
 
-/// Filters by field, in the order in which the fields come first.
-pub(super) fn by_field(filters: &[Filter]) -> Vec<OnField<'_>> {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Counted {
+    No,
+    Yes,
+}
+
+/// Filters by field: first of fields that are not counted, for these spare work for all others.
+pub(super) fn by_field<'a>(filters: &'a [Filter], facets: &[FacetRequest]) -> Vec<OnField<'a>> {
     let mut by_field: Vec<OnField<'_>> = Vec::new();
     for filter in filters {
         let field = filter.field();
@@ -22,17 +32,22 @@ pub(super) fn by_field(filters: &[Filter]) -> Vec<OnField<'_>> {
             None => by_field.push(OnField {
                 field,
                 filters: vec![filter],
+                counted: match facets.iter().any(|facet| facet.field == field) {
+                    true => Counted::Yes,
+                    false => Counted::No,
+                },
             }),
         }
     }
+    by_field.sort_by_key(|on| on.counted);
     by_field
 }
 
 /// The documents of a segment that pass all filters, and those that pass all but the ones on one
 /// field, both in the order of their ids.
 pub(super) struct Passing<'a> {
-    pub(super) all: Vec<DocId>,
-    /// For fields that are filtered.
+    pub(super) all: Matching,
+    /// For fields that are filtered and counted.
     but: Vec<(&'a str, Vec<DocId>)>,
 }
 
@@ -46,74 +61,78 @@ enum Failed {
 
 impl<'a> Passing<'a> {
     pub(super) fn new(
-        segment: &SegmentReader,
-        documents: &[DocId],
+        segment: &Segment,
+        mut matching: Matching,
         filters: &[OnField<'a>],
     ) -> Result<Self, SearchError> {
-        if filters.is_empty() {
+        let counted = filters.partition_point(|on| on.counted == Counted::No);
+        let (plain, counted) = filters.split_at(counted);
+        for on in plain {
+            let holds = on.hold(segment, &matching.documents)?;
+            matching.retain(|at| holds[at]);
+        }
+        if counted.is_empty() {
             return Ok(Self {
-                all: documents.to_vec(),
+                all: matching,
                 but: Vec::new(),
             });
         }
-        let mut failed = vec![Failed::Nowhere; documents.len()];
-        for (number, on) in (0..).zip(filters) {
-            let holding = on.holding(segment, documents)?;
-            for (document, failed) in documents.iter().zip(&mut failed) {
-                if !holding.iter().all(|holds| holds.contains(*document)) {
-                    *failed = match failed {
-                        Failed::Nowhere => Failed::On(number),
-                        _ => Failed::OnSeveral,
-                    };
-                }
+        let mut failed = vec![Failed::Nowhere; matching.documents.len()];
+        for (number, on) in (0..).zip(counted) {
+            let holds = on.hold(segment, &matching.documents)?;
+            for (failed, _) in failed.iter_mut().zip(holds).filter(|(_, holds)| !holds) {
+                *failed = match failed {
+                    Failed::Nowhere => Failed::On(number),
+                    _ => Failed::OnSeveral,
+                };
             }
         }
-        let passing = |also: Option<u8>| {
-            let failed = documents.iter().zip(&failed);
-            let passing = failed.filter(|(_, failed)| match failed {
-                Failed::Nowhere => true,
-                Failed::On(number) => Some(*number) == also,
-                Failed::OnSeveral => false,
-            });
+        let but = |number: u8| {
+            let passes = |failed: &Failed| {
+                matches!(failed, Failed::Nowhere) || *failed == Failed::On(number)
+            };
+            let all = matching.documents.iter().zip(&failed);
+            let passing = all.filter(|(_, failed)| passes(failed));
             passing.map(|(document, _)| *document).collect()
         };
-        let but = (0..).zip(filters);
-        let but = but.map(|(number, on)| (on.field, passing(Some(number))));
-        Ok(Self {
-            but: but.collect(),
-            all: passing(None),
-        })
+        let but = (0..)
+            .zip(counted)
+            .map(|(number, on)| (on.field, but(number)));
+        let but = but.collect();
+        matching.retain(|at| failed[at] == Failed::Nowhere);
+        Ok(Self { all: matching, but })
     }
 
     /// What is counted for a facet: its own filter is left out.
     pub(super) fn for_facet(&self, field: &str) -> &[DocId] {
         let own = self.but.iter().find(|(of, _)| *of == field);
-        own.map_or(&self.all, |(_, documents)| documents)
+        own.map_or(&self.all.documents, |(_, documents)| documents)
     }
 }
 
 impl OnField<'_> {
-    /// For each filter the documents for which it holds.
-    fn holding(
-        &self,
-        segment: &SegmentReader,
-        documents: &[DocId],
-    ) -> Result<Vec<BitSet>, SearchError> {
-        let columns = Columns::open(segment, self.field)?;
-        let filters = self.filters.iter();
-        let holding = filters.map(|filter| holding(filter, &columns, segment.max_doc(), documents));
-        holding.collect()
+    /// By place in `documents`, whether all filters on the field hold.
+    fn hold(&self, segment: &Segment, documents: &[DocId]) -> Result<Vec<bool>, SearchError> {
+        let columns = segment.columns(self.field)?;
+        let mut all = vec![true; documents.len()];
+        for filter in &self.filters {
+            let mut holds = vec![false; documents.len()];
+            hold(filter, &columns, documents, |at| holds[at] = true)?;
+            for (all, holds) in all.iter_mut().zip(holds) {
+                *all &= holds;
+            }
+        }
+        Ok(all)
     }
 }
 
-/// The documents for which a filter holds.
-fn holding(
+/// Each document for which a filter holds, by its place, once or several times.
+fn hold(
     filter: &Filter,
     columns: &Columns,
-    max_doc: u32,
     documents: &[DocId],
-) -> Result<BitSet, SearchError> {
-    let mut holds = BitSet::with_max_value(max_doc);
+    mut each: impl FnMut(usize),
+) -> Result<(), SearchError> {
     match filter {
         Filter::Terms { values, .. } => {
             if let Some(texts) = &columns.texts {
@@ -123,18 +142,26 @@ fn holding(
                     ordinals.extend(ordinal.map_err(failed("search"))?);
                 }
                 ordinals.sort_unstable();
-                each_value(texts.ords(), documents, |document, ordinal| {
-                    if ordinals.binary_search(&ordinal).is_ok() {
-                        holds.insert(document);
-                    }
-                });
+                match &ordinals[..] {
+                    [] => {}
+                    [only] => each_value(texts.ords(), documents, |at, ordinal| {
+                        if ordinal == *only {
+                            each(at);
+                        }
+                    }),
+                    several => each_value(texts.ords(), documents, |at, ordinal| {
+                        if several.binary_search(&ordinal).is_ok() {
+                            each(at);
+                        }
+                    }),
+                }
             }
             if let Some(column) = &columns.numbers {
                 let parsed = values.iter().filter_map(|value| value.parse().ok());
                 let numbers: Vec<f64> = parsed.collect();
-                each_value(column, documents, |document, number| {
+                each_value(column, documents, |at, number| {
                     if numbers.contains(&number) {
-                        holds.insert(document);
+                        each(at);
                     }
                 });
             }
@@ -143,13 +170,13 @@ fn holding(
             if let Some(column) = &columns.numbers {
                 let min = min.unwrap_or(f64::NEG_INFINITY);
                 let max = max.unwrap_or(f64::INFINITY);
-                each_value(column, documents, |document, number| {
+                each_value(column, documents, |at, number| {
                     if min <= number && number <= max {
-                        holds.insert(document);
+                        each(at);
                     }
                 });
             }
         }
     }
-    Ok(holds)
+    Ok(())
 }

@@ -9,17 +9,18 @@ mod suggest;
 mod words;
 
 use async_trait::async_trait;
-use stockade_search_sync::analysis::{Searched, Typed};
+use stockade_search_sync::analysis::{Highlighter, Searched, Typed};
 use stockade_search_sync::order::Begin;
 use stockade_search_sync::{
-    Hit, Lack, SearchError, SearchIndex, SearchPage, SearchQuery, Sort, Suggestion, Total,
+    Hit, Lack, SearchError, SearchIndex, SearchPage, SearchQuery, Suggestion, Total,
 };
-use tantivy::{DocAddress, Searcher, SegmentOrdinal};
+use tantivy::Searcher;
 use tracing::instrument;
 
 use self::facets::Counts;
 use self::filters::Passing;
-use self::place::{Ordered, Placed};
+use self::place::Ordered;
+use self::score::Matching;
 use self::words::{Expanded, Lookup, rarities};
 use crate::generation::Shelf;
 use crate::index::TantivyIndex;
@@ -56,98 +57,66 @@ impl SearchIndex for TantivyIndex {
     }
 }
 
-/// Hits before their documents are read, each with its segment.
-struct Ranked {
-    hits: Vec<(SegmentOrdinal, Placed)>,
-    total: u64,
-}
-
 fn search(shelf: &Shelf, query: &SearchQuery) -> Result<SearchPage, SearchError> {
     query.validate(&shelf.projection)?;
     let typed = Typed::new(&query.text);
     let begin = Begin::of(query, typed.len())?;
-    let searcher = shelf.searcher();
+    let snapshot = shelf.snapshot();
+    let searcher = &snapshot.searcher;
     let known = match begin.as_ref().and_then(|begin| begin.known.clone()) {
         Some(known) => known,
-        None => words::known(&shelf.fields, &searcher, &typed)?,
+        None => words::known(&shelf.fields, searcher, &typed)?,
     };
     let typed = typed.with_known(&known);
-    let expanded = expand(shelf, &searcher, &typed)?;
+    let expanded = expand(shelf, searcher, &typed)?;
     let rarities = match &begin {
         Some(begin) if !begin.rarities.is_empty() => begin.rarities.clone(),
-        _ => rarities(&expanded, &typed, &searcher),
+        _ => rarities(&expanded, &typed, searcher),
     };
-    let mut counts: Vec<_> = query.facets.iter().map(Counts::new).collect();
-    let filters = filters::by_field(&query.filters);
-    let mut ranked = Ranked {
-        hits: Vec::new(),
-        total: 0,
-    };
+    let counts = |facet| Counts::new(facet, snapshot.segments.len());
+    let mut counts: Vec<_> = query.facets.iter().map(counts).collect();
+    let filters = filters::by_field(&query.filters, &query.facets);
     let after = begin.as_ref().map(|begin| &begin.place);
-    let segments = searcher.segment_readers().iter();
-    for ((number, segment), expanded) in (0..).zip(segments).zip(&expanded) {
+    // One more than the page has tells whether there is another.
+    let wanted = query.size + 1;
+    let mut total = 0;
+    let mut best = Vec::new();
+    for ((number, segment), expanded) in (0..).zip(&snapshot.segments).zip(&expanded) {
+        let reader = &segment.reader;
         let matching = match typed.is_blank() {
-            true => score::everything(segment),
-            false => score::matching(segment, &shelf.fields, &typed, expanded, &rarities)?,
+            true => Matching::everything(reader),
+            false => score::matching(reader, &shelf.fields, &typed, expanded, &rarities)?,
         };
-        let passing = Passing::new(segment, &matching.documents, &filters)?;
+        let passing = Passing::new(segment, matching, &filters)?;
         for (counts, facet) in counts.iter_mut().zip(&query.facets) {
             counts.add(segment, passing.for_facet(&facet.field))?;
         }
-        ranked.total += passing.all.len() as u64;
+        total += passing.all.documents.len() as u64;
         if let Some(ordered) = Ordered::new(segment, &query.sort)? {
-            let best = ordered.best(&matching, &passing.all, after, query.size + 1)?;
-            ranked
-                .hits
-                .extend(best.into_iter().map(|hit| (number, hit)));
+            best.push(ordered.best(number, &passing.all, after, wanted)?);
         }
     }
+    let mut first = place::first(best, wanted, &query.sort)?;
+    let is_last = first.len() < wanted;
+    first.truncate(query.size);
+    let last = first.last().filter(|_| !is_last);
+    let next = last.map(|last| last.place.encode(&query.sort, rarities, known));
+    let mut highlighter = Highlighter::new(&typed);
+    let hits = first.into_iter().map(|hit| {
+        let view = shelf.fields.view(searcher, hit.address)?;
+        let highlights = match typed.is_empty() {
+            true => Vec::new(),
+            false => highlighter.highlights(&view, &Searched::new(&view, &shelf.projection)),
+        };
+        Ok(Hit::new(hit.place.key, hit.score, view, highlights))
+    });
+    let hits = hits.collect::<Result<_, SearchError>>()?;
     let facets = counts.into_iter().map(Counts::facet).collect();
-    let next = ranked.cut(query.size, &query.sort, rarities, known);
-    let total = Total::Exactly(ranked.total);
-    let hits = ranked.hits.into_iter();
-    let hits = hits.map(|(segment, hit)| read(shelf, &searcher, segment, hit, &typed));
-    let hits = hits.collect::<Result<_, _>>()?;
-    Ok(SearchPage::new(hits, total, facets, next))
+    Ok(SearchPage::new(hits, Total::Exactly(total), facets, next))
 }
 
 fn expand(shelf: &Shelf, searcher: &Searcher, typed: &Typed) -> Result<Vec<Expanded>, SearchError> {
     let lookup = Lookup::new(&shelf.fields, typed)?;
     let segments = searcher.segment_readers().iter();
     segments.map(|segment| lookup.expand(segment)).collect()
-}
-
-impl Ranked {
-    /// Keeps the first hits, and returns the cursor of the page after them.
-    fn cut(
-        &mut self,
-        size: usize,
-        sort: &Sort,
-        rarities: Vec<f64>,
-        known: Vec<usize>,
-    ) -> Option<String> {
-        self.hits
-            .sort_by(|(_, a), (_, b)| a.place.compare(&b.place, sort));
-        let more = self.hits.len() > size;
-        self.hits.truncate(size);
-        let (_, last) = self.hits.last().filter(|_| more)?;
-        Some(last.place.encode(sort, rarities, known))
-    }
-}
-
-fn read(
-    shelf: &Shelf,
-    searcher: &Searcher,
-    segment: SegmentOrdinal,
-    hit: Placed,
-    typed: &Typed,
-) -> Result<Hit, SearchError> {
-    let view = shelf
-        .fields
-        .view(searcher, DocAddress::new(segment, hit.document))?;
-    let highlights = match typed.is_empty() {
-        true => Vec::new(),
-        false => Searched::new(&view, &shelf.projection).highlights(&view, typed),
-    };
-    Ok(Hit::new(hit.place.key, hit.score, view, highlights))
 }

@@ -1,39 +1,105 @@
 //! The best hits of a segment after a place in the order.
 
+use std::sync::Arc;
+
 use stockade_search_sync::order::Place;
 use stockade_search_sync::{FieldValue, Order, SearchError, Sort};
-use tantivy::columnar::{Column, StrColumn, TermOrdHit};
-use tantivy::{DocId, SegmentReader, f64_to_u64};
+use tantivy::columnar::{StrColumn, TermOrdHit};
+use tantivy::{DocAddress, SegmentOrdinal, f64_to_u64};
 
-use super::columns::{Columns, each_value, keys, text};
+use super::columns::{each_value, text};
 use super::score::Matching;
 use crate::error::failed;
+use crate::snapshot::{Columns, Segment};
 
 /// A document's place within its segment: what stands earlier is less. First whether it has text,
 /// a number or nothing to be ordered by, then that, and last the ordinal of its key.
 type Local = (u8, u64, u64);
 
-/// A document of a segment, and its place in the order.
+/// A hit, and its place in the order.
 pub(super) struct Placed {
     pub(super) place: Place,
+    pub(super) address: DocAddress,
     pub(super) score: f64,
-    pub(super) document: DocId,
 }
 
-/// The best hits so far, of which only so many are wanted.
-struct Best {
+/// The hits of a segment in order, and what is still to be read of each.
+pub(super) struct Hits<'a> {
+    ordered: Ordered<'a>,
+    found: std::vec::IntoIter<Found>,
+}
+
+struct Found {
+    place: Local,
+    address: DocAddress,
+    score: f64,
+}
+
+impl Hits<'_> {
+    fn next(&mut self) -> Result<Option<Placed>, SearchError> {
+        let Some(found) = self.found.next() else {
+            return Ok(None);
+        };
+        Ok(Some(Placed {
+            place: self.ordered.place(found.place)?,
+            address: found.address,
+            score: found.score,
+        }))
+    }
+}
+
+/// The first hits of all segments together. No more is read of others than one of each segment.
+pub(super) fn first(
+    segments: Vec<Hits<'_>>,
     wanted: usize,
-    kept: Vec<(Local, DocId)>,
+    sort: &Sort,
+) -> Result<Vec<Placed>, SearchError> {
+    let mut heads = Vec::new();
+    for mut hits in segments {
+        if let Some(head) = hits.next()? {
+            heads.push((head, hits));
+        }
+    }
+    let mut first = Vec::new();
+    while first.len() < wanted {
+        let place = |at: &usize| &heads[*at].0.place;
+        let best = (0..heads.len()).min_by(|a, b| place(a).compare(place(b), sort));
+        let Some(best) = best else {
+            break;
+        };
+        let (head, hits) = &mut heads[best];
+        match hits.next()? {
+            Some(next) => first.push(std::mem::replace(head, next)),
+            None => first.push(heads.swap_remove(best).0),
+        }
+    }
+    Ok(first)
+}
+
+/// The best hits so far, of which only so many are wanted, each with its place in what matches.
+struct Best {
+    /// Nothing that stands earlier is wanted.
+    from: Option<Local>,
+    wanted: usize,
+    kept: Vec<(Local, usize)>,
     /// Nothing that stands later is wanted any more.
     worst: Option<Local>,
 }
 
 impl Best {
-    fn offer(&mut self, place: Local, document: DocId) {
-        if self.worst.is_some_and(|worst| place > worst) {
+    /// Whether a hit may be wanted, whatever its key.
+    fn may_want(&self, kind: u8, value: u64) -> bool {
+        let (from, worst) = (self.from.as_ref(), self.worst.as_ref());
+        from.is_none_or(|from| (kind, value) >= (from.0, from.1))
+            && worst.is_none_or(|worst| (kind, value) <= (worst.0, worst.1))
+    }
+
+    fn offer(&mut self, place: Local, at: usize) {
+        let is_before = self.from.is_some_and(|from| place < from);
+        if is_before || self.worst.is_some_and(|worst| place > worst) {
             return;
         }
-        self.kept.push((place, document));
+        self.kept.push((place, at));
         if self.kept.len() >= 2 * self.wanted.max(32) {
             self.shrink();
         }
@@ -47,31 +113,28 @@ impl Best {
         }
     }
 
-    fn sorted(mut self) -> Vec<(Local, DocId)> {
+    fn sorted(mut self) -> Vec<(Local, usize)> {
         self.shrink();
         self.kept.sort_unstable();
         self.kept
     }
 }
 
-/// The hits of a segment, ordered.
+/// How the hits of a segment are ordered.
 pub(super) struct Ordered<'a> {
     sort: &'a Sort,
-    keys: StrColumn,
-    columns: Columns,
+    keys: &'a StrColumn,
+    columns: Arc<Columns>,
 }
 
 impl<'a> Ordered<'a> {
     /// `None` for a segment without documents.
-    pub(super) fn new(
-        segment: &SegmentReader,
-        sort: &'a Sort,
-    ) -> Result<Option<Self>, SearchError> {
+    pub(super) fn new(segment: &'a Segment, sort: &'a Sort) -> Result<Option<Self>, SearchError> {
         let columns = match sort {
-            Sort::Relevance => Columns::default(),
-            Sort::Field { field, .. } => Columns::open(segment, field)?,
+            Sort::Relevance => Arc::default(),
+            Sort::Field { field, .. } => segment.columns(field)?,
         };
-        Ok(keys(segment)?.map(|keys| Self {
+        Ok(segment.keys.as_ref().map(|keys| Self {
             sort,
             keys,
             columns,
@@ -79,60 +142,63 @@ impl<'a> Ordered<'a> {
     }
 
     /// At most so many hits after a place, in order.
-    /// `passing` is a part of what matches, in the same order.
     pub(super) fn best(
-        &self,
+        self,
+        number: SegmentOrdinal,
         matching: &Matching,
-        passing: &[DocId],
         after: Option<&Place>,
         wanted: usize,
-    ) -> Result<Vec<Placed>, SearchError> {
+    ) -> Result<Hits<'a>, SearchError> {
         let from = after.map(|place| self.begin(place)).transpose()?;
-        let values = self.values(matching, passing);
         let mut best = Best {
+            from,
             wanted,
             kept: Vec::new(),
             worst: None,
         };
-        let equal = (0, !f64_to_u64(0.0));
-        let mut at = 0;
-        each_value(self.keys.ords(), passing, |document, key| {
-            let (kind, value) = values.get(at).copied().unwrap_or(equal);
-            at += 1;
-            let place = (kind, value, key);
-            if from.is_none_or(|from| place >= from) {
-                best.offer(place, document);
+        let values = self.values(matching);
+        if values.is_empty() {
+            let (kind, value) = (0, !f64_to_u64(0.0));
+            each_value(self.keys.ords(), &matching.documents, |at, key| {
+                best.offer((kind, value, key), at);
+            });
+        }
+        let documents = matching.documents.iter();
+        for (at, ((kind, value), document)) in values.into_iter().zip(documents).enumerate() {
+            if best.may_want(kind, value) {
+                let key = self.keys.ords().first(*document).unwrap_or(u64::MAX);
+                best.offer((kind, value, key), at);
             }
+        }
+        let hits = best.sorted().into_iter().map(|(place, at)| Found {
+            place,
+            address: DocAddress::new(number, matching.documents[at]),
+            score: matching.scores.get(at).copied().unwrap_or(0.0),
         });
-        let best = best.sorted().into_iter();
-        best.map(|(local, document)| self.place(local, document, matching))
-            .collect()
+        Ok(Hits {
+            found: hits.collect::<Vec<_>>().into_iter(),
+            ordered: self,
+        })
     }
 
-    /// By place in `passing`, what documents are ordered by; empty where nothing orders them.
-    fn values(&self, matching: &Matching, passing: &[DocId]) -> Vec<(u8, u64)> {
+    /// By place in `matching`, what documents are ordered by; empty where nothing orders them.
+    fn values(&self, matching: &Matching) -> Vec<(u8, u64)> {
         let Sort::Field { order, .. } = self.sort else {
-            if matching.scores.is_empty() {
-                return Vec::new();
-            }
-            let mut scored = matching.documents.iter().zip(&matching.scores);
-            let score = |document: &DocId| {
-                let found = scored.find(|(scored, _)| *scored == document);
-                (0, !f64_to_u64(found.map_or(0.0, |(_, score)| *score)))
-            };
-            return passing.iter().map(score).collect();
+            let scores = matching.scores.iter();
+            return scores.map(|score| (0, !f64_to_u64(*score))).collect();
         };
-        let mut values = vec![(2, 0); passing.len()];
+        let mut values = vec![(2, 0); matching.documents.len()];
+        let mut least = |at: usize, value: (u8, u64)| values[at] = value.min(values[at]);
         if let Some(numbers) = &self.columns.numbers {
             let kind = number_kind(*order);
-            fill(&mut values, numbers, passing, |number| {
-                (kind, turned(f64_to_u64(number), *order))
+            each_value(numbers, &matching.documents, |at, number| {
+                least(at, (kind, turned(f64_to_u64(number), *order)));
             });
         }
         if let Some(texts) = &self.columns.texts {
             let kind = text_kind(*order);
-            fill(&mut values, texts.ords(), passing, |ordinal| {
-                (kind, turned(ordinal, *order))
+            each_value(texts.ords(), &matching.documents, |at, ordinal| {
+                least(at, (kind, turned(ordinal, *order)));
             });
         }
         values
@@ -176,18 +242,10 @@ impl<'a> Ordered<'a> {
         })
     }
 
-    fn place(
-        &self,
-        (kind, value, key): Local,
-        document: DocId,
-        matching: &Matching,
-    ) -> Result<Placed, SearchError> {
-        let scored = matching.documents.binary_search(&document).ok();
-        let score = scored.and_then(|at| matching.scores.get(at).copied());
-        let score = score.unwrap_or(0.0);
-        let key = text(&self.keys, key)?;
+    fn place(&self, (kind, value, key): Local) -> Result<Place, SearchError> {
+        let key = text(self.keys, key)?;
         let value = match (self.sort, &self.columns.texts) {
-            (Sort::Relevance, _) => FieldValue::number(score),
+            (Sort::Relevance, _) => FieldValue::number(tantivy::u64_to_f64(!value)),
             (Sort::Field { .. }, _) if kind == 2 => None,
             (Sort::Field { order, .. }, Some(texts)) if kind == text_kind(*order) => {
                 Some(FieldValue::Text(text(texts, turned(value, *order))?))
@@ -196,30 +254,8 @@ impl<'a> Ordered<'a> {
                 FieldValue::number(tantivy::u64_to_f64(turned(value, *order)))
             }
         };
-        Ok(Placed {
-            place: Place { value, key },
-            score,
-            document,
-        })
+        Ok(Place { value, key })
     }
-}
-
-/// Of each document the least value.
-fn fill<T>(
-    values: &mut [(u8, u64)],
-    column: &Column<T>,
-    passing: &[DocId],
-    value: impl Fn(T) -> (u8, u64),
-) where
-    T: PartialOrd + Copy + std::fmt::Debug + Send + Sync + Default + 'static,
-{
-    let mut at = 0;
-    each_value(column, passing, |document, read| {
-        while passing[at] != document {
-            at += 1;
-        }
-        values[at] = values[at].min(value(read));
-    });
 }
 
 /// Numbers stand before text, or behind it where the order is turned.

@@ -5,11 +5,12 @@ use stockade_search_sync::{FieldValue, SearchError, SearchQuery, Suggestion, Vie
 use tantivy::columnar::{StrColumn, TermOrdHit};
 use tantivy::postings::TermInfo;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{BitSet, DocAddress, DocId, DocSet, SegmentReader, TERMINATED};
+use tantivy::{DocAddress, DocId, DocSet, SegmentReader, TERMINATED};
 
-use super::columns::{keys, text, titles};
+use super::columns::text;
 use crate::error::failed;
 use crate::generation::Shelf;
+use crate::snapshot::Segment;
 
 /// Most words that an unfinished one stands for.
 const MOST_BEGINNINGS: usize = 1_000;
@@ -27,21 +28,18 @@ pub(super) fn suggest(
     let Some((last, first)) = typed.split_last() else {
         return Ok(Vec::new());
     };
-    let searcher = shelf.searcher();
+    let snapshot = shelf.snapshot();
     let mut found = Vec::new();
-    for (number, segment) in (0..).zip(searcher.segment_readers()) {
-        let documents = with_words(segment, shelf, first, last)?;
-        let best = best(segment, &documents, &fold(prefix), limit)?;
-        found.extend(
-            best.into_iter()
-                .map(|(place, document)| (place, DocAddress::new(number, document))),
-        );
+    for (number, segment) in (0..).zip(&snapshot.segments) {
+        let best = best(segment, shelf, (first, last), &fold(prefix), limit)?;
+        let best = best.into_iter();
+        found.extend(best.map(|(place, document)| (place, DocAddress::new(number, document))));
     }
     found.sort_unstable();
     found.truncate(limit);
     let mut suggestions = Vec::with_capacity(found.len());
     for ((.., key), address) in found {
-        let view = shelf.fields.view(&searcher, address)?;
+        let view = shelf.fields.view(&snapshot.searcher, address)?;
         let title = title(&view, &shelf.projection.title);
         suggestions.extend(title.map(|title| Suggestion::new(key, title)));
     }
@@ -57,6 +55,51 @@ fn title(view: &View, field: &str) -> Option<String> {
     texts.next()
 }
 
+/// The best documents of a segment: those whose title begins with what was typed, then by title
+/// and key.
+fn best(
+    segment: &Segment,
+    shelf: &Shelf,
+    (first, last): (&[String], &str),
+    typed: &str,
+    limit: usize,
+) -> Result<Vec<(Place, DocId)>, SearchError> {
+    let (Some(keys), Some(titles)) = (&segment.keys, &segment.titles) else {
+        return Ok(Vec::new());
+    };
+    let begin = ordinal_from(titles, typed)?;
+    let mut after = typed.to_owned();
+    after.push(char::MAX);
+    let end = ordinal_from(titles, &after)?;
+    let alive = segment.reader.alive_bitset();
+    let mut best = Vec::new();
+    for document in with_words(&segment.reader, shelf, first, last)? {
+        if alive.is_none_or(|alive| alive.is_alive(document))
+            && let Some(title) = titles.ords().first(document)
+        {
+            best.push((!(begin..end).contains(&title), title, document));
+        }
+    }
+    // Some more may have the title of the last.
+    if best.len() > limit {
+        let (_, (later, title, _), _) = best.select_nth_unstable(limit - 1);
+        let last = (*later, *title);
+        best.retain(|(later, title, _)| (*later, *title) <= last);
+    }
+    let key = |document| keys.ords().first(document).unwrap_or(u64::MAX);
+    let with_key = best.into_iter();
+    let with_key = with_key.map(|(later, title, document)| (later, title, key(document), document));
+    let mut best: Vec<_> = with_key.collect();
+    best.sort_unstable();
+    best.truncate(limit);
+    let best = best.into_iter();
+    best.map(|(later, title, key, document)| {
+        let place = (later, text(titles, title)?, text(keys, key)?);
+        Ok((place, document))
+    })
+    .collect()
+}
+
 /// The documents of which the title has these words and one that begins with the last.
 fn with_words(
     segment: &SegmentReader,
@@ -66,78 +109,40 @@ fn with_words(
 ) -> Result<Vec<DocId>, SearchError> {
     let inverted = segment.inverted_index(shelf.fields.title_words);
     let inverted = inverted.map_err(failed("suggest"))?;
-    let collect = |info: &TermInfo, into: &mut BitSet| {
+    let postings = |info: &TermInfo| {
         let postings = inverted.read_postings_from_terminfo(info, IndexRecordOption::Basic);
-        let mut postings = postings.map_err(failed("suggest"))?;
-        while postings.doc() != TERMINATED {
-            into.insert(postings.doc());
-            postings.advance();
-        }
-        Ok::<(), SearchError>(())
+        postings.map_err(failed("suggest"))
     };
-    let mut all = BitSet::with_max_value(segment.max_doc());
+    let mut with = Vec::new();
+    for word in first {
+        let info = inverted.terms().get(word).map_err(failed("suggest"))?;
+        let Some(info) = info else {
+            return Ok(Vec::new());
+        };
+        with.push(postings(&info)?);
+    }
     let terms = inverted.terms().range().ge(last).into_stream();
     let mut terms = terms.map_err(failed("suggest"))?;
+    let mut all = Vec::new();
     for _ in 0..MOST_BEGINNINGS {
         if !terms.advance() || !terms.key().starts_with(last.as_bytes()) {
             break;
         }
-        collect(terms.value(), &mut all)?;
-    }
-    let mut each = vec![all];
-    for word in first {
-        let mut with = BitSet::with_max_value(segment.max_doc());
-        if let Some(info) = inverted.terms().get(word).map_err(failed("suggest"))? {
-            collect(&info, &mut with)?;
-        }
-        each.push(with);
-    }
-    let documents = (0..segment.max_doc()).filter(|document| {
-        let mut each = each.iter();
-        each.all(|with| with.contains(*document))
-    });
-    Ok(documents.collect())
-}
-
-/// The best documents of a segment: those whose title begins with what was typed, then by title
-/// and key.
-fn best(
-    segment: &SegmentReader,
-    documents: &[DocId],
-    typed: &str,
-    limit: usize,
-) -> Result<Vec<(Place, DocId)>, SearchError> {
-    let (Some(keys), Some(titles)) = (keys(segment)?, titles(segment)?) else {
-        return Ok(Vec::new());
-    };
-    let begin = ordinal_from(&titles, typed)?;
-    let mut after = typed.to_owned();
-    after.push(char::MAX);
-    let end = ordinal_from(&titles, &after)?;
-    let alive = segment.alive_bitset();
-    let is_alive = |document: &DocId| alive.is_none_or(|alive| alive.is_alive(*document));
-    let mut found = Vec::new();
-    for document in documents.iter().copied() {
-        if let Some(title) = titles
-            .ords()
-            .first(document)
-            .filter(|_| is_alive(&document))
-        {
-            let key = keys.ords().first(document).unwrap_or(u64::MAX);
-            found.push((!(begin..end).contains(&title), title, key, document));
+        let mut postings = postings(terms.value())?;
+        while postings.doc() != TERMINATED {
+            all.push(postings.doc());
+            postings.advance();
         }
     }
-    if found.len() > limit {
-        found.select_nth_unstable(limit - 1);
-        found.truncate(limit);
-    }
-    let found = found.into_iter();
-    found
-        .map(|(later, title, key, document)| {
-            let place = (later, text(&titles, title)?, text(&keys, key)?);
-            Ok((place, document))
+    all.sort_unstable();
+    all.dedup();
+    all.retain(|document| {
+        let mut with = with.iter_mut();
+        with.all(|word| {
+            word.doc() == *document || word.doc() < *document && word.seek(*document) == *document
         })
-        .collect()
+    });
+    Ok(all)
 }
 
 /// The first ordinal of a text that is not less.
