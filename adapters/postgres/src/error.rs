@@ -39,6 +39,17 @@ pub enum PostgresError {
         /// What the driver said.
         source: Cause,
     },
+    /// Another transaction kept a lock for longer than this one waits; nothing took effect, and a
+    /// host's transaction is as it was.
+    #[error("{operation} {}", waited(*.after, .source))]
+    Locked {
+        /// What was being done.
+        operation: &'static str,
+        /// How long was waited, unless that was the host's transaction's own `lock_timeout`.
+        after: Option<Duration>,
+        /// What the driver said.
+        source: Cause,
+    },
     /// The commit was not answered in time: it may have taken effect.
     #[error("{operation} had no answer within {after:?}")]
     Timeout {
@@ -77,11 +88,23 @@ impl PostgresError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Unavailable { retry_after, .. } => Retry::After(*retry_after),
+            Self::Locked { .. } => Retry::After(SOON),
             Self::TransactionLost { .. } => Retry::RestartTransaction,
             Self::Timeout { .. } | Self::OutcomeUnknown { .. } => Retry::OutcomeUnknown,
             Self::Invalid { .. } | Self::Damaged { .. } | Self::Backend { .. } => Retry::Never,
         }
     }
+}
+
+fn waited(after: Option<Duration>, source: &Cause) -> String {
+    let long = match after {
+        Some(after) => format!("{after:?}"),
+        None => "the transaction's lock_timeout".to_owned(),
+    };
+    format!(
+        "waited {long} in vain for a lock that another transaction holds, such as a host's that \
+         is still open; pg_locks and pg_blocking_pids() tell whose: {source}"
+    )
 }
 
 /// What becomes of a statement whose connection is lost before the reply is there.
@@ -143,6 +166,11 @@ pub(crate) fn classify(
             operation,
             source: Cause::new(error),
         },
+        Class::Locked => PostgresError::Locked {
+            operation,
+            after: None,
+            source: Cause::new(error),
+        },
         Class::Damaged => PostgresError::Damaged {
             what: format!("{operation}: {error}"),
         },
@@ -162,6 +190,7 @@ enum Class {
     Unavailable(Duration),
     ConnectionLost,
     Unknown,
+    Locked,
     Lost,
     Damaged,
     NoTables,
@@ -188,9 +217,11 @@ impl Class {
         match code.unwrap_or_default() {
             // statement_completion_unknown, transaction_resolution_unknown
             "40003" | "08007" => Self::Unknown,
-            // lock_not_available; in_failed_sql_transaction, whose cause came before. What is
-            // unique is looked up before it is written, so who finds it taken (23505) raced.
-            "55P03" | "25P02" | "23505" => Self::Lost,
+            // lock_not_available
+            "55P03" => Self::Locked,
+            // in_failed_sql_transaction, whose cause came before. What is unique is looked up
+            // before it is written, so who finds it taken (23505) raced.
+            "25P02" | "23505" => Self::Lost,
             // query_canceled, as by statement_timeout; cannot_connect_now
             "57014" | "57P03" => Self::Unavailable(SOON),
             // read_only_sql_transaction: this server is the primary no more
@@ -243,6 +274,11 @@ macro_rules! into_core {
                     PostgresError::Unavailable { operation, retry_after, source } => {
                         Self::Unavailable { operation, retry_after, source }
                     }
+                    PostgresError::Locked { operation, after, source } => Self::Unavailable {
+                        operation,
+                        retry_after: SOON,
+                        source: Cause::new(waited(after, &source)),
+                    },
                     PostgresError::Timeout { operation, after } => {
                         Self::Timeout { operation, after }
                     }
@@ -312,7 +348,7 @@ mod tests {
     #[test]
     fn every_sqlstate_has_its_retry() {
         let retry = |code| match Class::of_sqlstate(Some(code)) {
-            Class::Unavailable(_) => "after",
+            Class::Unavailable(_) | Class::Locked => "after",
             Class::ConnectionLost => "connection",
             Class::Unknown => "unknown",
             Class::Lost => "restart",
@@ -323,7 +359,7 @@ mod tests {
             ("40001", "restart"),
             ("40P01", "restart"),
             ("40003", "unknown"),
-            ("55P03", "restart"),
+            ("55P03", "after"),
             ("23505", "restart"),
             ("23514", "damaged"),
             ("25006", "after"),

@@ -10,7 +10,8 @@ use crate::error::{PostgresError, failed};
 /// The oldest server that the statements are written for.
 const OLDEST: i32 = 140_000;
 
-/// A pool of up to 16 connections, for who has none yet.
+/// A pool of up to 16 connections, for who has none yet. They are not tested before each call,
+/// which saves a round trip; where one is broken, the call fails and may be repeated.
 ///
 /// # Errors
 /// Where the URL can't be read, and where the server can't be reached.
@@ -19,6 +20,7 @@ pub async fn connect(url: &str) -> Result<PgPool, PostgresError> {
     let options = PgConnectOptions::from_str(url).map_err(failed(OPERATION))?;
     PgPoolOptions::new()
         .max_connections(16)
+        .test_before_acquire(false)
         .connect_with(options.application_name("stockade"))
         .await
         .map_err(failed(OPERATION))

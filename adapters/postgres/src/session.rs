@@ -78,7 +78,7 @@ impl Timeouts {
 
 /// A pool, and how patient we are with it.
 #[derive(Clone, Debug)]
-pub(crate) struct Sessions {
+pub struct Sessions {
     pub(crate) pool: PgPool,
     pub(crate) timeouts: Timeouts,
 }
@@ -90,14 +90,10 @@ impl Sessions {
     }
 
     /// A connection for a statement that is a transaction of its own.
-    pub(crate) async fn connection(
-        &self,
-        operation: &'static str,
-    ) -> Result<PoolConnection<Postgres>, PostgresError> {
+    pub(crate) async fn connection(&self, operation: &'static str) -> Result<Lent, PostgresError> {
         let acquired = timeout(self.timeouts.acquire, self.pool.acquire()).await;
-        acquired
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-            .map_err(failed(operation))
+        let acquired = acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        acquired.map(Lent::new).map_err(failed(operation))
     }
 
     /// A transaction of our own.
@@ -105,10 +101,11 @@ impl Sessions {
         &self,
         operation: &'static str,
     ) -> Result<Work<'static>, PostgresError> {
-        let connection = self.connection(operation).await?;
+        let mut connection = self.connection(operation).await?;
+        connection.close();
         let mut work = Work {
             operation,
-            held: Held::Pooled(Pooled(Some(connection))),
+            held: Held::Pooled(connection),
         };
         let begin = sqlx::AssertSqlSafe(self.timeouts.begin()).into_sql_str();
         let begun = sqlx::raw_sql(begin).execute(work.connection()).await;
@@ -123,24 +120,106 @@ impl Sessions {
         operation: &'static str,
         call: impl Future<Output = Result<T, PostgresError>>,
     ) -> Result<T, PostgresError> {
-        in_time(self.timeouts.transaction, operation, call).await
+        let after = self.timeouts.transaction;
+        let late = PostgresError::Timeout { operation, after };
+        let outcome = timeout(after, call).await.unwrap_or(Err(late));
+        outcome.map_err(|error| self.learn(error))
+    }
+
+    /// What others learn from an error, and the error with what is known here.
+    pub(crate) fn learn(&self, error: PostgresError) -> PostgresError {
+        match error {
+            PostgresError::Locked {
+                operation, source, ..
+            } => PostgresError::Locked {
+                operation,
+                after: Some(self.timeouts.lock),
+                source,
+            },
+            PostgresError::Unavailable { .. }
+            | PostgresError::OutcomeUnknown { .. }
+            | PostgresError::Timeout { .. } => {
+                self.close_idle();
+                error
+            }
+            error => error,
+        }
+    }
+
+    /// Where one connection broke or fell silent, those that lie idle probably have too, and each
+    /// would cost another call its time.
+    fn close_idle(&self) {
+        while let Some(mut idle) = self.pool.try_acquire() {
+            idle.close_on_drop();
+        }
     }
 }
 
-/// The result of a call, unless it takes longer than `after`.
-pub(crate) async fn in_time<T>(
-    after: Duration,
-    operation: &'static str,
-    call: impl Future<Output = Result<T, PostgresError>>,
-) -> Result<T, PostgresError> {
-    let late = PostgresError::Timeout { operation, after };
-    timeout(after, call).await.unwrap_or(Err(late))
+/// A connection that the pool has lent.
+///
+/// The driver gives it back once the server has answered, for which it would wait for ever, and
+/// the place in the pool be lost with it. Here the connection is let go instead.
+pub struct Lent {
+    connection: Option<PoolConnection<Postgres>>,
+    closing: bool,
+}
+
+impl Lent {
+    /// An answer takes no longer, but for one that is still at work on what was given up.
+    const ANSWER: Duration = Duration::from_secs(1);
+
+    fn new(connection: PoolConnection<Postgres>) -> Self {
+        let connection = Some(connection);
+        Self {
+            connection,
+            closing: false,
+        }
+    }
+
+    /// Closes it in the end, in place of giving it back.
+    pub(crate) fn close(&mut self) {
+        self.closing = true;
+    }
+
+    /// Takes it out of the pool.
+    pub(crate) fn detach(mut self) -> PgConnection {
+        self.connection.take().expect(TAKEN).detach()
+    }
+}
+
+const TAKEN: &str = "it is taken at the end only";
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        if self.closing {
+            connection.close_on_drop();
+        } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(timeout(Self::ANSWER, connection.return_to_pool()));
+        }
+    }
+}
+
+impl Deref for Lent {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        self.connection.as_ref().expect(TAKEN)
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().expect(TAKEN)
+    }
 }
 
 /// A connection of the pool, or the host's.
 pub enum Connection<'a> {
     #[doc(hidden)]
-    Pooled(PoolConnection<Postgres>),
+    Pooled(Lent),
     #[doc(hidden)]
     Host(MappedMutexGuard<'a, PgConnection>),
 }
@@ -148,6 +227,14 @@ pub enum Connection<'a> {
 impl fmt::Debug for Connection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lent")
+            .field("closing", &self.closing)
+            .finish_non_exhaustive()
     }
 }
 
@@ -168,7 +255,7 @@ impl<'a> Connection<'a> {
     ) -> Result<T, PostgresError> {
         if let (Self::Pooled(connection), Err(PostgresError::Unavailable { .. })) = (self, &outcome)
         {
-            connection.close_on_drop();
+            connection.close();
         }
         outcome
     }
@@ -215,7 +302,7 @@ pub struct Work<'a> {
 }
 
 enum Held<'a> {
-    Pooled(Pooled),
+    Pooled(Lent),
     Host(MappedMutexGuard<'a, PgConnection>),
 }
 
@@ -236,9 +323,7 @@ impl<'a> Work<'a> {
 
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         match &mut self.held {
-            Held::Pooled(Pooled(connection)) => {
-                connection.as_mut().expect("it is taken at the end only")
-            }
+            Held::Pooled(connection) => connection,
             Held::Host(connection) => connection,
         }
     }
@@ -294,19 +379,8 @@ impl<'a> Work<'a> {
     }
 
     fn settle(self) {
-        if let Held::Pooled(mut pooled) = self.held {
-            drop(pooled.0.take());
-        }
-    }
-}
-
-/// A connection that is closed instead of lent again, unless it is taken out.
-struct Pooled(Option<PoolConnection<Postgres>>);
-
-impl Drop for Pooled {
-    fn drop(&mut self) {
-        if let Some(connection) = &mut self.0 {
-            connection.close_on_drop();
+        if let Held::Pooled(mut connection) = self.held {
+            connection.closing = false;
         }
     }
 }

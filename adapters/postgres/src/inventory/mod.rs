@@ -21,12 +21,14 @@ use sqlx::{PgConnection, PgPool};
 use stockade_inventory_core::book::LocationPriority;
 use tokio::sync::Mutex;
 
-use crate::error::{PostgresError, committing, failed};
+use crate::error::{PostgresError, failed};
 use crate::inventory::ledger::{Call, Ledger};
 use crate::inventory::place::Place;
 pub use crate::inventory::place::{Pooled, Within};
 use crate::migrate::{Component, Schema, migrate};
-use crate::session::{self, Sessions, Timeouts};
+use crate::session::{Sessions, Timeouts};
+
+const RAISE_EPOCH: &str = "raise_epoch";
 
 /// Inventory in Postgres. Clones share it.
 ///
@@ -103,23 +105,29 @@ impl PostgresInventory {
     /// Raises the epoch: for an operator, after a restore or a failover that lost its tail, so
     /// that versions which run backwards are not taken for old news. Every SKU is published again.
     ///
-    /// Stock can't be changed meanwhile; it takes about a second for 100,000 levels.
+    /// It waits for calls that are under way, and for hosts' transactions with stock in them, as
+    /// long as others wait for a lock; those that come meanwhile stand behind it. Then stock can't
+    /// be changed for about a second for 100,000 levels.
     ///
     /// # Errors
-    /// Where the server can't be reached.
+    /// [`PostgresError::Locked`] where it waited in vain and nothing was changed: end the
+    /// transaction that is in the way, and do it again. Others where the server can't be reached.
     pub async fn raise_epoch(&self) -> Result<u32, PostgresError> {
-        const OPERATION: &str = "raise_epoch";
-        let mut connection = self.place.connection(OPERATION).await?;
-        // One message with several statements is one transaction.
-        let raised = sqlx::raw_sql(self.ledger.statements.raise_epoch.clone())
-            .execute(&mut *connection)
-            .await;
-        connection.told(raised.map_err(committing(OPERATION)))?;
-        let epoch: i64 = sqlx::query_scalar(self.ledger.statements.epoch.clone())
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(failed(OPERATION))?;
+        let raised = async {
+            let mut work = self.place.begin(RAISE_EPOCH).await?;
+            let raised = self.raise_within(work.connection()).await;
+            work.end(raised.map_err(failed(RAISE_EPOCH))).await
+        };
+        let epoch = raised.await.map_err(|error| self.place.0.learn(error))?;
         u32::try_from(epoch).map_err(rows::damaged)
+    }
+
+    async fn raise_within(&self, connection: &mut PgConnection) -> sqlx::Result<i64> {
+        let statements = &self.ledger.statements;
+        let raise = sqlx::raw_sql(statements.raise_epoch.clone());
+        raise.execute(&mut *connection).await?;
+        let epoch = sqlx::query_scalar(statements.epoch.clone());
+        epoch.fetch_one(connection).await
     }
 }
 
@@ -148,9 +156,9 @@ impl<P: Place> PostgresInventory<P> {
         operation: &'static str,
         call: impl Future<Output = Result<T, PostgresError>>,
     ) -> Result<T, PostgresError> {
-        match self.place.limit() {
+        match self.place.sessions() {
             None => call.await,
-            Some(after) => session::in_time(after, operation, call).await,
+            Some(sessions) => sessions.in_time(operation, call).await,
         }
     }
 }

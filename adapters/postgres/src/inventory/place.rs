@@ -1,7 +1,6 @@
 //! Where a store's statements run: on connections of a pool, or inside the host's transaction.
 
 use std::fmt;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
@@ -20,13 +19,9 @@ pub trait Place: Send + Sync {
     #[doc(hidden)]
     async fn connection(&self, operation: &'static str) -> Result<Connection<'_>, PostgresError>;
 
-    /// How long a statement that commits itself waits for a lock; none where none can.
+    /// The pool; none inside a transaction of the host's, whose patience is its own.
     #[doc(hidden)]
-    fn single(&self) -> Option<Duration>;
-
-    /// How long a transaction may take; none where that is the host's matter.
-    #[doc(hidden)]
-    fn limit(&self) -> Option<Duration>;
+    fn sessions(&self) -> Option<&Sessions>;
 }
 
 /// On connections of a pool, in transactions of our own.
@@ -52,12 +47,8 @@ impl Place for Pooled {
         self.0.connection(operation).await.map(Connection::Pooled)
     }
 
-    fn single(&self) -> Option<Duration> {
-        Some(self.0.timeouts.lock)
-    }
-
-    fn limit(&self) -> Option<Duration> {
-        Some(self.0.timeouts.transaction)
+    fn sessions(&self) -> Option<&Sessions> {
+        Some(&self.0)
     }
 }
 
@@ -71,11 +62,7 @@ impl Place for Within<'_> {
         Ok(Connection::within(&self.0).await)
     }
 
-    fn single(&self) -> Option<Duration> {
-        None
-    }
-
-    fn limit(&self) -> Option<Duration> {
+    fn sessions(&self) -> Option<&Sessions> {
         None
     }
 }

@@ -101,9 +101,10 @@ impl<P: Place> PostgresInventory<P> {
         &self,
         request: &ReserveRequest,
     ) -> Result<Option<Result<Reserved, InventoryError>>, PostgresError> {
-        let (Some(lock_timeout), [line]) = (self.place.single(), request.lines.as_slice()) else {
+        let (Some(sessions), [line]) = (self.place.sessions(), request.lines.as_slice()) else {
             return Ok(None);
         };
+        let lock_timeout = sessions.timeouts.lock;
         let mut connection = self.place.connection("reserve").await?;
         let granted = single::grant(&self.ledger, request, line, lock_timeout, &mut connection);
         let granted = granted.await;

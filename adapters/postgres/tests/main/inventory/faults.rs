@@ -4,21 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use stack::Proxy;
+use stack::{Proxy, Server as _};
 use stockade_change_feed::Retry;
-use stockade_inventory_core::{Effect, Inventory, InventoryError, InventoryStore, StockSource};
+use stockade_inventory_core::{
+    Effect, Expiry, Inventory, InventoryError, InventoryStore, StockSource,
+};
 use stockade_postgres::{PostgresInventory, Timeouts};
 
 use super::conformance::PostgresHarness;
-use super::shop::{adjustment, line, open, reserve, set, stock, wants};
+use super::shop::{adjustment, id, line, open, reserve, run, set, stock, wants};
 
 #[tokio::test]
 async fn calls_that_are_given_up_leave_the_pool_as_it_was() {
     let Some(h) = open().await else { return };
     // One connection only, which the next call gets.
-    let pool = PgPoolOptions::new().max_connections(1);
-    let pool = pool.connect(&h.schema.url).await.unwrap();
+    let pool = pool_of_one(&h.schema.url).await;
     let store = PostgresInventory::new(pool).with_schema(h.schema.name.clone());
     for of in ["cap", "tee"] {
         set(&store, of, 1_000).await;
@@ -57,7 +59,11 @@ async fn a_lock_that_is_not_given_is_not_waited_for_for_ever() {
         wants("two", [line("tee", 1), line("cap", 1)]),
     ] {
         let refused = reserve(&store, &request).await.unwrap_err();
-        assert_eq!(refused.retry(), Retry::RestartTransaction, "{refused}");
+        assert!(matches!(refused.retry(), Retry::After(_)), "{refused}");
+        let told = refused.to_string();
+        for word in ["reserve", "lock", "100ms", "pg_locks"] {
+            assert!(told.contains(word), "{word}: {told}");
+        }
     }
     host.rollback().await.unwrap();
     reserve(&store, &wants("one", [line("tee", 1)]))
@@ -139,8 +145,20 @@ async fn a_server_that_takes_no_writes_may_be_asked_again() {
     );
 }
 
+async fn pool_of_one(url: &str) -> PgPool {
+    let pool = PgPoolOptions::new().max_connections(1);
+    pool.connect(url).await.unwrap()
+}
+
 /// A store that reaches the server through a proxy.
 async fn proxied(h: &PostgresHarness) -> (Proxy, PostgresInventory) {
+    let (proxy, pool) = proxied_pool(h, PgPoolOptions::new()).await;
+    let store = PostgresInventory::new(pool).with_schema(h.schema.name.clone());
+    (proxy, store)
+}
+
+/// A pool of four connections through a proxy.
+async fn proxied_pool(h: &PostgresHarness, options: PgPoolOptions) -> (Proxy, PgPool) {
     let url = h.schema.url.clone();
     let (scheme, rest) = url.split_once("://").unwrap();
     let (user, rest) = rest.split_once('@').unwrap_or(("postgres", rest));
@@ -152,10 +170,33 @@ async fn proxied(h: &PostgresHarness) -> (Proxy, PostgresInventory) {
         .unwrap();
     let proxy = Proxy::start(server).await.unwrap();
     let url = format!("{scheme}://{user}@{}/{database}", proxy.address());
-    let pool = PgPoolOptions::new().max_connections(4);
-    let pool = pool.connect(&url).await.unwrap();
+    let pool = options.max_connections(4).connect(&url).await.unwrap();
+    connect_all(&pool).await;
+    (proxy, pool)
+}
+
+/// Makes all four connections of a pool, which are idle then.
+async fn connect_all(pool: &PgPool) {
+    let connections = (0..4).map(|_| pool.acquire());
+    let connections = futures::future::try_join_all(connections).await.unwrap();
+    drop(connections);
+    while pool.num_idle() < 4 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn connections_that_were_cut_fail_one_call() {
+    let Some(h) = open().await else { return };
+    let untested = PgPoolOptions::new().test_before_acquire(false);
+    let (proxy, pool) = proxied_pool(&h, untested).await;
     let store = PostgresInventory::new(pool).with_schema(h.schema.name.clone());
-    (proxy, store)
+    let tee = [super::shop::sku("tee")];
+    proxy.cut();
+    store.stock(&tee).await.unwrap_err();
+    for _ in 0..4 {
+        store.stock(&tee).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -234,4 +275,169 @@ async fn a_silent_server_is_not_waited_for_for_ever() {
         ),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn expiring_many_leaves_alone_what_comes_due_meanwhile() {
+    let Some(h) = open().await else { return };
+    for of in ["cap", "tee"] {
+        set(&h.store, of, 5).await;
+    }
+    let (due, soon) = (id("due"), id("soon"));
+    for (id, of) in [(&due, "tee"), (&soon, "cap")] {
+        let request = wants(id.as_str(), [line(of, 1)]);
+        reserve(&h.store, &request).await.unwrap();
+    }
+    let mut host = h.pool.begin().await.unwrap();
+    let within = h.store.within(&mut host);
+    reserve(&within, &wants("host", [line("tee", 1)]))
+        .await
+        .unwrap();
+    drop(within);
+    run(
+        &h,
+        "UPDATE {schema}.reservations SET deadline = clock_timestamp()
+            + CASE id WHEN 'soon' THEN 1 ELSE -1 END * interval '400 milliseconds'",
+    )
+    .await;
+    let ids = [due, soon];
+    let ending = async {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        host.commit().await.unwrap();
+    };
+    let (expired, ()) = futures::join!(h.store.expire(&ids), ending);
+    for outcome in expired {
+        let outcome = outcome.unwrap();
+        assert!(matches!(outcome, Expiry::Expired(_)), "{outcome:?}");
+    }
+    stockade_testkit::inventory::check_ledger(&h.store).await;
+}
+
+/// Sends a signal to processes of the server, which are this user's or this user is root.
+fn signal(name: &str, pids: &[i32]) {
+    let mut kill = std::process::Command::new("kill");
+    kill.arg(name).args(pids.iter().map(ToString::to_string));
+    assert!(kill.status().unwrap().success(), "kill {name} {pids:?}");
+}
+
+/// A server of its own, whose connections can be made to fall silent; and a store over a pool of
+/// four, with a second pool to watch.
+struct Silenced {
+    server: Option<stack::Postgres>,
+    watching: PgPool,
+    store: PostgresInventory,
+    silent: Vec<i32>,
+}
+
+impl Silenced {
+    /// None where no server is asked for at all.
+    async fn open(tested: bool) -> Option<Self> {
+        crate::harness::url().ok()?;
+        let start = tokio::task::spawn_blocking(stack::Postgres::start);
+        let server = start.await.unwrap().unwrap();
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .test_before_acquire(tested)
+            .connect(&server.url())
+            .await
+            .unwrap();
+        let watching = pool_of_one(&server.url()).await;
+        let store = PostgresInventory::new(pool.clone());
+        store.migrate().await.unwrap();
+        for of in ["cap", "tee"] {
+            set(&store, of, 100).await;
+        }
+        connect_all(&pool).await;
+        Some(Self {
+            server: Some(server),
+            watching,
+            store,
+            silent: Vec::new(),
+        })
+    }
+
+    /// The store, with little patience.
+    fn hasty(&self) -> PostgresInventory {
+        let timeouts = Timeouts::default()
+            .with_lock(Duration::from_secs(60))
+            .with_acquire(Duration::from_millis(300))
+            .with_transaction(Duration::from_millis(600));
+        self.store.clone().with_timeouts(timeouts)
+    }
+
+    /// Lets all connections of the pool fall silent, once each is in that state.
+    async fn silence(&mut self, state: &str) {
+        let others = "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+            AND backend_type = 'client backend'
+            AND CASE WHEN wait_event_type = 'Lock' THEN 'waiting' ELSE state END = $1";
+        loop {
+            let pids = sqlx::query_scalar(others).bind(state);
+            let pids: Vec<i32> = pids.fetch_all(&self.watching).await.unwrap();
+            if pids.len() == 4 {
+                signal("-STOP", &pids);
+                self.silent = pids;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn close(mut self) {
+        signal("-CONT", &self.silent);
+        let server = self.server.take();
+        tokio::task::spawn_blocking(move || drop(server))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn calls_to_silent_connections_cost_no_place_in_the_pool() {
+    for tested in [true, false] {
+        let Some(mut silenced) = Silenced::open(tested).await else {
+            return;
+        };
+        let lock = "BEGIN; SELECT FROM inventory.levels WHERE sku = 'tee' FOR UPDATE";
+        let holder = pool_of_one(&silenced.server.as_ref().unwrap().url()).await;
+        let mut holder = holder.acquire().await.unwrap();
+        sqlx::raw_sql(lock).execute(&mut *holder).await.unwrap();
+        let hasty = silenced.hasty();
+        let waiting: Vec<_> = (0..4)
+            .map(|n| {
+                let hasty = hasty.clone();
+                tokio::spawn(async move {
+                    reserve(&hasty, &wants(&format!("r{n}"), [line("tee", 1)])).await
+                })
+            })
+            .collect();
+        silenced.silence("waiting").await;
+        for call in waiting {
+            call.await.unwrap().unwrap_err();
+        }
+        for n in 0..8 {
+            let request = wants(&format!("later-{n}"), [line("cap", 1)]);
+            reserve(&silenced.store, &request).await.unwrap();
+        }
+        sqlx::raw_sql("ROLLBACK")
+            .execute(&mut *holder)
+            .await
+            .unwrap();
+        silenced.close().await;
+    }
+}
+
+#[tokio::test]
+async fn connections_that_fell_silent_while_idle_fail_one_call() {
+    for tested in [true, false] {
+        let Some(mut silenced) = Silenced::open(tested).await else {
+            return;
+        };
+        silenced.silence("idle").await;
+        let tee = [super::shop::sku("tee")];
+        silenced.hasty().stock(&tee).await.unwrap_err();
+        for _ in 0..8 {
+            silenced.hasty().stock(&tee).await.unwrap();
+        }
+        silenced.close().await;
+    }
 }
