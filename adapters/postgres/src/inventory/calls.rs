@@ -1,14 +1,16 @@
 //! Each call, as what it locks and what it decides.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use stockade_change_feed::Timestamp;
 use stockade_inventory_core::book::Book;
 use stockade_inventory_core::{
     Adjusted, Adjustment, Expiry, ExtendRequest, InventoryError, MovementCause, Reservation,
-    ReservationId, ReserveRequest, Reserved, Transition, TransitionRequest, Transitioned,
+    ReservationId, ReservationState, ReserveRequest, Reserved, Transition, TransitionRequest,
+    Transitioned,
 };
 
 use crate::error::{PostgresError, failed};
@@ -153,7 +155,8 @@ async fn load_one(
     connection: &mut PgConnection,
 ) -> Result<Book, PostgresError> {
     let (found, moment) = lock_reservations(operation, ledger, [id], connection).await?;
-    let reservation = found.into_iter().next().transpose()?;
+    let reservation = found.into_iter().next().map(|found| found.read);
+    let reservation = reservation.transpose()?;
     // A deadline that comes after this moment has not come yet, whatever is waited for now.
     let moving = reservation
         .as_ref()
@@ -173,23 +176,30 @@ async fn lock_reservations(
     ledger: &Ledger,
     ids: impl IntoIterator<Item = &ReservationId>,
     connection: &mut PgConnection,
-) -> Result<(Found, (stockade_change_feed::Timestamp, u32)), PostgresError> {
+) -> Result<(Vec<Found>, (Timestamp, u32)), PostgresError> {
     let ids: Vec<&str> = ids.into_iter().map(ReservationId::as_str).collect();
     let locked = sqlx::query(ledger.statements.lock_reservations.clone())
         .bind(ids)
         .fetch_all(connection)
         .await
         .map_err(failed(operation))?;
-    Ok((found(&locked), moment(&locked)?))
+    let found = locked.iter().filter_map(|row| Found::of(row).transpose());
+    let found = found.collect::<Result<_, _>>().map_err(failed(operation))?;
+    Ok((found, moment(&locked)?))
 }
 
-/// Reservations, and those that are damaged.
-type Found = Vec<Result<Reservation, PostgresError>>;
+/// A reservation that is there, and perhaps damaged.
+struct Found {
+    id: String,
+    read: Result<Reservation, PostgresError>,
+}
 
-fn found(rows: &[PgRow]) -> Found {
-    let rows = rows.iter();
-    rows.filter_map(|row| rows::reservation(row).transpose())
-        .collect()
+impl Found {
+    fn of(row: &PgRow) -> sqlx::Result<Option<Self>> {
+        let id: Option<String> = row.try_get("id")?;
+        let read = rows::reservation(row).transpose();
+        Ok(id.zip(read).map(|(id, read)| Self { id, read }))
+    }
 }
 
 pub(crate) struct Expire<'a>(pub(crate) &'a [ReservationId]);
@@ -198,27 +208,41 @@ pub(crate) struct Expire<'a>(pub(crate) &'a [ReservationId]);
 impl Call for Expire<'_> {
     const OPERATION: &'static str = "expire";
     type Outcome = Outcomes<Expiry>;
-    type Found = ();
+    type Found = HashMap<String, PostgresError>;
 
     async fn load(
         &self,
         ledger: &Ledger,
         connection: &mut PgConnection,
-    ) -> Result<(Book, ()), PostgresError> {
+    ) -> Result<(Book, Self::Found), PostgresError> {
         let (found, moment) =
             lock_reservations(Self::OPERATION, ledger, self.0, connection).await?;
-        let found: Vec<Reservation> = found.into_iter().collect::<Result<_, _>>()?;
-        let overdue = found.iter().filter(|found| found.is_overdue(moment.0));
+        let (mut readable, mut damaged) = (Vec::new(), HashMap::new());
+        for Found { id, read } in found {
+            match read {
+                Ok(reservation) => readable.push(reservation),
+                Err(error) => drop(damaged.insert(id, error)),
+            }
+        }
+        // Some may come due while locks are waited for.
+        let held = readable
+            .iter()
+            .filter(|reservation| reservation.state == ReservationState::Held);
         let mut book = ledger
-            .lock_levels(Self::OPERATION, moment, overdue, connection)
+            .lock_levels(Self::OPERATION, moment, held, connection)
             .await?;
-        for reservation in found {
+        for reservation in readable {
             book.load_reservation(reservation);
         }
-        Ok((book, ()))
+        Ok((book, damaged))
     }
 
-    fn decide(&self, book: &mut Book, (): ()) -> Self::Outcome {
-        self.0.iter().map(|id| book.expire(id)).collect()
+    fn decide(&self, book: &mut Book, damaged: Self::Found) -> Self::Outcome {
+        let ids = self.0.iter();
+        ids.map(|id| match damaged.get(id.as_str()) {
+            Some(error) => Err(error.clone().into()),
+            None => book.expire(id),
+        })
+        .collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Row};
-use stockade_inventory_core::{InventoryError, InventoryStore, ReservationState};
+use stockade_inventory_core::{Expiry, InventoryError, InventoryStore, ReservationState};
 
 use super::conformance::PostgresHarness;
 use super::shop::{briefly, id, line, open, reserve, run, set, stock, wants};
@@ -47,6 +47,32 @@ async fn damage_stands_in_nobodys_way() {
         );
     }
     assert_eq!(stock(&h.store, "tee").await.reserved(), 3);
+}
+
+#[tokio::test]
+async fn damage_spoils_no_batch() {
+    let Some(h) = open().await else { return };
+    set(&h.store, "tee", 50).await;
+    let ids = [id("good"), id("damaged"), id("better")];
+    for id in &ids {
+        let request = briefly(wants(id.as_str(), [line("tee", 1)]));
+        reserve(&h.store, &request).await.unwrap();
+    }
+    run(
+        &h,
+        "UPDATE {schema}.reservations SET deadline = now();
+         UPDATE {schema}.reservations SET lines = '[7]' WHERE id = 'damaged'",
+    )
+    .await;
+    let outcomes = h.store.expire(&ids).await;
+    for (id, outcome) in ids.iter().zip(&outcomes) {
+        match outcome {
+            Ok(Expiry::Expired(_)) => assert_ne!(id.as_str(), "damaged"),
+            Err(InventoryError::Damaged { what }) => assert!(what.contains("damaged"), "{what}"),
+            outcome => panic!("{id}: {outcome:?}"),
+        }
+    }
+    assert_eq!(stock(&h.store, "tee").await.reserved(), 1);
 }
 
 /// How many reservations are in the table; more where the long form is asked for.
