@@ -78,14 +78,15 @@ CREATE INDEX variants_product_id_idx ON variants (product_id);
 ALTER TABLE products REPLICA IDENTITY FULL;
 ALTER TABLE variants REPLICA IDENTITY FULL;
 
--- A publication is of the database, so it is named after the schema. Who may not create one can
--- still keep products.
+-- A publication is of the database, so it is named after the schema. One that is there already is
+-- an operator's and stays as it is, and who may not create one can still keep products: what is
+-- not published then, the capture tells.
 DO $$
 BEGIN
     EXECUTE format(
         'CREATE PUBLICATION %I FOR TABLE products, variants', current_schema() || '_changes'
     );
-EXCEPTION WHEN insufficient_privilege THEN
-    RAISE WARNING 'no publication: this role may not create one in this database';
+EXCEPTION WHEN insufficient_privilege OR duplicate_object THEN
+    RAISE WARNING 'no publication was made of products and variants: %', SQLERRM;
 END
 $$;

@@ -30,7 +30,7 @@ CREATE TABLE levels (
     CONSTRAINT levels_version_check CHECK (
         epoch BETWEEN 0 AND 4294967295 AND number >= 0
     )
-) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, vacuum_truncate = off);
 CREATE INDEX levels_unpublished_idx ON levels (sku) WHERE unpublished;
 
 CREATE TABLE reservations (
@@ -47,7 +47,7 @@ CREATE TABLE reservations (
         state IN ('held', 'confirmed', 'fulfilled', 'released', 'expired', 'cancelled')
     ),
     CONSTRAINT reservations_lines_check CHECK (jsonb_typeof(lines) = 'array')
-) WITH (fillfactor = 85);
+) WITH (fillfactor = 85, vacuum_truncate = off);
 -- The overdue are found here, and nowhere else.
 CREATE INDEX reservations_deadline_idx ON reservations (deadline, id) WHERE state = 'held';
 -- And those that are long over.
@@ -87,7 +87,24 @@ CREATE TABLE movements (
             ELSE num_nonnulls(change, amount, reason) = 0
         END
     )
-);
+) WITH (vacuum_truncate = off);
 CREATE UNIQUE INDEX movements_operation_key ON movements (cause_id) WHERE cause = 'adjusted';
 -- The oldest are found here, to be put behind opening balances.
 CREATE INDEX movements_moved_at_idx ON movements (moved_at) WHERE cause <> 'opening_balance';
+
+-- Plans are made once, and a small table is best read whole: so a plan of the first day would read
+-- all of a table that a sale has filled since. With this many pages from the start, which are
+-- filled later, an index is always best.
+INSERT INTO levels (sku, location, physical, reserved, escrowed, epoch, number, changed_at)
+SELECT lpad(n::text, 128), lpad('', 64), 0, 0, 0, 0, 0, now() FROM generate_series(1, 1000) AS n;
+INSERT INTO reservations (id, owner, state, deadline, created_at, changed_at, lines)
+SELECT lpad(n::text, 128), lpad('', 1500), 'expired', now(), now(), now(), '[]'
+FROM generate_series(1, 256) AS n;
+INSERT INTO movements (
+    sku, location, number, epoch, moved_at, physical, reserved, escrowed, cause, cause_id
+)
+SELECT lpad(n::text, 128), '', 0, 0, now(), 0, 0, 0, 'expired', lpad('', 1500)
+FROM generate_series(1, 256) AS n;
+DELETE FROM levels;
+DELETE FROM reservations;
+DELETE FROM movements;

@@ -19,6 +19,27 @@ pub(crate) async fn pool(url: &str) -> PgPool {
     pool.connect(url).await.unwrap()
 }
 
+/// A pool whose connections act as that role.
+pub(crate) async fn pool_as(url: &str, role: &str) -> PgPool {
+    let role = format!("SET ROLE {role}");
+    let pool = PgPoolOptions::new().after_connect(move |connection, _| {
+        let role = sqlx::raw_sql(AssertSqlSafe(role.clone()));
+        Box::pin(async move { role.execute(connection).await.map(drop) })
+    });
+    pool.max_connections(2).connect(url).await.unwrap()
+}
+
+/// What the README grants a service's role in the schema of a component, for this schema and role.
+pub(crate) fn documented_grants(component: &str, schema: &Schema, role: &str) -> String {
+    let begin = format!("GRANT USAGE ON SCHEMA {component} TO shop;");
+    let (_, rest) = include_str!("../../README.md").split_once(&begin).unwrap();
+    let (rest, _) = rest.split_once("```").unwrap();
+    format!("{begin}{rest}")
+        .replace(&format!("{component} TO"), &format!("{schema} TO"))
+        .replace(&format!("{component}."), &format!("{schema}."))
+        .replace("TO shop", &format!("TO {role}"))
+}
+
 /// A schema that nobody else has, gone at the end of the case.
 pub(crate) struct OwnSchema {
     pub(crate) name: Schema,
@@ -37,8 +58,9 @@ impl Drop for OwnSchema {
         let (url, schema) = (self.url.clone(), self.name.clone());
         aside(async move {
             let pool = pool(&url).await;
+            // A case that failed may have left a transaction open.
             let drop = format!(
-                "DROP PUBLICATION IF EXISTS {schema}_changes; DROP SCHEMA IF EXISTS {schema} CASCADE"
+                "SET lock_timeout = '10s'; DROP PUBLICATION IF EXISTS {schema}_changes; DROP SCHEMA IF EXISTS {schema} CASCADE"
             );
             sqlx::raw_sql(AssertSqlSafe(drop)).execute(&pool).await.ok();
         });

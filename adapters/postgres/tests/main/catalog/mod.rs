@@ -1,4 +1,5 @@
 //! Products in Postgres.
 
 mod conformance;
+mod migrations;
 mod queries;

@@ -1,11 +1,17 @@
 //! Tables in a schema of their own, and what an operator does with them.
 
-use sqlx::AssertSqlSafe;
-use stockade_inventory_core::{StockOutbox, Version};
-use stockade_postgres::{Component, PostgresInventory, ServerSettings, connect};
+use std::time::Duration;
 
-use super::shop::{line, open, reserve, run, set, stock, wants};
-use crate::harness::{OwnSchema, pool, url};
+use sqlx::AssertSqlSafe;
+use stockade_change_feed::Retry;
+use stockade_inventory_core::{
+    ActingFor, InventoryStore, StockOutbox, StockRetention, StockSource, Transition,
+    TransitionRequest, Version,
+};
+use stockade_postgres::{Component, PostgresInventory, ServerSettings, Timeouts, connect};
+
+use super::shop::{id, line, open, reserve, run, set, sku, stock, wants};
+use crate::harness::{OwnSchema, documented_grants, pool, pool_as, url};
 
 #[tokio::test]
 async fn instances_may_start_at_once() {
@@ -102,6 +108,82 @@ async fn a_raised_epoch_wins_over_higher_numbers() {
     for of in ["new", "tee"] {
         assert_eq!(stock(&h.store, of).await.version().epoch, 1, "{of}");
     }
+}
+
+#[tokio::test]
+async fn raising_the_epoch_waits_no_longer_than_others_do() {
+    let Some(h) = open().await else { return };
+    for of in ["cap", "tee"] {
+        set(&h.store, of, 5).await;
+    }
+    let mut host = h.pool.begin().await.unwrap();
+    let within = h.store.within(&mut host);
+    reserve(&within, &wants("host", [line("tee", 1)]))
+        .await
+        .unwrap();
+    drop(within);
+    let timeouts = Timeouts::default().with_lock(Duration::from_millis(200));
+    let raising = h.store.clone().with_timeouts(timeouts);
+    let raising = tokio::time::timeout(Duration::from_secs(20), raising.raise_epoch());
+    let raised = raising.await.expect("it gives up by itself");
+    let told = raised.unwrap_err();
+    assert!(matches!(told.retry(), Retry::After(_)), "{told}");
+    for word in ["raise_epoch", "lock", "200ms"] {
+        assert!(told.to_string().contains(word), "{word}: {told}");
+    }
+    // Nobody stands behind it any more.
+    reserve(&h.store, &wants("r", [line("cap", 1)]))
+        .await
+        .unwrap();
+    host.commit().await.unwrap();
+    assert_eq!(h.store.raise_epoch().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_documented_rights_are_enough_and_no_more() {
+    let Some(h) = open().await else { return };
+    let schema = &h.schema.name;
+    let role = format!("{schema}_role");
+    run(&h, &format!("CREATE ROLE {role}")).await;
+    run(&h, &documented_grants("inventory", schema, &role)).await;
+    let pool = pool_as(&h.schema.url, &role).await;
+    let store = PostgresInventory::new(pool.clone()).with_schema(schema.clone());
+    for of in ["cap", "tee"] {
+        set(&store, of, 10).await;
+    }
+    let lines = [line("tee", 1), line("cap", 1)];
+    for request in [wants("one", [line("tee", 1)]), wants("two", lines)] {
+        reserve(&store, &request).await.unwrap();
+    }
+    let confirm = TransitionRequest {
+        id: id("one"),
+        transition: Transition::Confirm,
+        acting_for: ActingFor::Anyone,
+    };
+    store.transition(&confirm).await.unwrap();
+    run(
+        &h,
+        "UPDATE {schema}.reservations SET deadline = now() WHERE id = 'two'",
+    )
+    .await;
+    assert_eq!(store.expire_overdue(10).await.unwrap().len(), 1);
+    store.expire(&[id("two")]).await.remove(0).unwrap();
+    assert_eq!(stock(&store, "tee").await.reserved(), 1);
+    store.scan(None, 10).await.unwrap();
+    let movements = store.movements(&sku("tee"), None, 10).await.unwrap();
+    assert_eq!(movements.movements.len(), 4);
+    let changes = store.unpublished(None, 10).await.unwrap().changes;
+    let published: Vec<_> = changes.iter().map(|c| (c.sku.clone(), c.version)).collect();
+    store.mark_published(&published).await.unwrap();
+    let long_ago = Duration::ZERO;
+    assert_eq!(store.purge_reservations(long_ago, 10).await.unwrap(), 1);
+    assert_eq!(store.purge_movements(long_ago, 100).await.unwrap(), 7);
+    assert_eq!(store.raise_epoch().await.unwrap(), 1);
+
+    let delete = format!("DELETE FROM {schema}.levels");
+    let deleted = sqlx::raw_sql(AssertSqlSafe(delete)).execute(&pool).await;
+    assert!(deleted.is_err(), "levels are never deleted");
+    run(&h, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod migrations;
 mod outbox;
+mod plans;
 mod shop;
 mod sweeps;
 mod within;
