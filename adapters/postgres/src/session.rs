@@ -96,6 +96,22 @@ impl Sessions {
         acquired.map(Lent::new).map_err(failed(operation))
     }
 
+    /// The answer to a statement that is a transaction of its own, on a connection of the pool and
+    /// in time. Where its server can't write, as after a failover, the connection is closed, so
+    /// that the pool finds the one that can.
+    pub(crate) async fn ask<T>(
+        &self,
+        operation: &'static str,
+        ask: impl AsyncFnOnce(&mut PgConnection) -> Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
+        let asking = async {
+            let mut connection = Connection::Pooled(self.connection(operation).await?);
+            let answer = ask(&mut connection).await;
+            connection.told(answer)
+        };
+        self.in_time(operation, asking).await
+    }
+
     /// A transaction of our own.
     pub(crate) async fn begin(
         &self,
