@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use stockade_change_feed::{
     Feed, FeedError, Group, PartitionLag, SubscribeOptions, Subscription, Topic, TopicPartition,
 };
@@ -175,13 +175,11 @@ impl PostgresFeed {
         operation: &'static str,
         query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
     ) -> Result<(), PostgresError> {
-        let sessions = &self.shared.sessions;
-        let executing = async {
-            let mut connection = sessions.connection(operation).await?;
-            let executed = query.execute(&mut *connection).await;
+        let executing = async |connection: &mut PgConnection| {
+            let executed = query.execute(connection).await;
             executed.map(drop).map_err(committing(operation))
         };
-        sessions.in_time(operation, executing).await
+        self.shared.sessions.ask(operation, executing).await
     }
 
     fn wake(&self) {
@@ -211,17 +209,16 @@ impl Feed for PostgresFeed {
         for topic in topics {
             self.topic(topic).await?;
         }
-        let sessions = &self.shared.sessions;
         let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
-        let reading = async {
-            let mut connection = sessions.connection(OPERATION).await?;
-            let query = sqlx::query_as(self.shared.statements.lag.clone());
-            let query = query.bind(group.as_str()).bind(names);
-            let rows = query.fetch_all(&mut *connection).await;
+        let query = sqlx::query_as(self.shared.statements.lag.clone())
+            .bind(group.as_str())
+            .bind(names);
+        let reading = async |connection: &mut PgConnection| {
+            let rows = query.fetch_all(connection).await;
             rows.map_err(failed(OPERATION))
         };
         let rows: Vec<(String, i32, i64, Option<f64>)> =
-            sessions.in_time(OPERATION, reading).await?;
+            self.shared.sessions.ask(OPERATION, reading).await?;
         let lag = |(topic, partition, records, age): (String, i32, i64, Option<f64>)| {
             let at = TopicPartition::new(Topic::new(topic)?, partition.unsigned_abs());
             let age = Duration::try_from_secs_f64(age.unwrap_or_default());

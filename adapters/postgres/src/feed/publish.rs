@@ -27,7 +27,7 @@ impl Publisher for PostgresFeed {
         }
         let entry = match self.topic(topic).await {
             Ok(entry) => entry,
-            Err(error) => return messages.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) => return messages.iter().map(|_| Err(error.clone().into())).collect(),
         };
         let checked = messages.iter();
         let checked: Vec<Result<u32, FeedError>> = checked
@@ -92,12 +92,9 @@ impl PostgresFeed {
         topic: TopicEntry,
         batch: Batch,
     ) -> Result<Vec<Offset>, PostgresError> {
-        let sessions = &self.shared.sessions;
-        let appending = async {
-            let mut connection = sessions.connection(OPERATION).await?;
-            self.append(&mut connection, topic.id, batch).await
-        };
-        sessions.in_time(OPERATION, appending).await
+        let appending =
+            async |connection: &mut PgConnection| self.append(connection, topic.id, batch).await;
+        self.shared.sessions.ask(OPERATION, appending).await
     }
 
     /// Appends on a connection, which may be in a transaction.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use sqlx::PgConnection;
 use stockade_change_feed::{
     FeedError, Group, Offset, OffsetReset, OnLostOffset, PollLimits, Polled, Position, Record,
     SubscribeOptions, Subscription, Timestamp, Topic, TopicPartition,
@@ -72,19 +73,21 @@ impl PostgresSubscription {
         options: SubscribeOptions,
     ) -> Result<Self, PostgresError> {
         const OPERATION: &str = "join group";
-        let mut connection = feed.shared.sessions.connection(OPERATION).await?;
         let next = feed
             .shared
             .schema
             .sql("SELECT nextval('{schema}.members_seq')");
-        let member = sqlx::query_scalar(next).fetch_one(&mut *connection).await;
-        drop(connection);
+        let joining = async |connection: &mut PgConnection| {
+            let member = sqlx::query_scalar(next).fetch_one(connection).await;
+            member.map_err(failed(OPERATION))
+        };
+        let member = feed.shared.sessions.ask(OPERATION, joining).await?;
         Ok(Self {
             feed,
             group: group.clone(),
             topics: topics.to_vec(),
             options,
-            member: member.map_err(failed(OPERATION))?,
+            member,
             held: BTreeMap::new(),
             shared: None,
             unsaved: Vec::new(),
@@ -173,13 +176,11 @@ impl PostgresSubscription {
             .bind(wanted.iter().map(|(_, held)| held.next).collect::<Vec<_>>())
             .bind(i64::try_from(limits.records).unwrap_or(i64::MAX))
             .bind(i64::try_from(limits.bytes).unwrap_or(i64::MAX));
-        let sessions = &self.feed.shared.sessions;
-        let reading = async {
-            let mut connection = sessions.connection(READ).await?;
-            let rows = query.fetch_all(&mut *connection).await;
+        let reading = async |connection: &mut PgConnection| {
+            let rows = query.fetch_all(connection).await;
             rows.map_err(failed(READ))
         };
-        let rows: Vec<Row> = sessions.in_time(READ, reading).await?;
+        let rows: Vec<Row> = self.feed.shared.sessions.ask(READ, reading).await?;
 
         let unknown = |at: &TopicPartition| Found {
             at: at.clone(),
@@ -297,13 +298,11 @@ impl PostgresSubscription {
         }
         let held: Vec<_> = finished.iter().map(|(at, held)| (*at, held)).collect();
         let query = self.bind(&self.feed.shared.statements.commit, &held);
-        let sessions = &self.feed.shared.sessions;
-        let committing_them = async {
-            let mut connection = sessions.connection(COMMIT).await?;
-            let rows = query.fetch_all(&mut *connection).await;
+        let asking = async |connection: &mut PgConnection| {
+            let rows = query.fetch_all(connection).await;
             rows.map_err(committing(COMMIT))
         };
-        let rows = sessions.in_time(COMMIT, committing_them).await?;
+        let rows = self.feed.shared.sessions.ask(COMMIT, asking).await?;
         let rows = rows.iter();
         rows.map(|row| {
             let (topic, partition) = (sqlx::Row::try_get(row, 0), sqlx::Row::try_get(row, 1));

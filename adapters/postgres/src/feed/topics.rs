@@ -1,9 +1,10 @@
 //! Topics, created when first named.
 
-use stockade_change_feed::{FeedError, Topic};
+use sqlx::PgConnection;
+use stockade_change_feed::Topic;
 
 use super::PostgresFeed;
-use crate::error::{PostgresError, failed};
+use crate::error::{PostgresError, committing, failed};
 
 /// A topic as it is now.
 #[derive(Clone, Copy, Debug)]
@@ -12,35 +13,35 @@ pub(super) struct TopicEntry {
     pub(super) partitions: u32,
 }
 
+const OPERATION: &str = "find topic";
+
 impl PostgresFeed {
     /// The topic of that name.
-    pub(super) async fn topic(&self, topic: &Topic) -> Result<TopicEntry, FeedError> {
-        let operation = "find topic";
+    pub(super) async fn topic(&self, topic: &Topic) -> Result<TopicEntry, PostgresError> {
+        let finding = async |connection: &mut PgConnection| self.topic_on(connection, topic).await;
+        self.shared.sessions.ask(OPERATION, finding).await
+    }
+
+    /// The same on a connection, which may be in a transaction.
+    pub(super) async fn topic_on(
+        &self,
+        connection: &mut PgConnection,
+        topic: &Topic,
+    ) -> Result<TopicEntry, PostgresError> {
         loop {
-            if let Some(found) = self.find_topic(topic).await? {
-                return Ok(found);
+            let find = sqlx::query_as(self.shared.statements.topic.clone()).bind(topic.as_str());
+            let found = find.fetch_optional(&mut *connection).await;
+            let found: Option<(i64, i64)> = found.map_err(failed(OPERATION))?;
+            if let Some((id, partitions)) = found {
+                let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
+                return Ok(TopicEntry { id, partitions });
             }
             let partitions = i32::try_from(self.shared.partitions).unwrap_or(i32::MAX);
             let create = sqlx::query(self.shared.statements.create_topic.clone())
                 .bind(topic.as_str())
                 .bind(partitions);
-            self.execute(operation, create).await?;
+            let created = create.execute(&mut *connection).await;
+            created.map_err(committing(OPERATION))?;
         }
-    }
-
-    async fn find_topic(&self, topic: &Topic) -> Result<Option<TopicEntry>, PostgresError> {
-        const OPERATION: &str = "find topic";
-        let sessions = &self.shared.sessions;
-        let finding = async {
-            let mut connection = sessions.connection(OPERATION).await?;
-            let query = sqlx::query_as(self.shared.statements.topic.clone());
-            let row = query.bind(topic.as_str()).fetch_optional(&mut *connection);
-            row.await.map_err(failed(OPERATION))
-        };
-        let found: Option<(i64, i64)> = sessions.in_time(OPERATION, finding).await?;
-        Ok(found.map(|(id, partitions)| TopicEntry {
-            id,
-            partitions: u32::try_from(partitions).unwrap_or(u32::MAX),
-        }))
     }
 }

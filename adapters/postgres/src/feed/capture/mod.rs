@@ -41,6 +41,7 @@ pub struct PostgresCapture {
     tables: Vec<CapturedTable>,
     interval: Duration,
     batch: u32,
+    patience: Duration,
 }
 
 impl PostgresCapture {
@@ -77,6 +78,7 @@ impl PostgresCapture {
             tables,
             interval: Duration::from_millis(50),
             batch: 20_000,
+            patience: Duration::from_secs(600),
         })
     }
 
@@ -103,6 +105,14 @@ impl PostgresCapture {
     #[must_use]
     pub fn with_batch(mut self, changes: u32) -> Self {
         self.batch = changes.max(1);
+        self
+    }
+    /// Gives up on a server that is silent for so long (10 minutes; at least a millisecond). One
+    /// look into the slot is such a silence, and takes longer the more was changed by one
+    /// transaction. A capture that makes progress may take as long as it likes.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience.max(Duration::from_millis(1));
         self
     }
 }

@@ -10,7 +10,7 @@ use stockade_change_feed::{Cause, FeedError, Message, Route, Topic};
 use super::PostgresCapture;
 use super::changes::{Captured, Changes};
 use super::slot::{self, SlotStatus};
-use crate::error::{PostgresError, committing, failed};
+use crate::error::{PostgresError, failed};
 use crate::feed::publish::{Batch, route};
 
 const OPERATION: &str = "capture changes";
@@ -20,8 +20,6 @@ const STANDBY: Duration = Duration::from_secs(1);
 const IRRELEVANT: u64 = 1 << 20;
 /// Messages in hand.
 const PAGE: usize = 200;
-/// The longest that the server may take for one look into the slot.
-const PATIENCE: Duration = Duration::from_secs(600);
 const REPORTED: Duration = Duration::from_secs(10);
 
 impl PostgresCapture {
@@ -47,10 +45,8 @@ impl PostgresCapture {
     /// # Errors
     /// Where the server can't be reached, or its settings do not allow to.
     pub async fn run_once(&self) -> Result<bool, PostgresError> {
-        let Some(mut leader) = self.connect().await? else {
-            return Ok(false);
-        };
-        let captured = self.step(&mut leader).await?;
+        let mut leader = self.connect().await?;
+        let captured = self.take_lead(&mut leader).await? && self.step(&mut leader).await?;
         leader.close().await.map_err(failed(OPERATION))?;
         Ok(captured)
     }
@@ -61,12 +57,9 @@ impl PostgresCapture {
     /// # Errors
     /// Where the server can't be reached.
     pub async fn snapshot_again(&self) -> Result<(), PostgresError> {
-        let sessions = &self.feed.shared.sessions;
-        let mut connection = sessions.connection(OPERATION).await?;
         let due = "UPDATE {schema}.captures SET snapshot_due = true WHERE slot = $1";
         let due = sqlx::query(self.feed.shared.schema.sql(due)).bind(self.slot.as_str());
-        let done = due.execute(&mut *connection).await;
-        done.map(drop).map_err(committing(OPERATION))
+        self.feed.execute(OPERATION, due).await
     }
 
     /// How the slot is doing; `None` where there is none yet.
@@ -74,9 +67,9 @@ impl PostgresCapture {
     /// # Errors
     /// Where the server can't be reached.
     pub async fn status(&self) -> Result<Option<SlotStatus>, PostgresError> {
-        let sessions = &self.feed.shared.sessions;
-        let mut connection = sessions.connection(OPERATION).await?;
-        slot::status(&mut connection, self.slot.as_str()).await
+        let slot = self.slot.as_str();
+        let asking = async |connection: &mut PgConnection| slot::status(connection, slot).await;
+        self.feed.shared.sessions.ask(OPERATION, asking).await
     }
 
     /// What of the server's settings keeps this from working, and what mends it: to be asked when
@@ -85,8 +78,14 @@ impl PostgresCapture {
     /// # Errors
     /// Where the server can't be reached.
     pub async fn problems(&self) -> Result<Vec<String>, PostgresError> {
-        let sessions = &self.feed.shared.sessions;
-        let mut connection = sessions.connection(OPERATION).await?;
+        let asking = async |connection: &mut PgConnection| self.problems_on(connection).await;
+        self.feed.shared.sessions.ask(OPERATION, asking).await
+    }
+
+    async fn problems_on(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Vec<String>, PostgresError> {
         let wal_level: String = sqlx::query_scalar("SELECT current_setting('wal_level')")
             .fetch_one(&mut *connection)
             .await
@@ -147,14 +146,16 @@ impl PostgresCapture {
         Ok(problems)
     }
 
-    /// Captures for as long as the connection lives, which holds the lock.
+    /// Captures for as long as the connection lives, which holds the lock. Until it gets that, it
+    /// stands by.
     async fn lead(&self) -> Result<(), PostgresError> {
-        for problem in self.problems().await? {
+        let mut leader = self.connect().await?;
+        while !self.take_lead(&mut leader).await? {
+            tokio::time::sleep(STANDBY).await;
+        }
+        for problem in self.problems_on(&mut leader.connection).await? {
             tracing::error!(slot = %self.slot, "capture: {problem}");
         }
-        let Some(mut leader) = self.connect().await? else {
-            return Ok(());
-        };
         loop {
             let started = Instant::now();
             if !self.step(&mut leader).await? {
@@ -164,40 +165,40 @@ impl PostgresCapture {
         }
     }
 
-    /// A connection of its own, outside of the pool, that holds the lock. None where another has
-    /// it.
-    async fn connect(&self) -> Result<Option<Leader>, PostgresError> {
-        let failed = failed(OPERATION);
+    /// A connection of its own, outside of the pool.
+    async fn connect(&self) -> Result<Leader, PostgresError> {
         let pooled = self.feed.shared.sessions.connection(OPERATION).await?;
         let mut connection = pooled.detach();
-        let patience = PATIENCE.as_millis();
+        let patience = self.patience.as_millis();
         let settings = sqlx::AssertSqlSafe(format!(
             "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; \
              SET extra_float_digits = 1; SET statement_timeout = {patience}; \
              SET idle_in_transaction_session_timeout = {patience}"
         ));
         let set = sqlx::raw_sql(settings).execute(&mut connection).await;
-        set.map_err(failed)?;
-        let lock = "SELECT pg_try_advisory_lock(hashtextextended('stockade capture ' || $1, 0))";
-        let locked = sqlx::query_scalar(lock).bind(self.slot.as_str());
-        if !locked.fetch_one(&mut connection).await.map_err(failed)? {
-            connection.close().await.map_err(failed)?;
-            return Ok(None);
-        }
-        Ok(Some(Leader {
+        set.map_err(failed(OPERATION))?;
+        Ok(Leader {
             connection,
             seen: 0,
             reported: None,
-        }))
+        })
+    }
+
+    /// Takes the lock, unless another has it.
+    async fn take_lead(&self, leader: &mut Leader) -> Result<bool, PostgresError> {
+        let lock = "SELECT pg_try_advisory_lock(hashtextextended('stockade capture ' || $1, 0))";
+        let lock = sqlx::query_scalar(lock).bind(self.slot.as_str());
+        let locked = lock.fetch_one(&mut leader.connection).await;
+        locked.map_err(failed(OPERATION))
     }
 
     /// Captures one batch; says whether there was something.
     async fn step(&self, leader: &mut Leader) -> Result<bool, PostgresError> {
         let stepping = self.step_patiently(leader);
-        let waited = tokio::time::timeout(PATIENCE, stepping).await;
+        let waited = tokio::time::timeout(self.patience, stepping).await;
         waited.unwrap_or(Err(PostgresError::Timeout {
             operation: OPERATION,
-            after: PATIENCE,
+            after: self.patience,
         }))
     }
 
@@ -268,7 +269,7 @@ impl PostgresCapture {
                 lose their offsets");
         }
         for topic in &topics {
-            self.feed.topic(topic).await.map_err(of_feed)?;
+            self.feed.topic(topic).await?;
         }
         let names: Vec<&str> = topics.iter().map(|topic| topic.as_str()).collect();
         let mut transaction = connection.begin().await.map_err(failed)?;
@@ -352,7 +353,7 @@ impl PostgresCapture {
         }
         for topic in self.tables.iter().map(|table| &table.topic) {
             if !batches.contains_key(topic) {
-                let entry = self.feed.topic(topic).await.map_err(of_feed)?;
+                let entry = self.feed.topic(topic).await?;
                 batches.insert(topic, (entry.id, entry.partitions, Batch::default()));
             }
         }
@@ -407,7 +408,7 @@ impl PostgresCapture {
     }
 }
 
-/// Who captures.
+/// Who captures, or stands by.
 struct Leader {
     connection: PgConnection,
     /// Up to where nothing new is to be found.

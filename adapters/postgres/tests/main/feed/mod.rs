@@ -1,6 +1,8 @@
 //! The log in Postgres, and the capture of row changes.
 
 mod capture;
+mod connections;
+mod host;
 mod log;
 mod search;
 mod slots;
