@@ -140,6 +140,10 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    pub(super) fn len(&self) -> usize {
+        self.partition.len()
+    }
+
     pub(super) fn add(&mut self, partition: u32, message: Message) {
         self.bytes
             .push(i64::try_from(message.bytes()).unwrap_or(i64::MAX));

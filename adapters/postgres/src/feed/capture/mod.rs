@@ -2,8 +2,10 @@
 
 mod changes;
 mod pgoutput;
+mod problems;
 mod slot;
 mod snapshot;
+mod state;
 mod table;
 mod values;
 mod worker;

@@ -64,23 +64,18 @@ pub(super) async fn status(
     }))
 }
 
-/// Creates it anew; what it would have told until now is never told.
+/// Creates it where it is missing or lost; what it would have told until now is never told.
 pub(super) async fn create(connection: &mut PgConnection, slot: &str) -> Result<(), PostgresError> {
-    let failed = failed("create slot");
-    sqlx::query(
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
-         WHERE slot_name = $1 AND database = current_database()",
-    )
-    .bind(slot)
-    .execute(&mut *connection)
-    .await
-    .map_err(failed)?;
-    sqlx::query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')")
-        .bind(slot)
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(failed)
+    let drop_lost = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+         WHERE slot_name = $1 AND database = current_database() AND wal_status = 'lost'";
+    let create = "SELECT pg_create_logical_replication_slot($1, 'pgoutput') \
+         WHERE NOT EXISTS (SELECT FROM pg_replication_slots \
+             WHERE slot_name = $1 AND database = current_database())";
+    for sql in [drop_lost, create] {
+        let done = sqlx::query(sql).bind(slot).execute(&mut *connection).await;
+        done.map_err(failed("create slot"))?;
+    }
+    Ok(())
 }
 
 /// Lets the server forget everything before `end`.

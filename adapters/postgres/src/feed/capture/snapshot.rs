@@ -4,11 +4,14 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr};
 use stockade_change_feed::Timestamp;
 use stockade_change_feed::debezium::{Change, Columns, Sequence};
+use tokio::sync::Notify;
 
 use super::PostgresCapture;
 use super::changes::{Captured, envelope};
 use super::pgoutput::{Cell, Column};
+use super::state::State;
 use super::table::CapturedTable;
+use super::worker::Topics;
 use crate::error::{PostgresError, failed};
 
 const OPERATION: &str = "read snapshot";
@@ -17,20 +20,26 @@ const PAGE: usize = 200;
 
 impl PostgresCapture {
     /// Appends all rows of the captured tables, and notes that they are there: in one transaction
-    /// and of one snapshot, so that a crash leaves nothing half done.
+    /// and of one snapshot, so that a crash leaves nothing half done. Does nothing where another
+    /// captures as well.
     pub(super) async fn snapshot(
         &self,
         connection: &mut PgConnection,
+        state: State,
+        progress: &Notify,
     ) -> Result<(), PostgresError> {
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
-        let begun = sqlx::raw_sql(begin).execute(&mut *connection).await;
-        begun.map_err(failed(OPERATION))?;
+        let begun = self
+            .begin(connection, "REPEATABLE READ", Some(state))
+            .await?;
+        let Some(mut transaction) = begun else {
+            return Ok(());
+        };
         let started = sqlx::query_as(
             "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint, \
              (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
         );
         let (lsn, micros): (i64, i64) = started
-            .fetch_one(&mut *connection)
+            .fetch_one(&mut *transaction)
             .await
             .map_err(failed(OPERATION))?;
         let sequence = Sequence {
@@ -38,70 +47,76 @@ impl PostgresCapture {
             lsn: Some(lsn.unsigned_abs()),
         };
         let read_at = Timestamp::from_micros(micros);
+        let read = |table: &CapturedTable, after: Columns| {
+            let change = Change::Read {
+                after: after.clone(),
+            };
+            table.message(&after, envelope(table, change, sequence, read_at))
+        };
+        let mut topics = Topics::new();
         for table in &self.tables {
-            self.snapshot_table(connection, table, sequence, read_at)
-                .await?;
-        }
-        let done = self
-            .feed
-            .shared
-            .schema
-            .sql("UPDATE {schema}.captures SET snapshot_due = false WHERE slot = $1");
-        let done = sqlx::query(done).bind(self.slot.as_str());
-        done.execute(&mut *connection)
-            .await
-            .map_err(failed(OPERATION))?;
-        let committed = sqlx::raw_sql("COMMIT").execute(connection).await;
-        committed.map(drop).map_err(failed(OPERATION))
-    }
-
-    async fn snapshot_table(
-        &self,
-        connection: &mut PgConnection,
-        table: &CapturedTable,
-        sequence: Sequence,
-        read_at: Timestamp,
-    ) -> Result<(), PostgresError> {
-        let columns = columns_of(connection, table).await?;
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        // By its output function, as the slot prints it; a cast may print otherwise.
-        let text = columns.iter().map(|column| {
-            let name = quoted(&column.name);
-            format!("CASE WHEN {name} IS NOT NULL THEN format('%s', {name}) END")
-        });
-        let declare = format!(
-            "DECLARE snapshot NO SCROLL CURSOR FOR SELECT ARRAY[{}]::text[] FROM {}.{}",
-            text.collect::<Vec<_>>().join(", "),
-            quoted(&table.schema),
-            quoted(&table.table),
-        );
-        let declare = sqlx::raw_sql(AssertSqlSafe(declare).into_sql_str());
-        declare
-            .execute(&mut *connection)
-            .await
-            .map_err(failed(OPERATION))?;
-        loop {
-            let fetch = AssertSqlSafe(format!("FETCH FORWARD {PAGE} FROM snapshot"));
-            let page = sqlx::query_scalar(fetch).fetch_all(&mut *connection).await;
-            let page: Vec<Vec<Option<String>>> = page.map_err(failed(OPERATION))?;
-            let last = page.len() < PAGE;
-            let captured = page.into_iter().map(|cells| {
-                let cells = columns.iter().zip(cells);
-                let after: Columns = cells.map(|(column, cell)| rendered(column, cell)).collect();
-                let read = Change::Read {
-                    after: after.clone(),
-                };
-                let value = envelope(table, read, sequence, read_at);
-                Captured::Row(table, table.message(&after, value))
-            });
-            self.append(connection, captured.collect()).await?;
-            if last {
-                break;
+            let columns = open(&mut transaction, table).await?;
+            loop {
+                let page = fetch(&mut transaction, &columns).await?;
+                let last = page.len() < PAGE;
+                let rows = page.into_iter();
+                let rows = rows.map(|row| Captured::Row(table, read(table, row)));
+                self.append(&mut transaction, &mut topics, rows.collect())
+                    .await?;
+                progress.notify_one();
+                if last {
+                    break;
+                }
             }
+            let closed = sqlx::raw_sql("CLOSE snapshot").execute(&mut *transaction);
+            closed.await.map_err(failed(OPERATION))?;
         }
-        let closed = sqlx::raw_sql("CLOSE snapshot").execute(connection).await;
-        closed.map(drop).map_err(failed(OPERATION))
+        let schema = &self.feed.shared.schema;
+        let done = schema.sql("UPDATE {schema}.captures SET snapshot_due = false WHERE slot = $1");
+        let done = sqlx::query(done).bind(self.slot.as_str());
+        let noted = done.execute(&mut *transaction).await;
+        noted.map_err(failed(OPERATION))?;
+        transaction.commit().await.map_err(failed(OPERATION))
     }
+}
+
+/// Opens a cursor over the rows of a table; says of which columns.
+async fn open(
+    connection: &mut PgConnection,
+    table: &CapturedTable,
+) -> Result<Vec<Column>, PostgresError> {
+    let columns = columns_of(connection, table).await?;
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    // By its output function, as the slot prints it; a cast may print otherwise.
+    let text = columns.iter().map(|column| {
+        let name = quoted(&column.name);
+        format!("CASE WHEN {name} IS NOT NULL THEN format('%s', {name}) END")
+    });
+    let declare = format!(
+        "DECLARE snapshot NO SCROLL CURSOR FOR SELECT ARRAY[{}]::text[] FROM {}.{}",
+        text.collect::<Vec<_>>().join(", "),
+        quoted(&table.schema),
+        quoted(&table.table),
+    );
+    let declare = sqlx::raw_sql(AssertSqlSafe(declare).into_sql_str());
+    let opened = declare.execute(connection).await;
+    opened.map_err(failed(OPERATION))?;
+    Ok(columns)
+}
+
+/// The next rows of the cursor.
+async fn fetch(
+    connection: &mut PgConnection,
+    columns: &[Column],
+) -> Result<Vec<Columns>, PostgresError> {
+    let fetch = AssertSqlSafe(format!("FETCH FORWARD {PAGE} FROM snapshot"));
+    let page = sqlx::query_scalar(fetch).fetch_all(connection).await;
+    let page: Vec<Vec<Option<String>>> = page.map_err(failed(OPERATION))?;
+    let row = |cells: Vec<Option<String>>| {
+        let cells = columns.iter().zip(cells);
+        cells.map(|(column, cell)| rendered(column, cell)).collect()
+    };
+    Ok(page.into_iter().map(row).collect())
 }
 
 fn rendered(column: &Column, text: Option<String>) -> (String, Value) {

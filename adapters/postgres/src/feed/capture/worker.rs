@@ -1,17 +1,22 @@
 //! The worker that captures.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sqlx::{Connection, PgConnection};
-use stockade_change_feed::{Cause, FeedError, Message, Route, Topic};
+use stockade_change_feed::{Cause, FeedError, Message, Topic};
+use tokio::sync::Notify;
 
 use super::PostgresCapture;
 use super::changes::{Captured, Changes};
 use super::slot::{self, SlotStatus};
+use super::state::State;
 use crate::error::{PostgresError, failed};
 use crate::feed::publish::{Batch, route};
+use crate::feed::topics::TopicEntry;
+use crate::session::in_time;
 
 const OPERATION: &str = "capture changes";
 /// How long others stand by, or a failure is waited out.
@@ -72,80 +77,6 @@ impl PostgresCapture {
         self.feed.shared.sessions.ask(OPERATION, asking).await
     }
 
-    /// What of the server's settings keeps this from working, and what mends it: to be asked when
-    /// a process starts.
-    ///
-    /// # Errors
-    /// Where the server can't be reached.
-    pub async fn problems(&self) -> Result<Vec<String>, PostgresError> {
-        let asking = async |connection: &mut PgConnection| self.problems_on(connection).await;
-        self.feed.shared.sessions.ask(OPERATION, asking).await
-    }
-
-    async fn problems_on(
-        &self,
-        connection: &mut PgConnection,
-    ) -> Result<Vec<String>, PostgresError> {
-        let wal_level: String = sqlx::query_scalar("SELECT current_setting('wal_level')")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(failed(OPERATION))?;
-        let mut problems = Vec::new();
-        let elsewhere: Option<String> = sqlx::query_scalar(
-            "SELECT database::text FROM pg_replication_slots \
-             WHERE slot_name = $1 AND database <> current_database()",
-        )
-        .bind(self.slot.as_str())
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(failed(OPERATION))?;
-        if let Some(database) = elsewhere {
-            let slot = &self.slot;
-            problems.push(format!(
-                "slot {slot} is of database {database}; name another one here"
-            ));
-        }
-        if wal_level != "logical" {
-            problems.push(format!(
-                "wal_level is {wal_level}; set it to logical and restart the server"
-            ));
-        }
-        for table in &self.tables {
-            let (schema, name) = (&table.schema, &table.table);
-            let found: Option<(bool, bool)> = sqlx::query_as(
-                "SELECT c.relreplident = 'f', EXISTS (SELECT FROM pg_publication_tables AS p \
-                     WHERE p.pubname = $3 AND p.schemaname = $1 AND p.tablename = $2) \
-                 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
-                 WHERE n.nspname = $1 AND c.relname = $2",
-            )
-            .bind(schema)
-            .bind(name)
-            .bind(self.publication.as_str())
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(failed(OPERATION))?;
-            let Some((full, published)) = found else {
-                problems.push(format!(
-                    "there is no table {schema}.{name}; migrate it first"
-                ));
-                continue;
-            };
-            if !full {
-                problems.push(format!(
-                    "old rows are not told whole: ALTER TABLE {schema}.{name} REPLICA IDENTITY FULL"
-                ));
-            }
-            if !published {
-                let publication = &self.publication;
-                problems.push(format!(
-                    "{schema}.{name} is not published: CREATE PUBLICATION {publication} FOR TABLE \
-                     {schema}.{name}, or ALTER PUBLICATION {publication} ADD TABLE"
-                ));
-            }
-        }
-        Ok(problems)
-    }
-
     /// Captures for as long as the connection lives, which holds the lock. Until it gets that, it
     /// stands by.
     async fn lead(&self) -> Result<(), PostgresError> {
@@ -167,6 +98,10 @@ impl PostgresCapture {
 
     /// A connection of its own, outside of the pool.
     async fn connect(&self) -> Result<Leader, PostgresError> {
+        in_time(self.patience, OPERATION, self.connect_anew()).await
+    }
+
+    async fn connect_anew(&self) -> Result<Leader, PostgresError> {
         let pooled = self.feed.shared.sessions.connection(OPERATION).await?;
         let mut connection = pooled.detach();
         let patience = self.patience.as_millis();
@@ -188,43 +123,54 @@ impl PostgresCapture {
     async fn take_lead(&self, leader: &mut Leader) -> Result<bool, PostgresError> {
         let lock = "SELECT pg_try_advisory_lock(hashtextextended('stockade capture ' || $1, 0))";
         let lock = sqlx::query_scalar(lock).bind(self.slot.as_str());
-        let locked = lock.fetch_one(&mut leader.connection).await;
-        locked.map_err(failed(OPERATION))
+        let locking = async {
+            let locked = lock.fetch_one(&mut leader.connection).await;
+            locked.map_err(failed(OPERATION))
+        };
+        in_time(self.patience, OPERATION, locking).await
     }
 
-    /// Captures one batch; says whether there was something.
+    /// Captures one batch, for as long as it makes progress; says whether there was something.
     async fn step(&self, leader: &mut Leader) -> Result<bool, PostgresError> {
-        let stepping = self.step_patiently(leader);
-        let waited = tokio::time::timeout(self.patience, stepping).await;
-        waited.unwrap_or(Err(PostgresError::Timeout {
-            operation: OPERATION,
-            after: self.patience,
-        }))
+        let progress = Notify::new();
+        let mut stepping = pin!(self.step_on(leader, &progress));
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut stepping => return done,
+                () = progress.notified() => {}
+                () = tokio::time::sleep(self.patience) => return Err(PostgresError::Timeout {
+                    operation: OPERATION,
+                    after: self.patience,
+                }),
+            }
+        }
     }
 
-    async fn step_patiently(&self, leader: &mut Leader) -> Result<bool, PostgresError> {
+    async fn step_on(&self, leader: &mut Leader, progress: &Notify) -> Result<bool, PostgresError> {
         let connection = &mut leader.connection;
         let slot = self.slot.as_str();
         let status = slot::status(connection, slot).await?;
-        let state = self.state(connection).await?;
-        let (Some(status), Some((captured, snapshot_due))) =
-            (status.filter(|status| !status.is_lost()), state)
-        else {
-            // Until the snapshot is there nothing was captured that could be continued.
-            let again = state.is_some_and(|(_, snapshot_due)| !snapshot_due);
-            self.begin_anew(connection, again).await?;
+        let seen = self.state(connection).await?;
+        let (Some(status), Some(state)) = (status.filter(|status| !status.is_lost()), seen) else {
+            self.begin_anew(connection, seen).await?;
             return Ok(true);
         };
         self.report(&status, &mut leader.reported);
-        if snapshot_due {
-            self.snapshot(connection).await?;
+        if state.snapshot_due {
+            self.snapshot(connection, state, progress).await?;
             self.feed.wake();
             return Ok(true);
         }
         if status.flushed <= leader.seen {
             return Ok(false);
         }
-        let (count, end) = self.copy(connection, captured, status.flushed).await?;
+        let copied = self
+            .copy(connection, state, status.flushed, progress)
+            .await?;
+        let Some((count, end)) = copied else {
+            return Ok(false);
+        };
         if count > 0 {
             self.feed.wake();
         }
@@ -240,79 +186,29 @@ impl PostgresCapture {
         Ok(count > 0)
     }
 
-    /// Up to which commit everything is in the log, and whether the snapshot is still missing.
-    async fn state(
-        &self,
-        connection: &mut PgConnection,
-    ) -> Result<Option<(u64, bool)>, PostgresError> {
-        let sql = "SELECT commit_lsn, snapshot_due FROM {schema}.captures WHERE slot = $1";
-        let state = sqlx::query_as(self.feed.shared.schema.sql(sql)).bind(self.slot.as_str());
-        let state: Option<(i64, bool)> = state
-            .fetch_optional(connection)
-            .await
-            .map_err(failed(OPERATION))?;
-        Ok(state.map(|(lsn, snapshot_due)| (lsn.unsigned_abs(), snapshot_due)))
-    }
-
-    /// Creates the slot. Where there was one before, changes may be missing between the two: the
-    /// log starts anew, past an offset that nobody has.
-    async fn begin_anew(
-        &self,
-        connection: &mut PgConnection,
-        again: bool,
-    ) -> Result<(), PostgresError> {
-        let schema = &self.feed.shared.schema;
-        let failed = failed("begin capture");
-        let topics = self.topics();
-        if again {
-            tracing::error!(slot = %self.slot, "the slot is lost: changes are missing, and groups \
-                lose their offsets");
-        }
-        for topic in &topics {
-            self.feed.topic(topic).await?;
-        }
-        let names: Vec<&str> = topics.iter().map(|topic| topic.as_str()).collect();
-        let mut transaction = connection.begin().await.map_err(failed)?;
-        if again {
-            let cut = schema.sql(
-                "WITH cut AS ( \
-                     UPDATE {schema}.partitions AS p SET first = next + 1, next = next + 1 \
-                     FROM {schema}.topics AS t WHERE t.name = ANY($1::text[]) \
-                         AND p.topic_id = t.topic_id \
-                     RETURNING p.topic_id \
-                 ) DELETE FROM {schema}.records WHERE topic_id IN (SELECT topic_id FROM cut)",
-            );
-            let cut = sqlx::query(cut).bind(names).execute(&mut *transaction);
-            cut.await.map_err(failed)?;
-        }
-        // Before the slot, so that a crash in between is found to be a loss.
-        let note = schema.sql(
-            "INSERT INTO {schema}.captures (slot, commit_lsn, snapshot_due) \
-             VALUES ($1, (pg_current_wal_flush_lsn() - '0/0')::bigint, true) \
-             ON CONFLICT (slot) DO UPDATE \
-             SET commit_lsn = excluded.commit_lsn, snapshot_due = true",
-        );
-        let note = sqlx::query(note).bind(self.slot.as_str());
-        note.execute(&mut *transaction).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
-        slot::create(connection, self.slot.as_str()).await
-    }
-
     /// Copies what the slot tells up to `flushed` into the log, in one transaction. Says how many
-    /// messages there were, and where the last whole transaction ends.
+    /// messages there were, and where the last whole transaction ends; nothing, where another
+    /// captures as well.
     async fn copy(
         &self,
         connection: &mut PgConnection,
-        captured: u64,
+        state: State,
         flushed: u64,
-    ) -> Result<(u64, Option<u64>), PostgresError> {
+        progress: &Notify,
+    ) -> Result<Option<(u64, Option<u64>)>, PostgresError> {
         let failed = failed(OPERATION);
-        let mut transaction = connection.begin().await.map_err(failed)?;
+        let begun = self
+            .begin(connection, "READ COMMITTED", Some(state))
+            .await?;
+        let Some(mut transaction) = begun else {
+            return Ok(None);
+        };
         let (slot, publication) = (self.slot.as_str(), self.publication.as_str());
         let peek = slot::peek(slot, publication, flushed, self.batch);
         let peeked = sqlx::raw_sql(peek).execute(&mut *transaction).await;
         peeked.map_err(failed)?;
-        let mut changes = Changes::new(&self.tables, captured);
+        let mut changes = Changes::new(&self.tables, state.captured);
+        let mut topics = Topics::new();
         let mut count = 0;
         loop {
             let fetch = sqlx::AssertSqlSafe(format!("FETCH FORWARD {PAGE} FROM changes"));
@@ -325,12 +221,13 @@ impl PostgresCapture {
                 let taken = changes.take(lsn.unsigned_abs(), Bytes::from(message));
                 records.extend(taken.map_err(of_feed)?);
             }
-            self.append(&mut transaction, records).await?;
+            self.append(&mut transaction, &mut topics, records).await?;
+            progress.notify_one();
             if read < PAGE {
                 break;
             }
         }
-        if changes.captured > captured {
+        if changes.captured > state.captured {
             let sql = "UPDATE {schema}.captures SET commit_lsn = $2 WHERE slot = $1";
             let noted = sqlx::query(self.feed.shared.schema.sql(sql))
                 .bind(slot)
@@ -338,48 +235,57 @@ impl PostgresCapture {
             noted.execute(&mut *transaction).await.map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)?;
-        Ok((count, changes.end))
+        Ok(Some((count, changes.end)))
     }
 
-    /// Appends records to their topics, in their order.
-    pub(super) async fn append(
-        &self,
+    /// Appends records to their topics, in their order. Which these are is looked up once.
+    pub(super) async fn append<'a>(
+        &'a self,
         connection: &mut PgConnection,
-        records: Vec<Captured<'_>>,
+        topics: &mut Topics<'a>,
+        records: Vec<Captured<'a>>,
     ) -> Result<(), PostgresError> {
-        let mut batches: BTreeMap<&Topic, (i64, u32, Batch)> = BTreeMap::new();
         if records.is_empty() {
             return Ok(());
         }
-        for topic in self.tables.iter().map(|table| &table.topic) {
-            if !batches.contains_key(topic) {
-                let entry = self.feed.topic(topic).await?;
-                batches.insert(topic, (entry.id, entry.partitions, Batch::default()));
+        if topics.is_empty() {
+            for topic in self.topics() {
+                topics.insert(topic, self.feed.topic_on(connection, topic).await?);
             }
         }
+        let mut batches: BTreeMap<&Topic, Batch> = BTreeMap::new();
         for record in records {
             let (Captured::Row(table, _) | Captured::Truncated(table, _)) = &record;
-            let Some((_, partitions, batch)) = batches.get_mut(&table.topic) else {
+            let topic = &table.topic;
+            let Some(TopicEntry { partitions, .. }) = topics.get(topic).copied() else {
                 continue;
             };
+            let batch = batches.entry(topic).or_default();
             match record {
-                Captured::Row(_, message) => batch.add(route(&message, *partitions), message),
+                Captured::Row(_, message) => batch.add(route(&message, partitions), message),
                 Captured::Truncated(_, value) => {
-                    for partition in 0..*partitions {
-                        let mut message = Message::to_partition(partition, value.clone());
-                        message.route = Route::Partition(partition);
-                        batch.add(partition, message);
+                    for partition in 0..partitions {
+                        batch.add(partition, Message::to_partition(partition, value.clone()));
                     }
                 }
             }
         }
-        for (topic, _, batch) in batches.into_values() {
-            self.feed.append(connection, topic, batch).await?;
+        for (topic, batch) in batches {
+            let count = batch.len();
+            let appended = self
+                .feed
+                .append(connection, topics[topic].id, batch)
+                .await?;
+            if appended.len() < count {
+                // Deleted since it was looked up.
+                let topic = topic.clone();
+                return Err(of_feed(FeedError::UnknownTopic { topic }));
+            }
         }
         Ok(())
     }
 
-    fn topics(&self) -> Vec<&Topic> {
+    pub(super) fn topics(&self) -> Vec<&Topic> {
         let mut topics: Vec<&Topic> = self.tables.iter().map(|table| &table.topic).collect();
         topics.sort_unstable();
         topics.dedup();
@@ -407,6 +313,9 @@ impl PostgresCapture {
         }
     }
 }
+
+/// The topics of the captured tables.
+pub(super) type Topics<'a> = BTreeMap<&'a Topic, TopicEntry>;
 
 /// Who captures, or stands by.
 struct Leader {

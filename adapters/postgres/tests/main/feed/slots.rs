@@ -1,11 +1,11 @@
 //! What happens to a slot and its capture: crashes, losses, tables that change under it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stockade_change_feed::debezium::{self, Change, RowChange};
-use stockade_change_feed::{FeedError, OnLostOffset};
+use stockade_change_feed::{FeedError, OnLostOffset, Retry};
 use stockade_postgres::connect;
 use stockade_testkit::Absent;
 
@@ -143,6 +143,64 @@ async fn what_the_slot_tells_again_is_left_out() {
     host.capture().await;
     let mut reader = host.reader("g", OnLostOffset::Fail).await;
     assert_eq!(ids(&told(reader.as_mut()).await), [4, 5]);
+}
+
+/// Its session may have lost the lock without its knowing, as behind a pooler.
+#[tokio::test]
+async fn what_another_has_told_meanwhile_is_not_told_again() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    host.capture().await;
+    host.sql("INSERT INTO tees VALUES (1, 7, 'a', NULL)").await;
+    let mut another = host.pool.begin().await.unwrap();
+    let told_by_another =
+        "UPDATE feed.captures SET commit_lsn = (pg_current_wal_flush_lsn() - '0/0')::bigint";
+    sqlx::raw_sql(told_by_another)
+        .execute(&mut *another)
+        .await
+        .unwrap();
+    let capture = host.capture.clone();
+    let overtaken = tokio::spawn(async move { capture.run_once().await });
+    host.until_blocked().await;
+    another.commit().await.unwrap();
+    overtaken.await.unwrap().unwrap();
+    host.sql("INSERT INTO tees VALUES (2, 7, 'a', NULL)").await;
+    host.capture().await;
+    let mut reader = host.reader("g", OnLostOffset::Fail).await;
+    assert_eq!(ids(&told(reader.as_mut()).await), [2]);
+}
+
+#[tokio::test]
+async fn who_captures_may_take_long_but_not_be_silent() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    let rows = "INSERT INTO tees SELECT n, 7, 'a', NULL FROM generate_series(1, 20000) AS n";
+    host.sql(rows).await;
+    let patience = Duration::from_secs(1);
+    let (proxy, capture) = host.through_proxy().await;
+    let capture = capture.with_patience(patience);
+    assert!(capture.run_once().await.unwrap(), "the slot");
+    // Each page takes a while, and all of them several times as long as one may be silent.
+    proxy.delay(Duration::from_millis(10));
+    let started = Instant::now();
+    assert!(capture.run_once().await.unwrap(), "the snapshot");
+    assert!(started.elapsed() > patience, "it took so long");
+    host.sql("UPDATE tees SET title = 'b'").await;
+    let started = Instant::now();
+    assert!(capture.run_once().await.unwrap(), "one transaction");
+    assert!(started.elapsed() > patience, "it took so long");
+    proxy.clear();
+    host.sql("UPDATE tees SET title = 'c' WHERE id = 1").await;
+    // The server has nothing to say until the lock is let go of.
+    let mut holding = host.pool.begin().await.unwrap();
+    let hold = "SELECT FROM feed.captures FOR UPDATE";
+    sqlx::raw_sql(hold).execute(&mut *holding).await.unwrap();
+    let silence = capture.run_once().await.unwrap_err();
+    assert_ne!(silence.retry(), Retry::Never, "{silence}");
+    holding.rollback().await.unwrap();
+    assert!(capture.run_once().await.unwrap(), "it goes on");
 }
 
 #[tokio::test]
