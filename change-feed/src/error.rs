@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::feed::Group;
 use crate::record::{Offset, Position, Topic};
 
 /// What a caller may do after an error.
@@ -112,6 +113,17 @@ pub enum FeedError {
         /// The partition.
         partition: u32,
     },
+    /// Only a group that nobody reads for can be changed.
+    #[error(
+        "group {group} is read by {members} members; stop them, and wait out the session timeout \
+         of those that crashed"
+    )]
+    GroupActive {
+        /// The group.
+        group: Group,
+        /// How many members it has.
+        members: usize,
+    },
     /// A record can not be handled, and there is nowhere to put it.
     #[error(
         "the record at {position} can not be handled: {reason}; configure dead letters, or mend it"
@@ -190,6 +202,7 @@ impl FeedError {
             | Self::TooLarge { .. }
             | Self::OffsetLost { .. }
             | Self::NotAssigned { .. }
+            | Self::GroupActive { .. }
             | Self::Poisoned { .. }
             | Self::Malformed { .. }
             | Self::Backend { .. } => Retry::Never,

@@ -10,7 +10,7 @@ mod session;
 
 pub use catalog::PostgresCatalog;
 pub use error::PostgresError;
-pub use feed::{CapturedTable, PostgresCapture, PostgresFeed, SlotStatus};
+pub use feed::{CapturedTable, PostgresCapture, PostgresFeed, ResetTo, SlotStatus};
 pub use inventory::{Pooled, PostgresInventory, Within};
 pub use migrate::{Component, Schema, migrate};
 pub use server::{ServerSettings, connect};

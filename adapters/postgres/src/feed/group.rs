@@ -4,12 +4,55 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 use stockade_change_feed::sharing::assign;
-use stockade_change_feed::{FeedError, Start, Topic, TopicPartition};
+use stockade_change_feed::{FeedError, Group, Start, Topic, TopicPartition};
 
+use super::PostgresFeed;
 use super::subscription::PostgresSubscription;
 use crate::error::{PostgresError, failed};
 
 const OPERATION: &str = "share partitions";
+
+impl PostgresFeed {
+    /// Locks a group, which there is from now on; says its generation.
+    pub(super) async fn enter_group(
+        &self,
+        connection: &mut PgConnection,
+        group: &Group,
+    ) -> Result<i64, PostgresError> {
+        let (statements, failed) = (&self.shared.statements, failed(OPERATION));
+        let enter = sqlx::query(statements.enter_group.clone()).bind(group.as_str());
+        enter.execute(&mut *connection).await.map_err(failed)?;
+        let lock = sqlx::query_scalar(statements.lock_group.clone()).bind(group.as_str());
+        lock.fetch_one(connection).await.map_err(failed)
+    }
+
+    /// Gives up the members that were silent for the session timeout, but for one; says how many.
+    pub(super) async fn forget_silent(
+        &self,
+        connection: &mut PgConnection,
+        group: &Group,
+        but: Option<i64>,
+    ) -> Result<i64, PostgresError> {
+        let forget = sqlx::query_scalar(self.shared.statements.forget_silent.clone())
+            .bind(group.as_str())
+            .bind(but)
+            .bind(self.shared.session_timeout.as_secs_f64());
+        let silent = forget.fetch_one(connection).await;
+        silent.map_err(failed(OPERATION))
+    }
+
+    /// Lets all members look again who reads what, and from where.
+    pub(super) async fn raise_generation(
+        &self,
+        connection: &mut PgConnection,
+        group: &Group,
+    ) -> Result<i64, PostgresError> {
+        let raise = self.shared.statements.raise_generation.clone();
+        let raise = sqlx::query_scalar(raise).bind(group.as_str());
+        let raised = raise.fetch_one(connection).await;
+        raised.map_err(failed(OPERATION))
+    }
+}
 
 /// A partition that a member reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +88,7 @@ impl PostgresSubscription {
         let statements = &self.feed.shared.statements;
         let group = self.group.as_str();
         let failed = failed(OPERATION);
-        let enter = sqlx::query(statements.enter_group.clone()).bind(group);
-        enter.execute(&mut *connection).await.map_err(failed)?;
-        let lock = sqlx::query_scalar(statements.lock_group.clone()).bind(group);
-        let mut generation: i64 = lock.fetch_one(&mut *connection).await.map_err(failed)?;
+        let mut generation = self.feed.enter_group(connection, &self.group).await?;
 
         let topics: Vec<&str> = self.topics.iter().map(Topic::as_str).collect();
         let hear = sqlx::query_scalar(statements.hear.clone())
@@ -56,18 +96,16 @@ impl PostgresSubscription {
             .bind(self.member)
             .bind(topics);
         let new: bool = hear.fetch_one(&mut *connection).await.map_err(failed)?;
-        let forget = sqlx::query_scalar(statements.forget_silent.clone())
-            .bind(group)
-            .bind(self.member)
-            .bind(self.feed.shared.session_timeout.as_secs_f64());
-        let silent: i64 = forget.fetch_one(&mut *connection).await.map_err(failed)?;
+        let forget = self
+            .feed
+            .forget_silent(connection, &self.group, Some(self.member));
+        let silent = forget.await?;
         let know = sqlx::query(statements.know_partitions.clone()).bind(group);
         know.execute(&mut *connection).await.map_err(failed)?;
 
         let moved = self.hand_over(connection).await?;
         if new || silent > 0 || moved {
-            let raise = sqlx::query_scalar(statements.raise_generation.clone()).bind(group);
-            generation = raise.fetch_one(&mut *connection).await.map_err(failed)?;
+            generation = self.feed.raise_generation(connection, &self.group).await?;
         }
         let owned = self.owned(connection).await?;
         Ok(Share { generation, owned })

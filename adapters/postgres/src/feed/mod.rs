@@ -4,6 +4,7 @@ mod capture;
 mod group;
 mod headers;
 mod publish;
+mod retention;
 mod statements;
 mod subscription;
 mod topics;
@@ -19,6 +20,7 @@ use stockade_change_feed::{
 use tokio::sync::watch;
 
 pub use self::capture::{CapturedTable, PostgresCapture, SlotStatus};
+pub use self::retention::ResetTo;
 use self::statements::Statements;
 use self::subscription::PostgresSubscription;
 use crate::error::{PostgresError, committing, failed};
@@ -132,41 +134,6 @@ impl PostgresFeed {
             sessions, schema, ..
         } = self.shared.as_ref();
         migrate(&sessions.pool, Component::Feed, schema).await
-    }
-
-    /// Forgets the records of a partition before `before`. A group that has not finished them has
-    /// lost its offset.
-    ///
-    /// # Errors
-    /// [`FeedError::Unavailable`] and the like.
-    pub async fn trim(&self, partition: &TopicPartition, before: u64) -> Result<(), FeedError> {
-        let query = sqlx::query(self.shared.statements.trim.clone())
-            .bind(partition.topic.as_str())
-            .bind(i32::try_from(partition.partition).unwrap_or(i32::MAX))
-            .bind(i64::try_from(before).unwrap_or(i64::MAX));
-        Ok(self.execute("trim", query).await?)
-    }
-
-    /// Forgets the records of a topic that are older than `age`: what retention does, to be
-    /// called now and then. Groups that have not finished them have lost their offset.
-    ///
-    /// # Errors
-    /// [`FeedError::Unavailable`] and the like.
-    pub async fn trim_older(&self, topic: &Topic, age: Duration) -> Result<(), FeedError> {
-        let query = sqlx::query(self.shared.statements.trim_before.clone())
-            .bind(topic.as_str())
-            .bind(age.as_secs_f64());
-        Ok(self.execute("trim", query).await?)
-    }
-
-    /// Deletes a topic. It is created anew, with offsets from 0, when next named; what groups
-    /// committed is then found to be lost.
-    ///
-    /// # Errors
-    /// [`FeedError::Unavailable`] and the like.
-    pub async fn delete_topic(&self, topic: &Topic) -> Result<(), FeedError> {
-        let query = sqlx::query(self.shared.statements.delete_topic.clone()).bind(topic.as_str());
-        Ok(self.execute("delete topic", query).await?)
     }
 
     /// A statement that is a transaction of its own.

@@ -24,7 +24,7 @@ macro_rules! statements {
 }
 
 statements! {
-    create_topic, topic, delete_topic, append, trim, trim_before, enter_group, lock_group, hear,
+    create_topic, topic, delete_topic, append, cut, trim, since, enter_group, lock_group, hear,
     forget_silent, leave, members, know_partitions, owners, drop_owned, take, owned,
-    raise_generation, read, commit, reset, lag,
+    raise_generation, read, commit, reset, reset_group, lag,
 }

@@ -83,7 +83,6 @@ impl PostgresCapture {
             tracing::error!(slot = %self.slot, "the slot is lost: changes are missing, and groups \
                 lose their offsets");
             let names: Vec<&str> = topics.iter().map(|topic| topic.as_str()).collect();
-            // The records are gone with it, to be deleted when the topic is trimmed.
             let cut = self.feed.shared.schema.sql(
                 "UPDATE {schema}.partitions AS p SET first = next + 1, next = next + 1 \
                  FROM {schema}.topics AS t \
@@ -102,6 +101,10 @@ impl PostgresCapture {
         let note = sqlx::query(note).bind(self.slot.as_str());
         note.execute(&mut *transaction).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        slot::create(connection, self.slot.as_str()).await
+        slot::create(connection, self.slot.as_str()).await?;
+        for topic in topics {
+            self.feed.delete_all_forgotten(topic).await?;
+        }
+        Ok(())
     }
 }

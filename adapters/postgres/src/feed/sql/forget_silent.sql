@@ -1,6 +1,6 @@
 WITH silent AS (
     DELETE FROM {schema}.members
-    WHERE group_name = $1 AND member <> $2
+    WHERE group_name = $1 AND member IS DISTINCT FROM $2
         AND heard_at < clock_timestamp() - make_interval(secs => $3)
     RETURNING member
 ), freed AS (

@@ -1,8 +1,14 @@
-WITH cut AS (
-    UPDATE {schema}.partitions AS p SET first = greatest(first, least(next, $3))
+WITH gone AS (
+    SELECT r.topic_id, r.partition, r."offset"
     FROM {schema}.topics AS t
-    WHERE t.name = $1 AND p.topic_id = t.topic_id AND p.partition = $2
-    RETURNING p.topic_id, p.first
+    JOIN {schema}.partitions AS p USING (topic_id)
+    JOIN {schema}.records AS r ON r.topic_id = p.topic_id AND r.partition = p.partition
+    WHERE t.name = $1 AND p.partition = $2 AND r."offset" >= $3 AND r."offset" < p.first
+    ORDER BY r."offset"
+    LIMIT $4
+), deleted AS (
+    DELETE FROM {schema}.records AS r USING gone
+    WHERE r.topic_id = gone.topic_id AND r.partition = gone.partition
+        AND r."offset" = gone."offset"
 )
-DELETE FROM {schema}.records AS r USING cut
-WHERE r.topic_id = cut.topic_id AND r.partition = $2 AND r."offset" < cut.first
+SELECT max("offset") + 1 FROM gone

@@ -4,5 +4,6 @@ mod capture;
 mod connections;
 mod host;
 mod log;
+mod retention;
 mod search;
 mod slots;

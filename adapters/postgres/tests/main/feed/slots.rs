@@ -176,7 +176,7 @@ async fn who_captures_may_take_long_but_not_be_silent() {
     let Some(host) = Host::open().await else {
         return;
     };
-    let rows = "INSERT INTO tees SELECT n, 7, 'a', NULL FROM generate_series(1, 20000) AS n";
+    let rows = "INSERT INTO tees SELECT n, 7, 'a', NULL FROM generate_series(1, 5000) AS n";
     host.sql(rows).await;
     let patience = Duration::from_secs(1);
     let (proxy, capture) = host.through_proxy().await;

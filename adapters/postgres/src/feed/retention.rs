@@ -1,0 +1,218 @@
+//! What is forgotten, and where groups begin again.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use stockade_change_feed::{FeedError, Group, Timestamp, Topic, TopicPartition};
+
+use super::PostgresFeed;
+use super::group::number;
+use crate::error::{PostgresError, committing, failed};
+
+const TRIM: &str = "trim";
+const RESET: &str = "reset group";
+/// Records that are deleted in one transaction.
+const BATCH: i64 = 1_000;
+
+/// Where a group begins again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetTo {
+    /// At the oldest record.
+    Earliest,
+    /// At the first record that was published then or later, by the server's clock.
+    Since(Timestamp),
+    /// After the newest record.
+    Latest,
+}
+
+impl ResetTo {
+    fn micros(self) -> i64 {
+        match self {
+            Self::Earliest => i64::MIN,
+            Self::Since(time) => time.as_micros(),
+            Self::Latest => i64::MAX,
+        }
+    }
+}
+
+impl PostgresFeed {
+    /// Forgets the records of a partition before `before`. A group that has not finished them has
+    /// lost its offset.
+    ///
+    /// They are forgotten at once, and deleted in batches that keep nobody from publishing. What
+    /// is not deleted because of an error is with the next call.
+    ///
+    /// # Errors
+    /// [`FeedError::Unavailable`] and the like.
+    pub async fn trim(&self, partition: &TopicPartition, before: u64) -> Result<(), FeedError> {
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        Ok(self.trim_before(partition, before).await?)
+    }
+
+    /// Forgets the records of a topic that are older than `age`: what retention does, to be
+    /// called now and then. Groups that have not finished them have lost their offset. Otherwise
+    /// as [`trim`](Self::trim).
+    ///
+    /// # Errors
+    /// [`FeedError::Unavailable`] and the like.
+    pub async fn trim_older(&self, topic: &Topic, age: Duration) -> Result<(), FeedError> {
+        let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+        let looking = async |connection: &mut PgConnection| {
+            let now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+            let now = sqlx::query_scalar(now).fetch_one(&mut *connection).await;
+            let now: i64 = now.map_err(failed(TRIM))?;
+            self.since(connection, topic, now.saturating_sub(age)).await
+        };
+        for (partition, before) in self.shared.sessions.ask(TRIM, looking).await? {
+            let partition = TopicPartition::new(topic.clone(), partition.unsigned_abs());
+            self.trim_before(&partition, before).await?;
+        }
+        Ok(())
+    }
+
+    async fn trim_before(
+        &self,
+        partition: &TopicPartition,
+        before: i64,
+    ) -> Result<(), PostgresError> {
+        let cut = sqlx::query(self.shared.statements.cut.clone())
+            .bind(partition.topic.as_str())
+            .bind(number(partition))
+            .bind(before);
+        self.execute(TRIM, cut).await?;
+        self.delete_forgotten(partition).await
+    }
+
+    /// Deletes what was forgotten, in transactions of their own.
+    async fn delete_forgotten(&self, partition: &TopicPartition) -> Result<(), PostgresError> {
+        let mut from = Some(0_i64);
+        while let Some(next) = from {
+            let trim = sqlx::query_scalar(self.shared.statements.trim.clone())
+                .bind(partition.topic.as_str())
+                .bind(number(partition))
+                .bind(next)
+                .bind(BATCH);
+            let deleting = async |connection: &mut PgConnection| {
+                let deleted = trim.fetch_one(connection).await;
+                deleted.map_err(committing(TRIM))
+            };
+            from = self.shared.sessions.ask(TRIM, deleting).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what was forgotten in all of a topic.
+    pub(super) async fn delete_all_forgotten(&self, topic: &Topic) -> Result<(), PostgresError> {
+        for partition in 0..self.topic(topic).await?.partitions {
+            let partition = TopicPartition::new(topic.clone(), partition);
+            self.delete_forgotten(&partition).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a topic. It is created anew, with offsets from 0, when next named; what groups
+    /// committed is then found to be lost.
+    ///
+    /// # Errors
+    /// [`FeedError::Unavailable`] and the like.
+    pub async fn delete_topic(&self, topic: &Topic) -> Result<(), FeedError> {
+        // Few are left to be deleted together with it.
+        self.trim_older(topic, Duration::ZERO).await?;
+        let query = sqlx::query(self.shared.statements.delete_topic.clone()).bind(topic.as_str());
+        Ok(self.execute("delete topic", query).await?)
+    }
+
+    /// Lets a group begin again elsewhere in these topics, to read once more what it has finished
+    /// or to pass over what it has not. A group that is new begins there. It takes effect in all of
+    /// the topics or in none.
+    ///
+    /// A member that crashed counts for one that reads, until the session timeout is over.
+    ///
+    /// # Errors
+    /// [`FeedError::GroupActive`] while members of the group read, whatever their topics;
+    /// [`FeedError::UnknownTopic`]; [`FeedError::Unavailable`] and the like.
+    pub async fn reset_group(
+        &self,
+        group: &Group,
+        topics: &[Topic],
+        to: ResetTo,
+    ) -> Result<(), FeedError> {
+        let sessions = &self.shared.sessions;
+        let resetting = async {
+            let mut work = sessions.begin(RESET).await?;
+            let reset = self.reset_on(work.connection(), group, topics, to).await;
+            work.end(reset).await
+        };
+        match sessions.in_time(RESET, resetting).await? {
+            Reset::Done => Ok(()),
+            Reset::Active(members) => Err(FeedError::GroupActive {
+                group: group.clone(),
+                members,
+            }),
+            Reset::Unknown(topic) => Err(FeedError::UnknownTopic { topic }),
+        }
+    }
+
+    async fn reset_on(
+        &self,
+        connection: &mut PgConnection,
+        group: &Group,
+        topics: &[Topic],
+        to: ResetTo,
+    ) -> Result<Reset, PostgresError> {
+        let statements = &self.shared.statements;
+        // No member joins until this is over.
+        self.enter_group(connection, group).await?;
+        self.forget_silent(connection, group, None).await?;
+        let members = sqlx::query(statements.members.clone()).bind(group.as_str());
+        let members = members.fetch_all(&mut *connection).await;
+        let members = members.map_err(failed(RESET))?.len();
+        if members > 0 {
+            return Ok(Reset::Active(members));
+        }
+        // Who was silent and comes back has to look where to go on.
+        self.raise_generation(connection, group).await?;
+        let mut begins = Vec::new();
+        for topic in topics {
+            let begin = self.since(connection, topic, to.micros()).await?;
+            if begin.is_empty() {
+                return Ok(Reset::Unknown(topic.clone()));
+            }
+            begins.push((topic, begin));
+        }
+        for (topic, begin) in begins {
+            let (partitions, offsets): (Vec<i32>, Vec<i64>) = begin.into_iter().unzip();
+            let reset = sqlx::query(statements.reset_group.clone())
+                .bind(group.as_str())
+                .bind(topic.as_str())
+                .bind(partitions)
+                .bind(offsets);
+            let reset = reset.execute(&mut *connection).await;
+            reset.map_err(failed(RESET))?;
+        }
+        Ok(Reset::Done)
+    }
+
+    /// The first record of each partition that was published at a time, given in microseconds
+    /// since 1970, or later. Records are published in the order of their times, as far as the
+    /// server's clock is not set back.
+    async fn since(
+        &self,
+        connection: &mut PgConnection,
+        topic: &Topic,
+        micros: i64,
+    ) -> Result<Vec<(i32, i64)>, PostgresError> {
+        let since = sqlx::query_as(self.shared.statements.since.clone())
+            .bind(topic.as_str())
+            .bind(micros);
+        let found = since.fetch_all(connection).await;
+        found.map_err(failed("find records by time"))
+    }
+}
+
+/// What became of a reset.
+enum Reset {
+    Done,
+    Active(usize),
+    Unknown(Topic),
+}
