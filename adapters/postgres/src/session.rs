@@ -136,9 +136,7 @@ impl Sessions {
         operation: &'static str,
         call: impl Future<Output = Result<T, PostgresError>>,
     ) -> Result<T, PostgresError> {
-        let after = self.timeouts.transaction;
-        let late = PostgresError::Timeout { operation, after };
-        let outcome = timeout(after, call).await.unwrap_or(Err(late));
+        let outcome = in_time(self.timeouts.transaction, operation, call).await;
         outcome.map_err(|error| self.learn(error))
     }
 
@@ -169,6 +167,16 @@ impl Sessions {
             idle.close_on_drop();
         }
     }
+}
+
+/// The result of a call, unless it takes longer than `after`.
+pub(crate) async fn in_time<T>(
+    after: Duration,
+    operation: &'static str,
+    call: impl Future<Output = Result<T, PostgresError>>,
+) -> Result<T, PostgresError> {
+    let late = PostgresError::Timeout { operation, after };
+    timeout(after, call).await.unwrap_or(Err(late))
 }
 
 /// A connection that the pool has lent.
