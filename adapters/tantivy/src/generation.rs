@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use metrics::{counter, histogram};
 use stockade_search_sync::{Generation, Projection, SearchError};
 use tantivy::directory::{MmapDirectory, RamDirectory};
-use tantivy::indexer::IndexWriterOptions;
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::schema::Schema;
 use tantivy::{Directory, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Term};
 use tracing::{info, warn};
@@ -30,6 +30,10 @@ pub const REBUILDS: &str = "stockade_tantivy_rebuilds_total";
 
 /// Stored views are compressed together up to so many bytes: to read one, all are decompressed.
 const VIEWS_AT_ONCE: usize = 1_024;
+
+/// So many segments of about one size are merged into one, which is half of tantivy's default: every
+/// search reads all that there are.
+const SEGMENTS_MERGED: usize = 4;
 
 /// Following takes at most one part of the time in so many.
 const SHARE: u32 = 3;
@@ -98,7 +102,7 @@ impl Shelf {
         let read = written.times();
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual);
         let reader: IndexReader = reader.try_into().map_err(failed("open"))?;
-        let snapshot = Snapshot::new(reader.searcher())?;
+        let snapshot = Snapshot::new(reader.searcher(), &fields)?;
         Ok(Self {
             changed: AtomicBool::new(store.is_changed(number)?),
             name,
@@ -174,7 +178,7 @@ impl Shelf {
         // Before reading: what is listed from now on is for the next time.
         let written = self.written.times();
         self.reader.reload().map_err(failed("refresh"))?;
-        let snapshot = Arc::new(Snapshot::new(self.reader.searcher())?);
+        let snapshot = Arc::new(Snapshot::new(self.reader.searcher(), &self.fields)?);
         *self
             .snapshot
             .write()
@@ -212,9 +216,12 @@ impl Shelf {
             .num_merge_threads(1)
             .memory_budget_per_thread(self.options.writer_memory)
             .build();
-        self.index
-            .writer_with_options(options)
-            .map_err(failed("refresh"))
+        let writer = self.index.writer_with_options(options);
+        let writer = writer.map_err(failed("refresh"))?;
+        let mut merging = LogMergePolicy::default();
+        merging.set_min_num_segments(SEGMENTS_MERGED);
+        writer.set_merge_policy(Box::new(merging));
+        Ok(writer)
     }
 
     /// Ends writing, and deletes the files. Who searches still may go on to the end.

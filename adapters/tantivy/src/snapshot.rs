@@ -5,10 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use stockade_search_sync::SearchError;
 use tantivy::columnar::{Column, DynamicColumn, NumericalType, StrColumn};
-use tantivy::{Searcher, SegmentReader};
+use tantivy::fieldnorm::FieldNormReader;
+use tantivy::postings::{SegmentPostings, TermInfo};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::termdict::TermDictionary;
+use tantivy::{InvertedIndexReader, Searcher, SegmentReader};
 
 use crate::error::failed;
-use crate::schema::{KEY, TITLE, column};
+use crate::schema::{Fields, KEY, TITLE, Weighted, column};
 
 /// One state of the index.
 pub(crate) struct Snapshot {
@@ -17,9 +21,10 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(searcher: Searcher) -> Result<Self, SearchError> {
+    pub(crate) fn new(searcher: Searcher, fields: &Fields) -> Result<Self, SearchError> {
         let readers = searcher.segment_readers().iter().cloned();
-        let segments = readers.map(Segment::new).collect::<Result<_, _>>()?;
+        let segments = readers.map(|reader| Segment::new(reader, fields));
+        let segments = segments.collect::<Result<_, _>>()?;
         Ok(Self { searcher, segments })
     }
 }
@@ -31,7 +36,43 @@ pub(crate) struct Segment {
     pub(crate) keys: Option<StrColumn>,
     /// Their first titles, folded.
     pub(crate) titles: Option<StrColumn>,
+    /// The words of the fields of each weight, in their order.
+    pub(crate) weights: Vec<Weight>,
     columns: RwLock<HashMap<String, Arc<Columns>>>,
+}
+
+/// The words of the fields of one weight.
+pub(crate) struct Weight {
+    pub(crate) weight: f64,
+    pub(crate) words: Words,
+    pub(crate) pairs: Words,
+}
+
+/// Where words stand, and how many others each document has beside them.
+pub(crate) struct Words {
+    pub(crate) inverted: Arc<InvertedIndexReader>,
+    pub(crate) lengths: FieldNormReader,
+}
+
+impl Words {
+    fn open(reader: &SegmentReader, field: Field) -> Result<Self, SearchError> {
+        let lengths = reader.get_fieldnorms_reader(field);
+        Ok(Self {
+            inverted: reader.inverted_index(field).map_err(failed("search"))?,
+            lengths: lengths.map_err(failed("search"))?,
+        })
+    }
+
+    pub(crate) fn terms(&self) -> &TermDictionary {
+        self.inverted.terms()
+    }
+
+    /// The documents that have a term.
+    pub(crate) fn postings(&self, term: &TermInfo) -> Result<SegmentPostings, SearchError> {
+        let frequencies = IndexRecordOption::WithFreqs;
+        let postings = self.inverted.read_postings_from_terminfo(term, frequencies);
+        postings.map_err(failed("search"))
+    }
 }
 
 /// The columns of a field in a segment: a field may hold text and numbers.
@@ -42,11 +83,20 @@ pub(crate) struct Columns {
 }
 
 impl Segment {
-    fn new(reader: SegmentReader) -> Result<Self, SearchError> {
+    fn new(reader: SegmentReader, fields: &Fields) -> Result<Self, SearchError> {
+        let weight = |weighted: &Weighted| {
+            Ok(Weight {
+                weight: weighted.weight,
+                words: Words::open(&reader, weighted.words)?,
+                pairs: Words::open(&reader, weighted.pairs)?,
+            })
+        };
+        let weights = fields.weights.iter().map(weight);
         let text = |name| reader.fast_fields().str(name).map_err(failed("search"));
         Ok(Self {
             keys: text(KEY)?,
             titles: text(TITLE)?,
+            weights: weights.collect::<Result<_, SearchError>>()?,
             columns: RwLock::default(),
             reader,
         })

@@ -29,40 +29,73 @@ pub struct Word {
 #[must_use]
 pub fn words(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
-    let mut word = String::new();
-    let mut range = 0..0;
+    each_word(text, |word, range| {
+        let text = word.to_owned();
+        words.push(Word { text, range });
+    });
+    words
+}
+
+/// The [words] of a text, each with its place.
+fn each_word(text: &str, each: impl FnMut(&str, Range<usize>)) {
+    let mut splitting = Splitting {
+        word: String::new(),
+        range: 0..0,
+        each,
+    };
     for (at, original) in text.char_indices() {
-        let end = at + original.len_utf8();
-        let mut add = |c: char| {
-            if is_combining_mark(c) {
-                // It belongs to the letter before it.
-                if !word.is_empty() {
-                    range.end = end;
-                }
-            } else if c.is_alphanumeric() {
-                if word.is_empty() {
-                    range.start = at;
-                }
-                range.end = end;
-                word.push(c);
-            } else if !word.is_empty() {
-                let text = std::mem::take(&mut word);
-                let range = range.clone();
-                words.push(Word { text, range });
-            }
-        };
+        let place = at..at + original.len_utf8();
         if original.is_ascii() {
             // Most of them are, and need no normalization.
-            add(original.to_ascii_lowercase());
-        } else {
-            let parts = std::iter::once(original).nfkd();
-            parts.flat_map(char::to_lowercase).for_each(add);
+            match original.is_ascii_alphanumeric() {
+                true => splitting.letter(original.to_ascii_lowercase(), place),
+                false => splitting.end(),
+            }
+            continue;
+        }
+        let parts = std::iter::once(original).nfkd();
+        for c in parts.flat_map(char::to_lowercase) {
+            if is_combining_mark(c) {
+                splitting.mark(place.end);
+            } else if c.is_alphanumeric() {
+                splitting.letter(c, place.clone());
+            } else {
+                splitting.end();
+            }
         }
     }
-    if !word.is_empty() {
-        words.push(Word { text: word, range });
+    splitting.end();
+}
+
+/// The word at hand, and who gets it when it ends.
+struct Splitting<E> {
+    word: String,
+    range: Range<usize>,
+    each: E,
+}
+
+impl<E: FnMut(&str, Range<usize>)> Splitting<E> {
+    fn letter(&mut self, c: char, place: Range<usize>) {
+        if self.word.is_empty() {
+            self.range.start = place.start;
+        }
+        self.range.end = place.end;
+        self.word.push(c);
     }
-    words
+
+    /// It belongs to the letter before it.
+    fn mark(&mut self, end: usize) {
+        if !self.word.is_empty() {
+            self.range.end = end;
+        }
+    }
+
+    fn end(&mut self) {
+        if !self.word.is_empty() {
+            (self.each)(&self.word, self.range.clone());
+            self.word.clear();
+        }
+    }
 }
 
 /// A text as it is compared with identifiers: without white space at its ends, in lower case,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::{Typed, Word, fold, words};
+use super::{Typed, Word, each_word, fold, words};
 use crate::projection::{FieldKind, Projection};
 use crate::query::Highlight;
 use crate::view::{FieldValue, View};
@@ -31,15 +31,60 @@ pub struct Text {
     /// Neighbours, each written as one word, where people write them together or apart:
     /// `t-shirt` and `head phones`. Running text has none.
     pub pairs: Vec<Word>,
-    shown: Shown,
 }
 
-/// Whether the words are those of the value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown {
-    AsWritten,
-    /// They are the name of an attribute, and stand nowhere in its value.
-    ByName,
+/// One value of a field whose words are searched, and which words those are.
+struct Content<'a> {
+    field: &'a str,
+    value: usize,
+    weight: f64,
+    kind: Option<FieldKind>,
+    words: Source<'a>,
+}
+
+enum Source<'a> {
+    /// What was written.
+    Text(&'a str),
+    /// The name of an attribute that is true.
+    Name,
+    /// A number, and the name of its attribute.
+    Number(f64),
+}
+
+/// Everything that is searched by words.
+fn contents<'a>(view: &'a View, projection: &'a Projection) -> impl Iterator<Item = Content<'a>> {
+    let fields = view.fields.iter().filter_map(|(field, values)| {
+        let weight = projection.weight_of(field)?;
+        Some((field, values, weight, projection.kind_of(field)))
+    });
+    fields.flat_map(|(field, values, weight, kind)| {
+        let is_attribute = kind == Some(FieldKind::Attributes);
+        let values = values.iter().enumerate();
+        values.filter_map(move |(value, content)| {
+            let words = match content {
+                FieldValue::Text(text) if is_attribute && text == "false" => return None,
+                FieldValue::Text(text) if is_attribute && text == "true" => Source::Name,
+                FieldValue::Text(text) => Source::Text(text),
+                FieldValue::Number(number) if is_attribute => Source::Number(*number),
+                FieldValue::Number(_) => return None,
+            };
+            Some(Content {
+                field,
+                value,
+                weight,
+                kind,
+                words,
+            })
+        })
+    })
+}
+
+impl Content<'_> {
+    /// Whether neighbours may be written as one word: not in running text.
+    fn has_pairs(&self, projection: &Projection) -> bool {
+        let running = matches!(self.kind, Some(FieldKind::Text { .. }));
+        !running || *self.field == projection.title
+    }
 }
 
 impl Searched {
@@ -51,41 +96,28 @@ impl Searched {
     #[must_use]
     pub fn new(view: &View, projection: &Projection) -> Self {
         let mut searched = Self::default();
-        for (field, values) in &view.fields {
-            let Some(weight) = projection.weight_of(field) else {
-                continue;
-            };
-            let kind = projection.kind_of(field);
-            for (value, content) in values.iter().enumerate() {
-                if let (Some(FieldKind::Identifier), FieldValue::Text(text)) = (kind, content) {
-                    searched.identifiers.push(fold(text));
-                }
-                let is_attribute = kind == Some(FieldKind::Attributes);
-                let (words, shown) = match content {
-                    FieldValue::Text(text) if is_attribute && text == "false" => continue,
-                    FieldValue::Text(text) if is_attribute && text == "true" => {
-                        (words(member(field)), Shown::ByName)
-                    }
-                    FieldValue::Text(text) => (words(text), Shown::AsWritten),
-                    FieldValue::Number(number) if is_attribute => {
-                        (number_with_unit(*number, field), Shown::ByName)
-                    }
-                    FieldValue::Number(_) => continue,
-                };
-                let running = matches!(kind, Some(FieldKind::Text { .. }));
-                let pairs = match running && *field != projection.title {
-                    true => Vec::new(),
-                    false => pairs(&words),
-                };
-                searched.texts.push(Text {
-                    field: field.clone(),
-                    value,
-                    weight,
-                    words,
-                    pairs,
-                    shown,
-                });
+        for content in contents(view, projection) {
+            if let (Some(FieldKind::Identifier), Source::Text(text)) =
+                (content.kind, &content.words)
+            {
+                searched.identifiers.push(fold(text));
             }
+            let words = match content.words {
+                Source::Text(text) => words(text),
+                Source::Name => words(member(content.field)),
+                Source::Number(number) => number_with_unit(number, content.field),
+            };
+            let pairs = match content.has_pairs(projection) {
+                true => pairs(&words),
+                false => Vec::new(),
+            };
+            searched.texts.push(Text {
+                field: content.field.to_owned(),
+                value: content.value,
+                weight: content.weight,
+                words,
+                pairs,
+            });
         }
         searched
     }
@@ -117,42 +149,49 @@ impl<'a> Highlighter<'a> {
 
     /// Where a view matches: of each field the first value that does, the weightiest field first.
     #[must_use]
-    pub fn highlights(&mut self, view: &View, searched: &Searched) -> Vec<Highlight> {
-        let texts = searched.texts.iter();
-        let mut texts: Vec<_> = texts
-            .filter(|text| text.shown == Shown::AsWritten)
-            .collect();
-        texts.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    pub fn highlights(&mut self, view: &View, projection: &Projection) -> Vec<Highlight> {
+        let mut contents: Vec<_> = contents(view, projection).collect();
+        contents.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let mut highlights: Vec<Highlight> = Vec::new();
-        for text in texts {
-            let values = view.fields.get(&text.field);
-            let Some(FieldValue::Text(whole)) = values.and_then(|values| values.get(text.value))
-            else {
+        for content in contents {
+            // Names stand nowhere in the value.
+            let Source::Text(text) = content.words else {
                 continue;
             };
-            if highlights.iter().any(|known| known.field == text.field) {
+            if highlights.iter().any(|known| known.field == content.field) {
                 continue;
             }
-            let matches = self.matches(text);
+            let matches = self.matches(text, content.has_pairs(projection));
             if !matches.is_empty() {
-                highlights.push(super::highlight::highlight(&text.field, whole, &matches));
+                highlights.push(super::highlight::highlight(content.field, text, &matches));
             }
         }
         highlights
     }
 
-    fn matches(&mut self, text: &Text) -> Vec<Range<usize>> {
-        let words = text.words.iter().filter(|word| self.is_match(&word.text));
-        let mut ranges: Vec<_> = words.map(|word| word.range.clone()).collect();
-        let places = 0..self.typed.len();
-        let is_pair = |pair: &&Word| {
-            let mut places = places.clone();
-            places.any(|at| self.typed.quality_of_pair(at, &pair.text) > 0.0)
-        };
-        let pairs = text.pairs.iter().filter(is_pair);
-        ranges.extend(pairs.map(|pair| pair.range.clone()));
+    fn matches(&mut self, text: &str, has_pairs: bool) -> Vec<Range<usize>> {
+        let mut ranges = Vec::new();
+        let (mut before, mut begin) = (String::new(), 0);
+        each_word(text, |word, range| {
+            if self.is_match(word) {
+                ranges.push(range.clone());
+            }
+            if has_pairs {
+                if !before.is_empty() && self.is_pair(&before, word) {
+                    ranges.push(begin..range.end);
+                }
+                before.clear();
+                before.push_str(word);
+                begin = range.start;
+            }
+        });
         ranges.sort_by_key(|range| (range.start, range.end));
         ranges
+    }
+
+    fn is_pair(&self, first: &str, second: &str) -> bool {
+        let is = |form: &str| form.strip_prefix(first) == Some(second);
+        (0..self.typed.len()).any(|at| self.typed.pairs(at).any(is))
     }
 
     fn is_match(&mut self, word: &str) -> bool {

@@ -69,7 +69,11 @@ impl SearchIndex for MemoryIndex {
         let mut highlighter = Highlighter::new(&typed);
         let hits = ranked.into_iter();
         let hits = hits
-            .map(|(_, score, found)| found.hit(score, &mut highlighter))
+            .map(|(_, score, found)| {
+                let view = found.shown.view.clone();
+                let highlights = highlighter.highlights(&view, &documents.projection);
+                Hit::new(found.key.to_owned(), score, view, highlights)
+            })
             .collect();
         Ok(SearchPage::new(hits, total, facets, next))
     }
@@ -121,14 +125,6 @@ struct Found<'a> {
     key: &'a str,
     shown: &'a Shown,
     matched: Match,
-}
-
-impl Found<'_> {
-    fn hit(&self, score: f64, highlighter: &mut Highlighter<'_>) -> Hit {
-        let Shown { view, searched } = self.shown;
-        let highlights = highlighter.highlights(view, searched);
-        Hit::new(self.key.to_owned(), score, view.clone(), highlights)
-    }
 }
 
 impl Documents {

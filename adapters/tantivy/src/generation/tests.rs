@@ -58,8 +58,7 @@ fn merged_segments_are_read_without_another_write() {
     let directory = tempfile::tempdir().unwrap();
     for directory in [None, Some(directory.path().join("index"))] {
         let (store, shelf) = shelf(directory);
-        // So many are merged.
-        for number in 0..8 {
+        for number in 0..SEGMENTS_MERGED {
             write(&store, &shelf, &number.to_string());
         }
         until(|| shelf.index.searchable_segment_ids().unwrap().len() == 1);
@@ -67,7 +66,7 @@ fn merged_segments_are_read_without_another_write() {
             shelf.refresh(&store);
             segments(&shelf) == 1
         });
-        assert_eq!(shelf.snapshot().searcher.num_docs(), 8);
+        assert_eq!(shelf.snapshot().searcher.num_docs(), SEGMENTS_MERGED as u64);
     }
 }
 

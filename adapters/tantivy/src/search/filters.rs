@@ -43,6 +43,39 @@ pub(super) fn by_field<'a>(filters: &'a [Filter], facets: &[FacetRequest]) -> Ve
     by_field
 }
 
+/// Everything that is there, or as much of it as can pass: where a value has to be there, it begins
+/// with the documents that have it.
+pub(super) fn everything(
+    segment: &Segment,
+    filters: &[OnField<'_>],
+) -> Result<Matching, SearchError> {
+    let plain = filters.iter().filter(|on| on.counted == Counted::No);
+    let needed = plain.flat_map(|on| on.filters.iter().map(|filter| (on.field, *filter)));
+    for (field, filter) in needed {
+        let Filter::Terms { values, .. } = filter else {
+            continue;
+        };
+        let columns = segment.columns(field)?;
+        if let (Some(texts), None, [value]) = (&columns.texts, &columns.numbers, &values[..]) {
+            let ordinal = texts.dictionary().term_ord(value);
+            let mut documents = Vec::new();
+            if let Some(ordinal) = ordinal.map_err(failed("search"))? {
+                let all = 0..segment.reader.max_doc();
+                let column = texts.ords();
+                column.get_docids_for_value_range(ordinal..=ordinal, all, &mut documents);
+            }
+            let alive = segment.reader.alive_bitset();
+            documents.retain(|document| alive.is_none_or(|alive| alive.is_alive(*document)));
+            return Ok(Matching::equal(documents));
+        }
+    }
+    let reader = &segment.reader;
+    Ok(Matching::equal(match reader.alive_bitset() {
+        None => (0..reader.max_doc()).collect(),
+        Some(alive) => alive.iter_alive().collect(),
+    }))
+}
+
 /// The documents of a segment that pass all filters, and those that pass all but the ones on one
 /// field, both in the order of their ids.
 pub(super) struct Passing<'a> {

@@ -9,19 +9,18 @@ mod suggest;
 mod words;
 
 use async_trait::async_trait;
-use stockade_search_sync::analysis::{Highlighter, Searched, Typed};
+use stockade_search_sync::analysis::{Highlighter, Typed};
 use stockade_search_sync::order::Begin;
 use stockade_search_sync::{
     Hit, Lack, SearchError, SearchIndex, SearchPage, SearchQuery, Suggestion, Total,
 };
-use tantivy::Searcher;
 use tracing::instrument;
 
 use self::facets::Counts;
 use self::filters::Passing;
 use self::place::Ordered;
-use self::score::Matching;
-use self::words::{Expanded, Lookup, rarities};
+use self::score::Window;
+use self::words::{Lookup, rarities};
 use crate::generation::Shelf;
 use crate::index::TantivyIndex;
 
@@ -65,10 +64,13 @@ fn search(shelf: &Shelf, query: &SearchQuery) -> Result<SearchPage, SearchError>
     let searcher = &snapshot.searcher;
     let known = match begin.as_ref().and_then(|begin| begin.known.clone()) {
         Some(known) => known,
-        None => words::known(&shelf.fields, searcher, &typed)?,
+        None => words::known(&snapshot.segments, &typed)?,
     };
     let typed = typed.with_known(&known);
-    let expanded = expand(shelf, searcher, &typed)?;
+    let lookup = Lookup::new(&shelf.fields, &typed)?;
+    let expanded = snapshot.segments.iter();
+    let expanded = expanded.map(|segment| lookup.expand(segment));
+    let expanded = expanded.collect::<Result<Vec<_>, _>>()?;
     let rarities = match &begin {
         Some(begin) if !begin.rarities.is_empty() => begin.rarities.clone(),
         _ => rarities(&expanded, &typed, searcher),
@@ -79,13 +81,21 @@ fn search(shelf: &Shelf, query: &SearchQuery) -> Result<SearchPage, SearchError>
     let after = begin.as_ref().map(|begin| &begin.place);
     // One more than the page has tells whether there is another.
     let wanted = query.size + 1;
+    let mut window = Window::new();
     let mut total = 0;
     let mut best = Vec::new();
     for ((number, segment), expanded) in (0..).zip(&snapshot.segments).zip(&expanded) {
         let reader = &segment.reader;
         let matching = match typed.is_blank() {
-            true => Matching::everything(reader),
-            false => score::matching(reader, &shelf.fields, &typed, expanded, &rarities)?,
+            true => filters::everything(segment, &filters)?,
+            false => score::matching(
+                reader,
+                &shelf.fields,
+                &typed,
+                expanded,
+                &rarities,
+                &mut window,
+            )?,
         };
         let passing = Passing::new(segment, matching, &filters)?;
         for (counts, facet) in counts.iter_mut().zip(&query.facets) {
@@ -106,17 +116,11 @@ fn search(shelf: &Shelf, query: &SearchQuery) -> Result<SearchPage, SearchError>
         let view = shelf.fields.view(searcher, hit.address)?;
         let highlights = match typed.is_empty() {
             true => Vec::new(),
-            false => highlighter.highlights(&view, &Searched::new(&view, &shelf.projection)),
+            false => highlighter.highlights(&view, &shelf.projection),
         };
         Ok(Hit::new(hit.place.key, hit.score, view, highlights))
     });
     let hits = hits.collect::<Result<_, SearchError>>()?;
     let facets = counts.into_iter().map(Counts::facet).collect();
     Ok(SearchPage::new(hits, Total::Exactly(total), facets, next))
-}
-
-fn expand(shelf: &Shelf, searcher: &Searcher, typed: &Typed) -> Result<Vec<Expanded>, SearchError> {
-    let lookup = Lookup::new(&shelf.fields, typed)?;
-    let segments = searcher.segment_readers().iter();
-    segments.map(|segment| lookup.expand(segment)).collect()
 }

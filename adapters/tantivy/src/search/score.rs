@@ -39,12 +39,8 @@ pub(super) struct Matching {
 }
 
 impl Matching {
-    /// Everything that is there.
-    pub(super) fn everything(segment: &SegmentReader) -> Self {
-        let documents = match segment.alive_bitset() {
-            None => (0..segment.max_doc()).collect(),
-            Some(alive) => alive.iter_alive().collect(),
-        };
+    /// Documents of which none is better than another.
+    pub(super) fn equal(documents: Vec<DocId>) -> Self {
         Self {
             documents,
             scores: Vec::new(),
@@ -75,12 +71,13 @@ pub(super) fn matching(
     segment: &SegmentReader,
     fields: &Fields,
     typed: &Typed,
-    expanded: &Expanded,
+    expanded: &Expanded<'_>,
     rarities: &[f64],
+    window: &mut Window,
 ) -> Result<Matching, SearchError> {
     let mut words = Vec::with_capacity(expanded.len());
     for (standing, rarity) in expanded.iter().zip(rarities) {
-        words.push(Word::new(segment, standing, *rarity as f32)?);
+        words.push(Word::new(standing, *rarity as f32)?);
     }
     let least = typed.least().max(1);
     let needed = match least == words.len() {
@@ -96,13 +93,14 @@ pub(super) fn matching(
     let most = most * f64::from(1.0 + SECOND) * fields.weights.first().map_or(1.0, |w| w.weight);
     let alive = segment.alive_bitset();
     let mut found = Matching::default();
-    let mut window = Window::new();
+    let mut from = 0;
     loop {
-        let begin = next(&mut words, &tiers, least, window.end());
+        let begin = next(&mut words, &tiers, least, from);
         if begin >= segment.max_doc() {
             return Ok(found);
         }
-        window.move_to(begin);
+        window.begin = begin;
+        from = window.end();
         for (number, word) in words.iter_mut().enumerate() {
             match needed {
                 Needed::All if number > 0 => window.add(word, |matched| matched > 0),
@@ -133,7 +131,7 @@ enum Needed {
 }
 
 /// The first document from this one on that may match enough words or is of a tier.
-fn next(words: &mut [Word], tiers: &BTreeMap<DocId, f64>, least: usize, from: DocId) -> DocId {
+fn next(words: &mut [Word<'_>], tiers: &BTreeMap<DocId, f64>, least: usize, from: DocId) -> DocId {
     let mut heads: Vec<_> = words.iter_mut().map(|word| word.seek(from)).collect();
     heads.sort_unstable();
     // So many words have to be there already.
@@ -146,35 +144,25 @@ fn next(words: &mut [Word], tiers: &BTreeMap<DocId, f64>, least: usize, from: Do
 }
 
 /// A word of the query in a segment.
-struct Word {
-    terms: Vec<Term>,
+struct Word<'a> {
+    terms: Vec<Term<'a>>,
     rarity: f32,
     occurrences: u64,
 }
 
 /// A term that stands for a word, and where it occurs.
-struct Term {
+struct Term<'a> {
     postings: SegmentPostings,
-    lengths: FieldNormReader,
+    lengths: &'a FieldNormReader,
     most: f32,
 }
 
-impl Word {
-    fn new(
-        segment: &SegmentReader,
-        standing: &[Standing],
-        rarity: f32,
-    ) -> Result<Self, SearchError> {
+impl<'a> Word<'a> {
+    fn new(standing: &[Standing<'a>], rarity: f32) -> Result<Self, SearchError> {
         let terms = standing.iter().map(|term| {
-            let inverted = segment
-                .inverted_index(term.field)
-                .map_err(failed("search"))?;
-            let frequencies = IndexRecordOption::WithFreqs;
-            let postings = inverted.read_postings_from_terminfo(&term.info, frequencies);
-            let lengths = segment.get_fieldnorms_reader(term.field);
             Ok(Term {
-                postings: postings.map_err(failed("search"))?,
-                lengths: lengths.map_err(failed("search"))?,
+                postings: term.words.postings(&term.info)?,
+                lengths: &term.words.lengths,
                 most: (term.weight * term.quality) as f32,
             })
         });
@@ -193,7 +181,7 @@ impl Word {
     }
 }
 
-impl Term {
+impl Term<'_> {
     fn seek(&mut self, from: DocId) -> DocId {
         match self.postings.doc() {
             document if document < from => self.postings.seek(from),
@@ -203,7 +191,7 @@ impl Term {
 }
 
 /// How well neighbouring documents match: what is known of each is at its place in the window.
-struct Window {
+pub(super) struct Window {
     begin: DocId,
     /// Of the word at hand, how well the best field matches it, and the second best.
     best: Box<[f32; WINDOW]>,
@@ -216,10 +204,9 @@ struct Window {
 }
 
 impl Window {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            // Before the first document.
-            begin: 0_u32.wrapping_sub(WINDOW as DocId),
+            begin: 0,
             best: Box::new([0.0; WINDOW]),
             second: Box::new([0.0; WINDOW]),
             touched: Bits::default(),
@@ -230,15 +217,11 @@ impl Window {
     }
 
     fn end(&self) -> DocId {
-        self.begin.wrapping_add(WINDOW as DocId)
-    }
-
-    fn move_to(&mut self, begin: DocId) {
-        self.begin = begin;
+        self.begin + WINDOW as DocId
     }
 
     /// Adds a word, in documents of which so many words matched before.
-    fn add(&mut self, word: &mut Word, is_wanted: impl Fn(u8) -> bool) {
+    fn add(&mut self, word: &mut Word<'_>, is_wanted: impl Fn(u8) -> bool) {
         let end = self.end();
         for term in &mut word.terms {
             let mut document = term.seek(self.begin);

@@ -71,12 +71,23 @@ fn best(
     let mut after = typed.to_owned();
     after.push(char::MAX);
     let end = ordinal_from(titles, &after)?;
-    let alive = segment.reader.alive_bitset();
+    let reader = &segment.reader;
+    let alive = reader.alive_bitset();
+    let is_alive = |document: &DocId| alive.is_none_or(|alive| alive.is_alive(*document));
+    let mut documents = Vec::new();
+    if begin < end {
+        let range = begin..=end - 1;
+        let column = titles.ords();
+        column.get_docids_for_value_range(range, 0..reader.max_doc(), &mut documents);
+        documents.retain(is_alive);
+    }
+    if documents.len() < limit {
+        documents = with_words(reader, shelf, first, last)?;
+        documents.retain(is_alive);
+    }
     let mut best = Vec::new();
-    for document in with_words(&segment.reader, shelf, first, last)? {
-        if alive.is_none_or(|alive| alive.is_alive(document))
-            && let Some(title) = titles.ords().first(document)
-        {
+    for document in documents {
+        if let Some(title) = titles.ords().first(document) {
             best.push((!(begin..end).contains(&title), title, document));
         }
     }

@@ -7,12 +7,13 @@ use stockade_search_sync::analysis::{KNOWN, Typed};
 use tantivy::postings::TermInfo;
 use tantivy::query::DfaWrapper;
 use tantivy::query::FuzzyTermQuery;
-use tantivy::schema::{Field, IndexRecordOption, Term};
+use tantivy::schema::Term;
 use tantivy::termdict::TermDictionary;
-use tantivy::{DocSet, Searcher, SegmentReader, TERMINATED};
+use tantivy::{DocSet, Searcher, TERMINATED};
 
 use crate::error::failed;
 use crate::schema::Fields;
+use crate::snapshot::{Segment, Weight, Words};
 
 /// Most terms of a field that an unfinished word stands for: the most frequent ones.
 const MOST_BEGINNINGS: usize = 500;
@@ -26,27 +27,26 @@ const FREQUENT: f64 = 0.5;
 const NEARLY_FINISHED: f64 = 0.5;
 
 /// A term that stands for a word of the query.
-pub(super) struct Standing {
-    pub(super) field: Field,
-    /// Which of the fields' weights.
+pub(super) struct Standing<'a> {
+    pub(super) words: &'a Words,
+    /// Of the words' fields.
     pub(super) weight: f64,
     pub(super) info: TermInfo,
     pub(super) quality: f64,
 }
 
 /// By word of the query, what stands for it in a segment.
-pub(super) type Expanded = Vec<Vec<Standing>>;
+pub(super) type Expanded<'a> = Vec<Vec<Standing<'a>>>;
 
 /// Looks words up in the dictionaries of segments.
-pub(super) struct Lookup<'a> {
-    fields: &'a Fields,
-    typed: &'a Typed,
+pub(super) struct Lookup<'t> {
+    typed: &'t Typed,
     /// By word, what accepts it with its typos.
     automata: Vec<Option<DfaWrapper>>,
 }
 
-impl<'a> Lookup<'a> {
-    pub(super) fn new(fields: &'a Fields, typed: &'a Typed) -> Result<Self, SearchError> {
+impl<'t> Lookup<'t> {
+    pub(super) fn new(fields: &Fields, typed: &'t Typed) -> Result<Self, SearchError> {
         let automata = typed.texts().enumerate().map(|(at, text)| {
             let typos = u8::try_from(typed.typos(at)).unwrap_or(0);
             if typos == 0 {
@@ -57,43 +57,40 @@ impl<'a> Lookup<'a> {
             automaton.map(Some).map_err(failed("search"))
         });
         Ok(Self {
-            fields,
             typed,
             automata: automata.collect::<Result<_, _>>()?,
         })
     }
 
-    pub(super) fn expand(&self, segment: &SegmentReader) -> Result<Expanded, SearchError> {
+    pub(super) fn expand<'a>(&self, segment: &'a Segment) -> Result<Expanded<'a>, SearchError> {
         let words = 0..self.typed.len();
         words.map(|at| self.expand_word(segment, at)).collect()
     }
 
-    fn expand_word(
+    fn expand_word<'a>(
         &self,
-        segment: &SegmentReader,
+        segment: &'a Segment,
         at: usize,
-    ) -> Result<Vec<Standing>, SearchError> {
+    ) -> Result<Vec<Standing<'a>>, SearchError> {
         let mut all = Vec::new();
-        for weighted in &self.fields.weights {
-            let inverted = segment.inverted_index(weighted.words);
-            let inverted = inverted.map_err(failed("search"))?;
-            let found = self.terms(inverted.terms(), at).map_err(failed("search"))?;
-            all.extend(choose(found).into_iter().map(|(quality, info)| Standing {
-                field: weighted.words,
-                weight: weighted.weight,
+        for Weight {
+            weight,
+            words,
+            pairs,
+        } in &segment.weights
+        {
+            let standing = |words, quality, info| Standing {
+                words,
+                weight: *weight,
                 info,
                 quality,
-            }));
-            let inverted = segment.inverted_index(weighted.pairs);
-            let inverted = inverted.map_err(failed("search"))?;
+            };
+            let found = self.terms(words.terms(), at).map_err(failed("search"))?;
+            let found = choose(found).into_iter();
+            all.extend(found.map(|(quality, info)| standing(words, quality, info)));
             for pair in self.typed.pairs(at) {
-                if let Some(info) = inverted.terms().get(pair).map_err(failed("search"))? {
-                    all.push(Standing {
-                        field: weighted.pairs,
-                        weight: weighted.weight,
-                        info,
-                        quality: self.typed.quality_of_pair(at, pair),
-                    });
+                if let Some(info) = pairs.terms().get(pair).map_err(failed("search"))? {
+                    all.push(standing(pairs, self.typed.quality_of_pair(at, pair), info));
                 }
             }
         }
@@ -139,39 +136,28 @@ impl<'a> Lookup<'a> {
 }
 
 /// The places of words that enough documents have, over all segments.
-pub(super) fn known(
-    fields: &Fields,
-    searcher: &Searcher,
-    typed: &Typed,
-) -> Result<Vec<usize>, SearchError> {
+pub(super) fn known(segments: &[Segment], typed: &Typed) -> Result<Vec<usize>, SearchError> {
     let mut known = Vec::new();
     for at in typed.forgiving() {
-        if is_known(fields, searcher, typed, at)? {
+        if is_known(segments, typed, at)? {
             known.push(at);
         }
     }
     Ok(known)
 }
 
-fn is_known(
-    fields: &Fields,
-    searcher: &Searcher,
-    typed: &Typed,
-    at: usize,
-) -> Result<bool, SearchError> {
+fn is_known(segments: &[Segment], typed: &Typed, at: usize) -> Result<bool, SearchError> {
     let mut with = BTreeSet::new();
-    for (number, segment) in searcher.segment_readers().iter().enumerate() {
-        let alive = segment.alive_bitset();
-        for weighted in &fields.weights {
-            let words = typed.spellings(at).map(|word| (weighted.words, word));
-            let pairs = typed.pairs(at).map(|pair| (weighted.pairs, pair));
-            for (field, text) in words.chain(pairs) {
-                let inverted = segment.inverted_index(field).map_err(failed("search"))?;
-                let term = Term::from_field_text(field, text);
-                let postings = inverted.read_postings(&term, IndexRecordOption::Basic);
-                let Some(mut postings) = postings.map_err(failed("search"))? else {
+    for (number, segment) in segments.iter().enumerate() {
+        let alive = segment.reader.alive_bitset();
+        for weight in &segment.weights {
+            let words = typed.spellings(at).map(|word| (&weight.words, word));
+            let pairs = typed.pairs(at).map(|pair| (&weight.pairs, pair));
+            for (words, text) in words.chain(pairs) {
+                let Some(term) = words.terms().get(text).map_err(failed("search"))? else {
                     continue;
                 };
+                let mut postings = words.postings(&term)?;
                 while postings.doc() != TERMINATED {
                     if alive.is_none_or(|alive| alive.is_alive(postings.doc())) {
                         with.insert((number, postings.doc()));
@@ -255,7 +241,7 @@ fn choose(mut found: Vec<Candidate>) -> Vec<(f64, TermInfo)> {
 
 /// How rare each word is: the fewer documents have it, the higher. What stands for it counts by how
 /// well it does.
-pub(super) fn rarities(expanded: &[Expanded], typed: &Typed, searcher: &Searcher) -> Vec<f64> {
+pub(super) fn rarities(expanded: &[Expanded<'_>], typed: &Typed, searcher: &Searcher) -> Vec<f64> {
     let documents = searcher.num_docs() as f64;
     let rarity = |at: usize| {
         let of_word = expanded.iter().flat_map(|words| &words[at]);
