@@ -1,8 +1,26 @@
 -- Stock and reservations. Names are compared by their bytes.
 
+-- What a column allows is said by its type where it can be: the server reads a constraint of a table
+-- anew for each statement, and of a type once.
+CREATE DOMAIN sku AS TEXT COLLATE "C" CHECK (octet_length(VALUE) BETWEEN 1 AND 128);
+CREATE DOMAIN location AS TEXT COLLATE "C" CHECK (octet_length(VALUE) BETWEEN 1 AND 64);
+CREATE DOMAIN units AS BIGINT CHECK (VALUE BETWEEN 0 AND 9007199254740991);
+CREATE DOMAIN version_epoch AS BIGINT CHECK (VALUE BETWEEN 0 AND 4294967295);
+CREATE DOMAIN version_number AS BIGINT CHECK (VALUE >= 0);
+CREATE DOMAIN reservation_state AS TEXT CHECK (
+    VALUE IN ('held', 'confirmed', 'fulfilled', 'released', 'expired', 'cancelled')
+);
+CREATE DOMAIN reservation_lines AS JSONB CHECK (jsonb_typeof(VALUE) = 'array');
+CREATE DOMAIN movement_cause AS TEXT CHECK (
+    VALUE IN (
+        'reserved', 'released', 'expired', 'cancelled', 'fulfilled', 'adjusted', 'opening_balance'
+    )
+);
+CREATE DOMAIN stock_change AS TEXT CHECK (VALUE IN ('receive', 'correct', 'set'));
+
 -- How often an operator has said that versions may have run backwards.
 CREATE TABLE epochs (
-    epoch BIGINT PRIMARY KEY CHECK (epoch BETWEEN 0 AND 4294967295),
+    epoch version_epoch PRIMARY KEY,
     raised_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 );
 INSERT INTO epochs (epoch) VALUES (0);
@@ -10,43 +28,31 @@ INSERT INTO epochs (epoch) VALUES (0);
 -- One row for each SKU at each location; never deleted. Room on the pages, so that the updates of
 -- a hot row stay on its page and touch no index.
 CREATE TABLE levels (
-    sku TEXT COLLATE "C" NOT NULL,
-    location TEXT COLLATE "C" NOT NULL,
-    physical BIGINT NOT NULL,
-    reserved BIGINT NOT NULL,
-    escrowed BIGINT NOT NULL,
-    epoch BIGINT NOT NULL,
-    number BIGINT NOT NULL,
+    sku sku NOT NULL,
+    location location NOT NULL,
+    physical units NOT NULL,
+    reserved units NOT NULL,
+    escrowed units NOT NULL,
+    epoch version_epoch NOT NULL,
+    number version_number NOT NULL,
     changed_at TIMESTAMPTZ NOT NULL,
     -- The outbox: whether this state is still to be published.
     unpublished BOOLEAN NOT NULL DEFAULT true,
     CONSTRAINT levels_pkey PRIMARY KEY (sku, location),
-    CONSTRAINT levels_sku_check CHECK (octet_length(sku) BETWEEN 1 AND 128),
-    CONSTRAINT levels_location_check CHECK (octet_length(location) BETWEEN 1 AND 64),
-    CONSTRAINT levels_promised_check CHECK (
-        reserved >= 0 AND escrowed >= 0 AND reserved + escrowed <= physical
-    ),
-    CONSTRAINT levels_physical_check CHECK (physical <= 9007199254740991),
-    CONSTRAINT levels_version_check CHECK (
-        epoch BETWEEN 0 AND 4294967295 AND number >= 0
-    )
+    CONSTRAINT levels_promised_check CHECK (reserved + escrowed <= physical)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, vacuum_truncate = off);
 CREATE INDEX levels_unpublished_idx ON levels (sku) WHERE unpublished;
 
 CREATE TABLE reservations (
     id TEXT COLLATE "C" NOT NULL,
     owner TEXT COLLATE "C" NOT NULL,
-    state TEXT NOT NULL,
+    state reservation_state NOT NULL,
     deadline TIMESTAMPTZ NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     changed_at TIMESTAMPTZ NOT NULL,
     -- What it holds: [{"sku": "tee", "location": "main", "quantity": 2}]
-    lines JSONB NOT NULL,
-    CONSTRAINT reservations_pkey PRIMARY KEY (id),
-    CONSTRAINT reservations_state_check CHECK (
-        state IN ('held', 'confirmed', 'fulfilled', 'released', 'expired', 'cancelled')
-    ),
-    CONSTRAINT reservations_lines_check CHECK (jsonb_typeof(lines) = 'array')
+    lines reservation_lines NOT NULL,
+    CONSTRAINT reservations_pkey PRIMARY KEY (id)
 ) WITH (fillfactor = 85, vacuum_truncate = off);
 -- The overdue are found here, and nowhere else.
 CREATE INDEX reservations_deadline_idx ON reservations (deadline, id) WHERE state = 'held';
@@ -65,27 +71,17 @@ CREATE TABLE movements (
     physical BIGINT NOT NULL,
     reserved BIGINT NOT NULL,
     escrowed BIGINT NOT NULL,
-    cause TEXT NOT NULL,
+    cause movement_cause NOT NULL,
     -- Of the reservation, or of the operation where the cause is 'adjusted'.
     cause_id TEXT COLLATE "C",
     -- What an adjustment asked for: receive, correct or set, and how much.
-    change TEXT,
+    change stock_change,
     amount BIGINT,
     reason TEXT,
     CONSTRAINT movements_pkey PRIMARY KEY (sku, location, number),
-    CONSTRAINT movements_cause_check CHECK (
-        CASE WHEN cause = 'opening_balance'
-            THEN cause_id IS NULL
-            ELSE cause_id IS NOT NULL AND cause IN (
-                'reserved', 'released', 'expired', 'cancelled', 'fulfilled', 'adjusted'
-            )
-        END
-    ),
+    CONSTRAINT movements_cause_check CHECK ((cause = 'opening_balance') = (cause_id IS NULL)),
     CONSTRAINT movements_change_check CHECK (
-        CASE WHEN cause = 'adjusted'
-            THEN change IN ('receive', 'correct', 'set') AND amount IS NOT NULL AND reason IS NOT NULL
-            ELSE num_nonnulls(change, amount, reason) = 0
-        END
+        num_nonnulls(change, amount, reason) = CASE cause WHEN 'adjusted' THEN 3 ELSE 0 END
     )
 ) WITH (vacuum_truncate = off);
 CREATE UNIQUE INDEX movements_operation_key ON movements (cause_id) WHERE cause = 'adjusted';

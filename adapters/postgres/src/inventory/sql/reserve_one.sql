@@ -2,14 +2,13 @@
 -- $7 milliseconds to wait for the lock. No row where this way does not lead to a grant: where the
 -- id is known, the SKU has several locations and none is named, or the stock is short. Which of
 -- them it is, a later snapshot has to tell: this one was taken before the wait for the lock.
-WITH patience AS MATERIALIZED (
-    SELECT set_config('lock_timeout', $7, true)
-), level AS (
+WITH level AS (
     UPDATE {schema}.levels AS l
     SET reserved = l.reserved + $5, number = l.number + 1,
         changed_at = clock_timestamp(), unpublished = true
-    FROM patience
-    WHERE l.sku = $3
+    -- Asked once, before anything is looked for.
+    WHERE (SELECT set_config('lock_timeout', $7, true)) IS NOT NULL
+        AND l.sku = $3
         AND ($4::text IS NULL OR l.location = $4)
         AND l.physical - l.reserved - l.escrowed >= $5
         AND ($4::text IS NOT NULL OR NOT EXISTS (

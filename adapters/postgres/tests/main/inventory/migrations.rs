@@ -190,19 +190,17 @@ async fn the_documented_rights_are_enough_and_no_more() {
 async fn counts_are_guarded_by_the_database_as_well() {
     let Some(h) = open().await else { return };
     set(&h.store, "tee", 5).await;
-    for change in [
-        "reserved = 6",
-        "reserved = -1",
-        "physical = -1",
-        "escrowed = 6",
+    for (change, rule) in [
+        ("reserved = 6", "levels_promised_check"),
+        ("escrowed = 6", "levels_promised_check"),
+        ("reserved = -1", "units_check"),
+        ("escrowed = -1", "units_check"),
+        ("physical = -1", "units_check"),
     ] {
         let update = format!("UPDATE {}.levels SET {change}", h.schema.name);
         let refused = sqlx::raw_sql(AssertSqlSafe(update)).execute(&h.pool).await;
         let refused = refused.unwrap_err().to_string();
-        assert!(
-            refused.contains("levels_promised_check"),
-            "{change}: {refused}"
-        );
+        assert!(refused.contains(rule), "{change}: {refused}");
     }
     run(&h, "UPDATE {schema}.levels SET reserved = 5").await;
 }
