@@ -75,8 +75,8 @@ async fn damage_spoils_no_batch() {
     assert_eq!(stock(&h.store, "tee").await.reserved(), 1);
 }
 
-/// How many reservations are in the table; more where the long form is asked for.
-fn many() -> usize {
+/// How many reservations are in the table in the end; more where the long form is asked for.
+fn many() -> u32 {
     let long = std::env::var_os("STOCKADE_LONG").is_some_and(|value| !value.is_empty());
     if long { 1_000_000 } else { 100_000 }
 }
@@ -85,23 +85,22 @@ fn many() -> usize {
 async fn the_overdue_are_found_by_index() {
     let Some(h) = open().await else { return };
     set(&h.store, "tee", 9_000_000).await;
-    let fill = format!(
-        "INSERT INTO {{schema}}.reservations
-         SELECT 'old-' || n, 'ada',
-            CASE WHEN n % 10 = 0 THEN 'held' ELSE 'confirmed' END,
-            now() + CASE WHEN n % 1000 = 0 THEN -1 ELSE 1 END * interval '1 hour',
-            now(), now(), '[{{\"sku\": \"tee\", \"location\": \"main\", \"quantity\": 1}}]'
-         FROM generate_series(1, {}) AS n;
-         UPDATE {{schema}}.levels SET reserved = {};
-         ANALYZE {{schema}}.reservations",
-        many(),
+    let few = 10_000;
+    fill(&h, 1, few).await;
+    let (pages_of_few, _) = look_up(&h).await;
+    fill(&h, few + 1, many()).await;
+    let (pages_of_many, plan) = look_up(&h).await;
+    println!(
+        "{pages_of_few} pages of {few}, {pages_of_many} pages of {}",
         many()
     );
-    run(&h, &fill).await;
-
-    let plan = explain(&h).await;
     assert!(plan.contains("reservations_deadline_idx"), "{plan}");
     assert!(!plan.contains("Seq Scan on reservations"), "{plan}");
+    // The index is a level deeper, and what is overdue lies on more pages.
+    assert!(
+        pages_of_many <= 2 * pages_of_few,
+        "of {pages_of_few}: {plan}"
+    );
 
     let swept = h.store.expire_overdue(50).await.unwrap();
     assert_eq!(swept.len(), 50);
@@ -112,17 +111,38 @@ async fn the_overdue_are_found_by_index() {
     assert_eq!(held.state, ReservationState::Held);
 }
 
-/// How the server runs the very statement that a sweep does.
-async fn explain(h: &PostgresHarness) -> String {
+/// Of these reservations, one in ten is held, and one in a hundred overdue.
+async fn fill(h: &PostgresHarness, first: u32, last: u32) {
+    let fill = format!(
+        "INSERT INTO {{schema}}.reservations
+         SELECT 'old-' || n, 'ada',
+            CASE WHEN n % 10 = 0 THEN 'held' ELSE 'confirmed' END,
+            now() + CASE WHEN n % 100 = 0 THEN -1 ELSE 1 END * interval '1 hour',
+            now(), now(), '[{{\"sku\": \"tee\", \"location\": \"main\", \"quantity\": 1}}]'
+         FROM generate_series({first}, {last}) AS n;
+         UPDATE {{schema}}.levels SET reserved = {last};
+         ANALYZE {{schema}}.reservations"
+    );
+    run(h, &fill).await;
+}
+
+/// How many pages the server reads for the very statement of a sweep, and how.
+async fn look_up(h: &PostgresHarness) -> (u64, String) {
     let sql = include_str!("../../../src/inventory/sql/lock_overdue.sql")
         .replace("{schema}", h.schema.name.as_str())
         .replace("{reservation}", "r.id");
-    let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN {sql}")))
+    let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN (ANALYZE, BUFFERS) {sql}")))
         .bind(50_i64)
         .bind("1970-01-01")
         .bind("")
         .fetch_all(&h.pool);
     let rows = rows.await.unwrap();
-    let lines = rows.iter().map(|row| row.get::<String, _>(0));
-    lines.collect::<Vec<_>>().join("\n")
+    let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let buffers = lines.iter().find(|line| line.contains("Buffers: shared"));
+    let counts = buffers.unwrap().split_whitespace();
+    let counts = counts.filter_map(|word| {
+        let read = word.strip_prefix("hit=").or(word.strip_prefix("read="))?;
+        read.parse::<u64>().ok()
+    });
+    (counts.sum(), lines.join("\n"))
 }
