@@ -73,8 +73,8 @@ impl<'a> Changes<'a> {
             };
             envelope(table, change, sequence, begin.committed_at)
         };
-        let row = |table: &'a CapturedTable, key: Columns, change| {
-            let message = table.message(&key, told(table, change));
+        let row = |table: &'a CapturedTable, key: String, change| {
+            let message = Message::keyed(key, told(table, change));
             vec![Captured::Row(table, message)]
         };
         Ok(match message {
@@ -83,7 +83,7 @@ impl<'a> Changes<'a> {
                     return Ok(Vec::new());
                 };
                 let after = columns(relation, new);
-                row(table, after.clone(), Change::Create { after })
+                row(table, table.key(&after), Change::Create { after })
             }
             pgoutput::Message::Update { relation, old, new } => {
                 let Some((table, relation)) = self.table(relation)? else {
@@ -91,14 +91,14 @@ impl<'a> Changes<'a> {
                 };
                 let before = old.map(|old| old_columns(relation, old));
                 let after = columns(relation, new);
-                row(table, after.clone(), Change::Update { before, after })
+                row(table, table.key(&after), Change::Update { before, after })
             }
             pgoutput::Message::Delete { relation, old } => {
                 let Some((table, relation)) = self.table(relation)? else {
                     return Ok(Vec::new());
                 };
                 let before = old_columns(relation, old);
-                row(table, before.clone(), Change::Delete { before })
+                row(table, table.key(&before), Change::Delete { before })
             }
             pgoutput::Message::Truncate { relations } => {
                 let mut truncated = Vec::new();

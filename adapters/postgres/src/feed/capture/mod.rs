@@ -1,6 +1,7 @@
 //! Row changes, from a replication slot into the log.
 
 mod changes;
+mod page;
 mod pgoutput;
 mod problems;
 mod slot;

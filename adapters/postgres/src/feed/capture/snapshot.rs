@@ -2,21 +2,20 @@
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr};
-use stockade_change_feed::Timestamp;
 use stockade_change_feed::debezium::{Change, Columns, Sequence};
+use stockade_change_feed::{Message, Timestamp};
 use tokio::sync::Notify;
 
 use super::PostgresCapture;
 use super::changes::{Captured, envelope};
+use super::page::Page;
 use super::pgoutput::{Cell, Column};
 use super::state::State;
-use super::table::CapturedTable;
+use super::table::{CapturedTable, quoted};
 use super::worker::Topics;
 use crate::error::{PostgresError, failed};
 
 const OPERATION: &str = "read snapshot";
-/// Rows in hand.
-const PAGE: usize = 200;
 
 impl PostgresCapture {
     /// Appends all rows of the captured tables, and notes that they are there: in one transaction
@@ -48,25 +47,23 @@ impl PostgresCapture {
         };
         let read_at = Timestamp::from_micros(micros);
         let read = |table: &CapturedTable, after: Columns| {
-            let change = Change::Read {
-                after: after.clone(),
-            };
-            table.message(&after, envelope(table, change, sequence, read_at))
+            let key = table.key(&after);
+            let value = envelope(table, Change::Read { after }, sequence, read_at);
+            Message::keyed(key, value)
         };
         let mut topics = Topics::new();
         for table in &self.tables {
             let columns = open(&mut transaction, table).await?;
-            loop {
-                let page = fetch(&mut transaction, &columns).await?;
-                let last = page.len() < PAGE;
-                let rows = page.into_iter();
+            let (mut page, mut last) = (Page::FIRST, false);
+            while !last {
+                let (rows, bytes) = fetch(&mut transaction, &columns, page).await?;
+                last = rows.len() < page.rows;
+                let rows = rows.into_iter();
                 let rows = rows.map(|row| Captured::Row(table, read(table, row)));
                 self.append(&mut transaction, &mut topics, rows.collect())
                     .await?;
                 progress.notify_one();
-                if last {
-                    break;
-                }
+                page = page.after(bytes);
             }
             let closed = sqlx::raw_sql("CLOSE snapshot").execute(&mut *transaction);
             closed.await.map_err(failed(OPERATION))?;
@@ -86,17 +83,24 @@ async fn open(
     table: &CapturedTable,
 ) -> Result<Vec<Column>, PostgresError> {
     let columns = columns_of(connection, table).await?;
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let partitioned = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'p')",
+    );
+    let partitioned = partitioned.bind(&table.schema).bind(&table.table);
+    let partitioned = partitioned.fetch_one(&mut *connection).await;
+    let partitioned: bool = partitioned.map_err(failed(OPERATION))?;
     // By its output function, as the slot prints it; a cast may print otherwise.
     let text = columns.iter().map(|column| {
         let name = quoted(&column.name);
         format!("CASE WHEN {name} IS NOT NULL THEN format('%s', {name}) END")
     });
+    // Rows of tables that inherit from it are theirs; rows of partitions are its own.
     let declare = format!(
-        "DECLARE snapshot NO SCROLL CURSOR FOR SELECT ARRAY[{}]::text[] FROM {}.{}",
+        "DECLARE snapshot NO SCROLL CURSOR FOR SELECT ARRAY[{}]::text[] FROM {} {}",
         text.collect::<Vec<_>>().join(", "),
-        quoted(&table.schema),
-        quoted(&table.table),
+        if partitioned { "" } else { "ONLY" },
+        table.quoted(),
     );
     let declare = sqlx::raw_sql(AssertSqlSafe(declare).into_sql_str());
     let opened = declare.execute(connection).await;
@@ -104,19 +108,21 @@ async fn open(
     Ok(columns)
 }
 
-/// The next rows of the cursor.
+/// The next rows of the cursor, and how many bytes they have.
 async fn fetch(
     connection: &mut PgConnection,
     columns: &[Column],
-) -> Result<Vec<Columns>, PostgresError> {
-    let fetch = AssertSqlSafe(format!("FETCH FORWARD {PAGE} FROM snapshot"));
-    let page = sqlx::query_scalar(fetch).fetch_all(connection).await;
-    let page: Vec<Vec<Option<String>>> = page.map_err(failed(OPERATION))?;
+    page: Page,
+) -> Result<(Vec<Columns>, usize), PostgresError> {
+    let fetch = AssertSqlSafe(format!("FETCH FORWARD {} FROM snapshot", page.rows));
+    let rows = sqlx::query_scalar(fetch).fetch_all(connection).await;
+    let rows: Vec<Vec<Option<String>>> = rows.map_err(failed(OPERATION))?;
+    let bytes = rows.iter().flatten().flatten().map(String::len).sum();
     let row = |cells: Vec<Option<String>>| {
         let cells = columns.iter().zip(cells);
         cells.map(|(column, cell)| rendered(column, cell)).collect()
     };
-    Ok(page.into_iter().map(row).collect())
+    Ok((rows.into_iter().map(row).collect(), bytes))
 }
 
 fn rendered(column: &Column, text: Option<String>) -> (String, Value) {

@@ -71,6 +71,7 @@ impl PostgresCapture {
         seen: Option<State>,
     ) -> Result<(), PostgresError> {
         let failed = failed(OPERATION);
+        self.expect_publication(connection).await?;
         let topics = self.topics();
         for topic in &topics {
             self.feed.topic_on(connection, topic).await?;

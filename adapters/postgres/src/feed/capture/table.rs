@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use stockade_catalog_core::rows;
+use stockade_change_feed::Topic;
 use stockade_change_feed::debezium::Columns;
-use stockade_change_feed::{Message, Topic};
 
 use crate::migrate::Schema;
 
@@ -63,13 +63,23 @@ impl CapturedTable {
         self.shown.clone()
     }
 
-    /// The message that tells of a row.
-    pub(super) fn message(&self, row: &Columns, value: bytes::Bytes) -> Message {
+    /// Its name in SQL.
+    pub(super) fn quoted(&self) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(&self.table))
+    }
+
+    /// The key of a row's records.
+    pub(super) fn key(&self, row: &Columns) -> String {
         let column = |name: &String| {
             let value = row.get(name).cloned().unwrap_or(Value::Null);
             (name.clone(), value)
         };
         let key: Columns = self.key.iter().map(column).collect();
-        Message::keyed(Value::Object(key).to_string(), value)
+        Value::Object(key).to_string()
     }
+}
+
+/// A name as SQL has it.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }

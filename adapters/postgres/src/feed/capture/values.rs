@@ -9,7 +9,7 @@
 //! | `timestamp` | microseconds since 1970, or milliseconds of `timestamp(0)` to `timestamp(3)` |
 //! | `timestamptz` | text in UTC, `2026-01-31T12:00:00.5Z` |
 //! | `json`, `jsonb` | a string that holds JSON |
-//! | everything else | a string, as Postgres prints it |
+//! | everything else, domains too | a string, as Postgres prints it |
 //!
 //! What has no such form, as `NaN` or `infinity`, is a string as well.
 

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::PostgresCapture;
 use super::changes::{Captured, Changes};
+use super::page::Page;
 use super::slot::{self, SlotStatus};
 use super::state::State;
 use crate::error::{PostgresError, failed};
@@ -23,8 +24,6 @@ const OPERATION: &str = "capture changes";
 const STANDBY: Duration = Duration::from_secs(1);
 /// Of that many bytes without a change for us, the slot lets go.
 const IRRELEVANT: u64 = 1 << 20;
-/// Messages in hand.
-const PAGE: usize = 200;
 const REPORTED: Duration = Duration::from_secs(10);
 
 impl PostgresCapture {
@@ -107,7 +106,8 @@ impl PostgresCapture {
         let patience = self.patience.as_millis();
         let settings = sqlx::AssertSqlSafe(format!(
             "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; \
-             SET extra_float_digits = 1; SET statement_timeout = {patience}; \
+             SET extra_float_digits = 1; SET bytea_output = 'hex'; SET row_security = off; \
+             SET statement_timeout = {patience}; \
              SET idle_in_transaction_session_timeout = {patience}"
         ));
         let set = sqlx::raw_sql(settings).execute(&mut connection).await;
@@ -208,26 +208,27 @@ impl PostgresCapture {
         let peeked = sqlx::raw_sql(peek).execute(&mut *transaction).await;
         peeked.map_err(failed)?;
         let mut changes = Changes::new(&self.tables, state.captured);
-        let mut topics = Topics::new();
-        let mut count = 0;
-        loop {
-            let fetch = sqlx::AssertSqlSafe(format!("FETCH FORWARD {PAGE} FROM changes"));
-            let page = sqlx::query_as(fetch).fetch_all(&mut *transaction).await;
-            let page: Vec<(i64, Vec<u8>)> = page.map_err(failed)?;
-            let read = page.len();
-            count += read as u64;
-            let mut records = Vec::with_capacity(read);
-            for (lsn, message) in page {
+        let (mut topics, mut page) = (Topics::new(), Page::FIRST);
+        let (mut count, mut told, mut last) = (0, false, false);
+        while !last {
+            let fetch = sqlx::AssertSqlSafe(format!("FETCH FORWARD {} FROM changes", page.rows));
+            let fetched = sqlx::query_as(fetch).fetch_all(&mut *transaction).await;
+            let messages: Vec<(i64, Vec<u8>)> = fetched.map_err(failed)?;
+            last = messages.len() < page.rows;
+            count += messages.len() as u64;
+            page = page.after(messages.iter().map(|(_, message)| message.len()).sum());
+            let mut records = Vec::with_capacity(messages.len());
+            for (lsn, message) in messages {
                 let taken = changes.take(lsn.unsigned_abs(), Bytes::from(message));
                 records.extend(taken.map_err(of_feed)?);
             }
+            told |= !records.is_empty();
             self.append(&mut transaction, &mut topics, records).await?;
             progress.notify_one();
-            if read < PAGE {
-                break;
-            }
         }
-        if changes.captured > state.captured {
+        // What changes nothing for us is not noted: the note itself would be told, where all
+        // tables are published, and had to be noted then.
+        if told {
             let sql = "UPDATE {schema}.captures SET commit_lsn = $2 WHERE slot = $1";
             let noted = sqlx::query(self.feed.shared.schema.sql(sql))
                 .bind(slot)

@@ -12,6 +12,7 @@ use stockade_change_feed::{
 };
 use stockade_postgres::{CapturedTable, PostgresCapture, PostgresFeed};
 use stockade_testkit::Absent;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::harness::{OwnDatabase, url};
 
@@ -20,7 +21,7 @@ pub(super) struct Host {
     pub(super) pool: PgPool,
     pub(super) feed: PostgresFeed,
     pub(super) capture: PostgresCapture,
-    slot: String,
+    pub(super) slot: String,
     _database: Option<OwnDatabase>,
 }
 
@@ -136,7 +137,7 @@ pub(super) fn feed_over(pool: PgPool) -> PostgresFeed {
     PostgresFeed::new(pool).with_partitions(1)
 }
 
-fn capture_of(feed: PostgresFeed, slot: &str) -> PostgresCapture {
+pub(super) fn capture_of(feed: PostgresFeed, slot: &str) -> PostgresCapture {
     let tables = vec![CapturedTable::new("public", "tees", topic(), ["parent"])];
     PostgresCapture::new(feed, slot, "tees_changes", tables).unwrap()
 }
@@ -179,4 +180,28 @@ pub(super) fn ids(told: &[(String, RowChange)]) -> Vec<i64> {
         _ => None,
     });
     after.collect()
+}
+
+/// The memory of this process, in bytes, while no other case measures it.
+pub(super) struct Memory(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+
+impl Memory {
+    pub(super) async fn alone() -> Self {
+        static ALONE: Mutex<()> = Mutex::const_new(());
+        Self(ALONE.lock().await)
+    }
+
+    /// What it has now. From here on the most is found anew; other cases run in it as well.
+    pub(super) fn peak_from_here(&self) -> u64 {
+        std::fs::write("/proc/self/clear_refs", "5").unwrap();
+        self.peak()
+    }
+
+    /// The most that it has had.
+    pub(super) fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.unwrap().trim().trim_end_matches(" kB");
+        kib.parse::<u64>().unwrap() << 10
+    }
 }

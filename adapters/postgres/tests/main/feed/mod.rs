@@ -2,8 +2,11 @@
 
 mod capture;
 mod connections;
+mod crash;
 mod host;
 mod log;
+mod publications;
 mod retention;
 mod search;
 mod slots;
+mod tables;

@@ -1,0 +1,115 @@
+//! Tables of every kind, and what their rows hold.
+
+use serde_json::{Value, json};
+use stockade_change_feed::debezium::{Change, RowChange};
+use stockade_change_feed::{OnLostOffset, debezium};
+
+use super::host::{Host, Memory, capture_of, feed_over, ids, poll, told};
+
+/// The rows by what is told of them last.
+fn last_row(told: &[(String, RowChange)]) -> Value {
+    match &told.last().unwrap().1.change {
+        Change::Create { after } | Change::Read { after } | Change::Update { after, .. } => {
+            Value::Object(after.clone())
+        }
+        other => panic!("no row: {other:?}"),
+    }
+}
+
+/// A snapshot and the slot tell the same of the same row.
+#[tokio::test]
+async fn values_are_told_alike_by_snapshot_and_slot() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    host.sql(
+        "CREATE TYPE size AS ENUM ('S', 'M'); \
+         CREATE DOMAIN pieces AS INT CHECK (value >= 0); \
+         ALTER TABLE tees ADD \"Odd \"\"name\" TEXT, ADD n NUMERIC, ADD f FLOAT8, ADD day DATE, \
+             ADD local TIMESTAMP(3), ADD size size, ADD pieces pieces, ADD tags TEXT[], \
+             ADD bytes BYTEA, ADD at TIME, ADD twice INT GENERATED ALWAYS AS (id * 2) STORED",
+    )
+    .await;
+    // What the database is set to must not show.
+    host.sql(&format!(
+        "ALTER DATABASE {0} SET bytea_output = escape; ALTER DATABASE {0} SET DateStyle = German; \
+         ALTER DATABASE {0} SET TimeZone = 'Asia/Tokyo'",
+        host.slot
+    ))
+    .await;
+    let capture = capture_of(feed_over(host.narrow_pool()), &host.slot);
+    let capturing = async || while capture.run_once().await.unwrap() {};
+    let rows = "INSERT INTO tees VALUES \
+        (1, 7, 'a', '2026-01-31 12:00:00+00', 'q', 'NaN', 'Infinity', 'infinity', \
+         '2026-01-31 12:00:00.5', 'M', 5, '{a,\"b,c\"}', '\\x00ff', '12:30'), \
+        (2, 7, NULL, '-infinity', NULL, 1.10, 0.1, '0044-03-15 BC', NULL, NULL, NULL, '{}', '', NULL)";
+    host.sql(rows).await;
+    capturing().await;
+    let mut reader = host.reader("g", OnLostOffset::Fail).await;
+    let snapshot = told(reader.as_mut()).await;
+    host.sql("DELETE FROM tees").await;
+    capturing().await;
+    told(reader.as_mut()).await;
+    host.sql(rows).await;
+    capturing().await;
+    let slot = told(reader.as_mut()).await;
+    assert_eq!(ids(&snapshot), [1, 2]);
+    for (read, created) in snapshot.iter().zip(&slot) {
+        let both = [std::slice::from_ref(read), std::slice::from_ref(created)];
+        let [read, created] = both.map(last_row);
+        assert_eq!(read, created);
+    }
+    let expected = json!({
+        "id": 1, "parent": 7, "title": "a", "made": "2026-01-31T12:00:00Z", "Odd \"name": "q",
+        "n": "NaN", "f": "Infinity", "day": "infinity", "local": 1_769_860_800_500_i64,
+        "size": "M", "pieces": "5", "tags": "{a,\"b,c\"}", "bytes": "\\x00ff", "at": "12:30:00",
+    });
+    assert_eq!(last_row(&slot[..1]), expected);
+}
+
+/// Rows of children are theirs; a slot tells of them as such.
+#[tokio::test]
+async fn a_snapshot_has_the_rows_that_the_slot_would_tell() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    host.sql(
+        "CREATE TABLE child () INHERITS (tees); INSERT INTO child VALUES (1, 7, 'a', NULL); \
+         INSERT INTO tees VALUES (2, 7, 'a', NULL)",
+    )
+    .await;
+    host.capture().await;
+    let mut reader = host.reader("g", OnLostOffset::Fail).await;
+    assert_eq!(ids(&told(reader.as_mut()).await), [2]);
+}
+
+/// In a snapshot and in one transaction: 150 rows of 1 MiB.
+#[tokio::test]
+async fn large_rows_are_in_hand_one_by_one() {
+    let Some(host) = Host::open().await else {
+        return;
+    };
+    let memory = Memory::alone().await;
+    host.sql(
+        "INSERT INTO tees SELECT n, 7, repeat(md5(n::text), 32768), NULL \
+         FROM generate_series(1, 150) AS n",
+    )
+    .await;
+    for what in ["the snapshot", "one transaction"] {
+        let before = memory.peak_from_here();
+        host.capture().await;
+        let grown = memory.peak().saturating_sub(before);
+        assert!(grown < 150 << 20, "{what} took {} MiB more", grown >> 20);
+        host.sql("DELETE FROM tees WHERE id > 100").await;
+    }
+    let mut reader = host.reader("g", OnLostOffset::Fail).await;
+    let (mut rows, mut polls) = (0, 0);
+    while rows < 200 {
+        polls += 1;
+        assert!(polls < 1_000, "{rows} of 200 came");
+        for record in poll(reader.as_mut()).await.unwrap().records {
+            debezium::decode(record.value.as_ref()).unwrap().unwrap();
+            rows += 1;
+        }
+    }
+}
