@@ -4,6 +4,7 @@ mod hand;
 mod member;
 #[cfg(test)]
 mod tests;
+mod watched;
 mod work;
 
 use std::fmt;
@@ -82,9 +83,13 @@ pub enum Disposition {
 /// - While the handler works, the membership is kept alive. Records of a partition that is lost
 ///   meanwhile are neither handled again nor committed.
 /// - Where reading could not go on at the committed offset, a warning says so.
+/// - A handler may take as long as it likes. While it has a batch in hand, a gauge says for how
+///   long, and a warning after a minute and whenever that has doubled.
 ///
 /// Counters, each with the labels `group` and `topic`: `stockade_feed_records_handled_total`,
-/// `stockade_feed_records_retried_total`, `stockade_feed_records_dead_lettered_total`.
+/// `stockade_feed_records_retried_total`, `stockade_feed_records_dead_lettered_total`. Gauge, with
+/// the label `group`: `stockade_feed_batch_in_hand_seconds`, brought up to date at each heartbeat
+/// and 0 where nothing is in hand for that long.
 pub struct Consumer {
     feed: Arc<dyn Feed>,
     group: Group,

@@ -123,7 +123,7 @@ impl Consumer {
             .into_iter()
             .map(|task| (task.record, (task.attempts, task.waits)))
             .unzip();
-        let work = self.handler.handle(&records);
+        let work = self.watched(records.len(), self.handler.handle(&records));
         let dispositions = member.while_alive(work, self.heartbeat).await;
         if dispositions.len() != records.len() {
             let reason = format!("the handler owes one for each of {} records", records.len());

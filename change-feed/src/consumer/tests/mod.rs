@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod faulty;
+mod hanging;
 mod script;
 mod waiting;
 

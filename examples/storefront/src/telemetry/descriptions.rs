@@ -140,7 +140,7 @@ const SECONDS: [Described; 4] = [
     ),
 ];
 
-const GAUGES: [(&str, Unit, &str); 9] = [
+const GAUGES: [(&str, Unit, &str); 10] = [
     (
         CIRCUIT,
         Unit::Count,
@@ -165,6 +165,11 @@ const GAUGES: [(&str, Unit, &str); 9] = [
         "stockade_inventory_relay_complete_age_seconds",
         Unit::Seconds,
         "Time since every change of stock was last known to be published",
+    ),
+    (
+        "stockade_feed_batch_in_hand_seconds",
+        Unit::Seconds,
+        "How long a handler has been at the batch in hand, by group",
     ),
     (
         "stockade_capture_retained_bytes",
