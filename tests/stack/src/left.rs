@@ -1,65 +1,96 @@
 //! Servers that run on after the command: `up`, `down`, `status`, `env`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use stack::{Kind, Left};
 
 /// Starts those that do not run yet.
 pub(crate) fn up(kinds: &[Kind]) -> anyhow::Result<()> {
+    let _alone = alone()?;
     for kind in kinds {
-        if read(*kind)?.is_some_and(|left| left.is_running()) {
+        if kind.given()?.is_some() || running(*kind)?.is_some() {
             continue;
         }
         let left = kind.start()?.leave();
         write(*kind, &left).inspect_err(|_| drop(left.end()))?;
     }
-    status()
+    tell()
 }
 
 /// Ends them all.
 pub(crate) fn down() -> anyhow::Result<()> {
+    let _alone = alone()?;
     for kind in Kind::ALL {
-        if let Some(left) = read(*kind)? {
-            left.end()?;
-            fs::remove_file(note(*kind))?;
+        if let Some(left) = running(*kind)? {
+            clear(*kind, &left)?;
         }
     }
     Ok(())
 }
 
 pub(crate) fn status() -> anyhow::Result<()> {
-    for kind in Kind::ALL {
-        match read(*kind)? {
-            Some(left) if left.is_running() => {
-                println!(
-                    "{kind}: {} (pid {}, log in {})",
-                    left.url,
-                    left.pid,
-                    left.folder.display()
-                );
-            }
-            Some(_) => println!("{kind}: ended by itself"),
-            None => println!("{kind}: not started"),
-        }
-    }
-    Ok(())
+    let _alone = alone()?;
+    tell()
 }
 
 pub(crate) fn env() -> anyhow::Result<()> {
+    let _alone = alone()?;
     for kind in Kind::ALL {
-        if let Some(left) = read(*kind)?.filter(Left::is_running) {
+        if let Some(left) = running(*kind)? {
             println!("export {}='{}'", kind.variable(), left.url);
         }
     }
     Ok(())
 }
 
-/// Where it is noted what runs: in this checkout, so that two of them do not collide.
+fn tell() -> anyhow::Result<()> {
+    for kind in Kind::ALL {
+        match (kind.given(), running(*kind)?) {
+            (given, Some(left)) if !matches!(&given, Ok(Some(url)) if *url != left.url) => {
+                let (url, pid, log) = (&left.url, left.pid, left.log());
+                println!("{kind}: {url} (pid {pid}, log in {})", log.display());
+            }
+            (Ok(Some(url)), _) => println!("{kind}: {url} (given by {})", kind.variable()),
+            (Err(error), _) => println!("{kind}: {error:#}"),
+            (Ok(None), _) => println!("{kind}: not started"),
+        }
+    }
+    Ok(())
+}
+
+/// Two commands at once would both start a server, and note one.
+fn alone() -> anyhow::Result<File> {
+    let folder = stack::notes();
+    fs::create_dir_all(&folder)?;
+    let lock = File::create(folder.join("lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// The one that runs on. What is left of one that has ended by itself is cleared away.
+fn running(kind: Kind) -> anyhow::Result<Option<Left>> {
+    let Some(left) = read(kind)? else {
+        return Ok(None);
+    };
+    if left.is_running() {
+        return Ok(Some(left));
+    }
+    eprintln!("{kind} has ended by itself; {}", stack::keep(&left.log()));
+    clear(kind, &left)?;
+    Ok(None)
+}
+
+/// Ends one, and forgets it.
+fn clear(kind: Kind, left: &Left) -> anyhow::Result<()> {
+    left.end()?;
+    Ok(fs::remove_file(note(kind))?)
+}
+
+/// Where it is noted what runs.
 fn note(kind: Kind) -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    workspace.join("target/stack").join(format!("{kind}.json"))
+    stack::notes().join(format!("{kind}.json"))
 }
 
 fn read(kind: Kind) -> anyhow::Result<Option<Left>> {
@@ -74,9 +105,5 @@ fn read(kind: Kind) -> anyhow::Result<Option<Left>> {
 }
 
 fn write(kind: Kind, left: &Left) -> anyhow::Result<()> {
-    let path = note(kind);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    Ok(fs::write(&path, serde_json::to_vec(left)?)?)
+    Ok(fs::write(note(kind), serde_json::to_vec(left)?)?)
 }

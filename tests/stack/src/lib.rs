@@ -13,6 +13,6 @@ mod proxy;
 mod server;
 
 pub use postgres::Postgres;
-pub use process::Process;
+pub use process::{Process, Watchdog, keep, notes};
 pub use proxy::Proxy;
 pub use server::{Kind, Left, Server};

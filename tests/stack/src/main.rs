@@ -3,6 +3,8 @@
 mod left;
 mod trial;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use stack::Kind;
 
@@ -38,22 +40,29 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    let or_all = |names: Vec<Kind>| {
-        if names.is_empty() {
-            Kind::ALL.to_vec()
-        } else {
-            names
-        }
-    };
-    match Cli::parse().command {
-        Command::Up { names } => left::up(&or_all(names)),
-        Command::Down => left::down(),
-        Command::Status => left::status(),
-        Command::Env => left::env(),
-        Command::Test { names, arguments } => {
-            let code = trial::test(&or_all(names), &arguments)?;
-            std::process::exit(code);
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cargo stack: {error:#}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let or_all = |names: Vec<Kind>| match names.is_empty() {
+        true => Kind::ALL.to_vec(),
+        false => names,
+    };
+    match command {
+        Command::Up { names } => left::up(&or_all(names))?,
+        Command::Down => left::down()?,
+        Command::Status => left::status()?,
+        Command::Env => left::env()?,
+        Command::Test { names, arguments } => {
+            return Ok(trial::test(&or_all(names), &arguments)?.into());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::Process;
+use crate::process::{Process, Watchdog};
 use crate::server::{Left, Server};
 
 /// Settings of the server beside its defaults. Durability is the default: commits are flushed.
@@ -40,7 +40,9 @@ pub struct Postgres {
     // Ended before its data is removed: fields are dropped in this order.
     process: Option<Process>,
     folder: TempDir,
+    watchdog: Watchdog,
     programs: Programs,
+    settings: Vec<String>,
     port: u16,
 }
 
@@ -59,18 +61,31 @@ impl Postgres {
     /// Where Postgres is not installed, with the command that mends it, or does not start, with
     /// the end of its log.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with these settings, such as `wal_level=replica`, beside its own and before them.
+    ///
+    /// # Errors
+    /// As for [`start`](Postgres::start).
+    pub fn start_with(settings: &[&str]) -> anyhow::Result<Self> {
         let programs = Programs::find()?;
         let folder = tempfile::Builder::new()
             .prefix("stockade-postgres-")
             .tempdir()?;
+        let watchdog = Watchdog::new(FAREWELL, Some(folder.path()))?;
         programs.own(folder.path())?;
-        programs.init(&folder.path().join("data"))?;
+        // The last one of a name counts.
+        let settings = SETTINGS.iter().chain(settings);
         let mut postgres = Self {
             process: None,
             folder,
+            watchdog,
             programs,
+            settings: settings.map(|&setting| setting.to_owned()).collect(),
             port: 0,
         };
+        postgres.init()?;
         postgres.start_anywhere()?;
         Ok(postgres)
     }
@@ -108,6 +123,7 @@ impl Postgres {
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill();
+            self.watchdog.watch(None);
         }
     }
 
@@ -128,6 +144,23 @@ impl Postgres {
     /// Lets it go on after a [pause](Postgres::pause).
     pub fn resume(&self) {
         self.process.iter().for_each(Process::resume);
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    fn init(&self) -> anyhow::Result<()> {
+        let mut initdb = self.programs.command("initdb");
+        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]);
+        // The files of a throw-away cluster need not survive the machine.
+        initdb.args(["--no-instructions", "--no-sync", "-D"]);
+        initdb.arg(self.folder.path().join("data"));
+        let process = Process::start(initdb, &self.log(), FAREWELL)?;
+        self.watchdog.watch(Some(process.pid()));
+        let done = process.finish().context("initdb");
+        self.watchdog.watch(None);
+        done
     }
 
     /// Somebody else may take the port that was free a moment ago, so there are further tries.
@@ -153,10 +186,11 @@ impl Postgres {
             .arg(folder.join("data"))
             .arg("-p")
             .arg(port.to_string());
-        for setting in SETTINGS {
+        for setting in &self.settings {
             command.args(["-c", setting]);
         }
-        let mut process = Process::start(command, &folder.join("log"), folder, FAREWELL)?;
+        let mut process = Process::start(command, &self.log(), FAREWELL)?;
+        self.watchdog.watch(Some(process.pid()));
         process.ready(|| self.programs.ask(port))?;
         self.process = Some(process);
         self.port = port;
@@ -167,6 +201,10 @@ impl Postgres {
 impl Server for Postgres {
     fn url(&self) -> String {
         self.url_at(self.address())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.log()
     }
 
     fn leave(mut self: Box<Self>) -> Left {
@@ -182,46 +220,55 @@ impl Server for Postgres {
 
 impl Programs {
     fn find() -> anyhow::Result<Self> {
-        let user = if rustix::process::geteuid().is_root() {
-            let passwd = fs::read_to_string("/etc/passwd")?;
-            let known = passwd.lines().any(|line| line.starts_with("postgres:"));
-            Some(if known { "postgres" } else { "nobody" })
-        } else {
-            None
-        };
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-        // Debian keeps each version's apart, out of the path; the newest first.
-        let mut debian: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-            .into_iter()
-            .flatten()
-            .flatten()
+        let path = std::env::split_paths(&path).collect();
+        Self::find_in(path, Path::new("/usr/lib/postgresql"))
+    }
+
+    /// In one of these folders, or where Debian keeps those of each version.
+    fn find_in(mut folders: Vec<PathBuf>, debian: &Path) -> anyhow::Result<Self> {
+        let root = rustix::process::geteuid().is_root();
+        let versions = fs::read_dir(debian).into_iter().flatten().flatten();
+        let mut versions: Vec<(u32, PathBuf)> = versions
             .filter_map(|entry| {
-                Some((
-                    entry.file_name().to_str()?.parse().ok()?,
-                    entry.path().join("bin"),
-                ))
+                let version = entry.file_name().to_str()?.parse().ok()?;
+                Some((version, entry.path().join("bin")))
             })
             .collect();
-        debian.sort_unstable_by(|a, b| b.cmp(a));
-        folders.extend(debian.into_iter().map(|(_, folder)| folder));
+        // The newest first.
+        versions.sort_unstable_by(|a, b| b.cmp(a));
+        folders.extend(versions.into_iter().map(|(_, folder)| folder));
         let found = folders.into_iter().find(|folder| {
             ["initdb", "postgres", "psql"]
                 .iter()
                 .all(|program| folder.join(program).is_file())
         });
         let Some(folder) = found else {
+            let sudo = if root { "" } else { "sudo " };
             bail!(
-                "Postgres is not installed: run `RUNLEVEL=1 apt-get install -y \
-                 --no-install-recommends postgresql`, or set STOCKADE_POSTGRES_URL"
+                "Postgres is not installed: run `{sudo}apt-get update && {sudo}env RUNLEVEL=1 \
+                 apt-get install -y --no-install-recommends postgresql`, or set \
+                 STOCKADE_POSTGRES_URL"
             );
+        };
+        let user = match root {
+            false => None,
+            true => {
+                let passwd = fs::read_to_string("/etc/passwd")?;
+                let known = passwd.lines().any(|line| line.starts_with("postgres:"));
+                Some(if known { "postgres" } else { "nobody" })
+            }
         };
         Ok(Self { folder, user })
     }
 
-    /// A program, run by whom Postgres lets.
+    /// A program of Postgres.
     fn command(&self, program: &str) -> Command {
-        let program = self.folder.join(program);
+        self.command_of(&self.folder.join(program))
+    }
+
+    /// A program, run by whom Postgres lets.
+    fn command_of(&self, program: &Path) -> Command {
         let mut command = match self.user {
             None => Command::new(program),
             Some(user) => {
@@ -244,22 +291,12 @@ impl Programs {
     fn own(&self, folder: &Path) -> anyhow::Result<()> {
         let Some(user) = self.user else { return Ok(()) };
         let mut chown = Command::new("chown");
-        run(chown.arg(format!("{user}:{}", group(user))).arg(folder))
-    }
-
-    fn init(&self, data: &Path) -> anyhow::Result<()> {
-        let mut initdb = self.command("initdb");
-        initdb.args([
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--no-instructions",
-        ]);
-        // The files of a throw-away cluster need not survive the machine.
-        run(initdb.arg("--no-sync").arg("-D").arg(data))
+        run(chown.arg(format!("{user}:{}", group(user))).arg(folder))?;
+        let mut test = self.command_of(Path::new("test"));
+        run(test.arg("-w").arg(folder)).with_context(|| {
+            let folder = folder.display();
+            format!("{user} can't reach {folder}: set TMPDIR to a folder that all may enter")
+        })
     }
 
     /// Whether the server on that port answers a query.
@@ -295,4 +332,31 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
         bail!("{command:?} ended with {}: {}", output.status, said.trim());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_in_a_line_with_the_command_that_mends_it() {
+        let nowhere = Path::new("/nowhere");
+        let error = Programs::find_in(vec![nowhere.to_owned()], nowhere).unwrap_err();
+        let said = format!("{error:#}");
+        assert!(said.contains("apt-get install"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+
+    #[test]
+    fn the_server_in_a_container_is_set_like_ours() {
+        let compose = include_str!("../compose.yaml");
+        let set: Vec<_> = compose
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- -c"))
+            .collect();
+        assert!(!set.is_empty());
+        for setting in set {
+            assert!(SETTINGS.contains(&setting), "{setting}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,31 +21,23 @@ const TAIL_LINES: usize = 30;
 /// How long a process may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// A process with all that it starts. It ends when it is dropped, and when the process that holds
-/// it ends in whatever way.
+/// A process with all that it starts. It ends when it is dropped; where its holder may be killed,
+/// a [`Watchdog`] ends it.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
     log: PathBuf,
     /// Asks it to end, and to leave nothing behind on the machine.
     farewell: Signal,
-    /// Ends the server and removes its folder once its standard input does.
-    watchdog: Option<Child>,
 }
 
 impl Process {
-    /// Starts `command`, with its output appended to `log`. `folder` is removed if this process
-    /// is killed before it can end the server itself. `farewell` asks it to end at once; what is
-    /// left after 3 seconds is killed.
+    /// Starts `command` in a process group of its own, with its output appended to `log`.
+    /// `farewell` asks it to end at once; what is left after 3 seconds is killed.
     ///
     /// # Errors
     /// Where the log can not be written, or there is no such command.
-    pub fn start(
-        mut command: Command,
-        log: &Path,
-        folder: &Path,
-        farewell: Signal,
-    ) -> anyhow::Result<Self> {
+    pub fn start(mut command: Command, log: &Path, farewell: Signal) -> anyhow::Result<Self> {
         let output = File::options().create(true).append(true).open(log);
         let output =
             output.with_context(|| format!("the log {} can't be written", log.display()))?;
@@ -52,22 +45,34 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
+            .process_group(0)
             .spawn()
             .with_context(|| format!("{command:?} can't be run"))?;
-        let mut process = Self {
+        Ok(Self {
             child,
             log: log.to_owned(),
             farewell,
-            watchdog: None,
-        };
-        process.watchdog = Some(watch(process.pid(), folder, farewell)?);
-        Ok(process)
+        })
     }
 
     /// Its id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// With the end of the log, where it fails.
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        let status = self.child.wait()?;
+        anyhow::ensure!(
+            status.success(),
+            "it ended with {status}; {}",
+            keep(&self.log)
+        );
+        Ok(())
     }
 
     /// Waits until `answers` succeeds.
@@ -87,11 +92,7 @@ impl Process {
                 Some(status) => format!("it ended with {status}"),
                 None => format!("it does not answer after {READY:?}: {error:#}"),
             };
-            anyhow::bail!(
-                "{why}; the end of {}:\n{}",
-                self.log.display(),
-                tail(&self.log)
-            );
+            anyhow::bail!("{why}; {}", keep(&self.log));
         }
     }
 
@@ -109,7 +110,6 @@ impl Process {
                 std::thread::sleep(Duration::from_millis(2));
             }
         }
-        self.dismiss_watchdog();
     }
 
     /// Whether its pid may be somebody else's by now.
@@ -129,8 +129,7 @@ impl Process {
     }
 
     /// Lets it run on by itself, in that folder.
-    pub(crate) fn leave(mut self, url: String, folder: PathBuf) -> Left {
-        self.dismiss_watchdog();
+    pub(crate) fn leave(self, url: String, folder: PathBuf) -> Left {
         let (pid, farewell) = (self.pid(), self.farewell.as_raw());
         std::mem::forget(self);
         let started = started(pid).unwrap_or_default();
@@ -140,15 +139,6 @@ impl Process {
             started,
             farewell,
             folder,
-        }
-    }
-
-    fn dismiss_watchdog(&mut self) {
-        if let Some(mut watchdog) = self.watchdog.take() {
-            if let Some(mut stdin) = watchdog.stdin.take() {
-                let _ = stdin.write_all(b"dismissed\n");
-            }
-            let _ = watchdog.wait();
         }
     }
 }
@@ -168,6 +158,12 @@ impl Drop for Process {
 }
 
 impl Left {
+    /// What it has said.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
     /// Whether it still runs.
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -201,30 +197,67 @@ impl Left {
     }
 }
 
-/// A shell that outlives this process by a moment. It has no terminal's signals to fear, being in
-/// a process group of its own.
-fn watch(pid: u32, folder: &Path, farewell: Signal) -> anyhow::Result<Child> {
-    use std::os::unix::process::CommandExt as _;
-    const SCRIPT: &str = r#"
-read -r _ && exit
+/// A shell that outlives this process by a moment. When this process ends before it has dismissed
+/// the shell, in whatever way, the shell ends another process and all that it started. It has no
+/// terminal's signals to fear, being in a process group of its own.
+#[derive(Debug)]
+pub struct Watchdog {
+    shell: Child,
+}
+
+impl Watchdog {
+    /// Over the process that it is [told](Watchdog::watch) of. `farewell` asks it to end; what is
+    /// left after 3 seconds is killed, and the folder, if there is one, removed.
+    ///
+    /// # Errors
+    /// Where there is no shell.
+    pub fn new(farewell: Signal, folder: Option<&Path>) -> anyhow::Result<Self> {
+        const SCRIPT: &str = r#"
+while read -r word; do
+    [ "$word" = dismissed ] && exit
+    watched=$word
+done
 children() { for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do echo "$child"; children "$child"; done; }
-kill -CONT $(children "$1") "$1" 2>/dev/null
-kill -"$3" "$1" 2>/dev/null
-for _ in $(seq 30); do kill -0 "$1" 2>/dev/null && sleep 0.1; done
-kill -STOP "$1" 2>/dev/null
-kill -KILL $(children "$1") "$1" 2>/dev/null
-while ! rm -rf "$2" 2>/dev/null; do sleep 0.1; done
+if [ -n "$watched" ]; then
+    kill -CONT $(children "$watched") "$watched" 2>/dev/null
+    kill -"$1" "$watched" 2>/dev/null
+    for _ in $(seq 30); do kill -0 "$watched" 2>/dev/null && sleep 0.1; done
+    kill -STOP "$watched" 2>/dev/null
+    kill -KILL $(children "$watched") "$watched" 2>/dev/null
+fi
+[ -z "$2" ] || while ! rm -rf "$2" 2>/dev/null; do sleep 0.1; done
 "#;
-    Command::new("sh")
-        .args(["-c", SCRIPT, "watchdog", &pid.to_string()])
-        .arg(folder)
-        .arg(farewell.as_raw().to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .context("sh can't be run")
+        let shell = Command::new("sh")
+            .args(["-c", SCRIPT, "watchdog"])
+            .arg(farewell.as_raw().to_string())
+            .args(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .context("sh can't be run")?;
+        Ok(Self { shell })
+    }
+
+    /// From now on it is this process that it ends; none where there is none now, as its id may
+    /// be somebody else's later.
+    pub fn watch(&self, pid: Option<u32>) {
+        self.tell(&pid.map(|pid| pid.to_string()).unwrap_or_default());
+    }
+
+    fn tell(&self, word: &str) {
+        if let Some(mut stdin) = self.shell.stdin.as_ref() {
+            let _ = writeln!(stdin, "{word}");
+        }
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.tell("dismissed");
+        let _ = self.shell.wait();
+    }
 }
 
 fn signal(pids: &[u32], signal: Signal) {
@@ -277,9 +310,29 @@ fn started(pid: u32) -> Option<u64> {
     stat(pid)?.get(19)?.parse().ok()
 }
 
-fn tail(log: &Path) -> String {
-    let text = fs::read(log).unwrap_or_default();
+/// Copies a log to where it outlives its server, and returns its end.
+#[must_use]
+pub fn keep(log: &Path) -> String {
+    let Ok(text) = fs::read(log) else {
+        return format!("its log {} is gone", log.display());
+    };
+    let server = log.parent().and_then(Path::file_name).unwrap_or_default();
+    let kept = notes().join(server).with_extension("log");
+    let written = fs::create_dir_all(notes()).and_then(|()| fs::write(&kept, &text));
+    let kept = written.map_or(log.to_owned(), |()| kept);
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+    format!("the end of {}:\n{tail}", kept.display())
+}
+
+/// What is noted of servers and kept of their logs: in this checkout, so that two of them do not
+/// collide.
+#[must_use]
+pub fn notes() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
+        PathBuf::from,
+    );
+    target.join("stack")
 }

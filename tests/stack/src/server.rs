@@ -1,6 +1,7 @@
 //! What all servers have in common.
 
 use std::fmt;
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -12,6 +13,9 @@ use crate::Postgres;
 pub trait Server: Send {
     /// Where it is reached.
     fn url(&self) -> String;
+
+    /// What it has said so far; gone with it, unless it is [kept](crate::keep).
+    fn log(&self) -> PathBuf;
 
     /// Lets it run on after this process. [`Left::end`] ends it.
     fn leave(self: Box<Self>) -> Left;
@@ -38,6 +42,23 @@ impl Kind {
         }
     }
 
+    /// The URL of one that is there already, so that none is to be started.
+    ///
+    /// # Errors
+    /// Where nothing answers at it.
+    pub fn given(self) -> anyhow::Result<Option<String>> {
+        let variable = self.variable();
+        let Some(url) = std::env::var(variable).ok().filter(|url| !url.is_empty()) else {
+            return Ok(None);
+        };
+        if let Some(address) = address(&url) {
+            TcpStream::connect(&address).with_context(|| {
+                format!("{variable} is set, but nothing answers at {address}: unset {variable}")
+            })?;
+        }
+        Ok(Some(url))
+    }
+
     /// Starts one.
     ///
     /// # Errors
@@ -49,6 +70,16 @@ impl Kind {
         };
         server.with_context(|| format!("{self} does not start"))
     }
+}
+
+/// Host and port of a URL that names both.
+fn address(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let (_, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (host, port) = address.rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    (!host.is_empty()).then(|| format!("{host}:{port}"))
 }
 
 impl fmt::Display for Kind {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process_group};
-use stack::{Kind, Server};
+use stack::{Kind, Server, Watchdog};
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,9 +15,13 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Runs the tests and returns their exit code. The servers end with it, also when it is
 /// interrupted.
 #[tokio::main]
-pub(crate) async fn test(kinds: &[Kind], arguments: &[String]) -> anyhow::Result<i32> {
-    let given = |kind: &&Kind| std::env::var_os(kind.variable()).is_some_and(|url| !url.is_empty());
-    let wanted: Vec<Kind> = kinds.iter().filter(|kind| !given(kind)).copied().collect();
+pub(crate) async fn test(kinds: &[Kind], arguments: &[String]) -> anyhow::Result<u8> {
+    let mut wanted = Vec::new();
+    for kind in kinds {
+        if kind.given()?.is_none() {
+            wanted.push(*kind);
+        }
+    }
     let start = tokio::task::spawn_blocking(move || {
         let start = |kind: Kind| Ok((kind, kind.start()?));
         wanted
@@ -33,19 +37,35 @@ pub(crate) async fn test(kinds: &[Kind], arguments: &[String]) -> anyhow::Result
     for (kind, server) in &servers {
         command.env(kind.variable(), server.url());
     }
+    let watchdog = Watchdog::new(Signal::TERM, None)?;
     let child = command.spawn().context("cargo can't be run")?;
-    let code = ended(child).await?;
-    tokio::task::spawn_blocking(move || drop(servers)).await?;
+    watchdog.watch(child.id());
+    let code = match ended(child).await? {
+        Ended::ByItself(code) => {
+            for (kind, server) in servers.iter().filter(|_| code != 0) {
+                eprintln!("{kind}: {}", stack::keep(&server.log()));
+            }
+            code
+        }
+        Ended::Interrupted(code) => code,
+    };
+    tokio::task::spawn_blocking(move || drop((watchdog, servers))).await?;
     Ok(code)
 }
 
+/// How the tests ended, and the exit code of it.
+enum Ended {
+    ByItself(u8),
+    Interrupted(u8),
+}
+
 /// Waits for the tests, or ends them all when this process is told to end.
-async fn ended(mut child: Child) -> anyhow::Result<i32> {
+async fn ended(mut child: Child) -> anyhow::Result<Ended> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     let number = tokio::select! {
-        status = child.wait() => return Ok(code(status?)),
+        status = child.wait() => return Ok(Ended::ByItself(code(status?))),
         _ = interrupted.recv() => 2,
         _ = hung_up.recv() => 1,
         _ = terminated.recv() => 15,
@@ -61,12 +81,13 @@ async fn ended(mut child: Child) -> anyhow::Result<i32> {
         }
         let _ = tokio::time::timeout(GRACE, child.wait()).await;
     }
-    Ok(128 + number)
+    Ok(Ended::Interrupted(128 + number))
 }
 
-fn code(status: ExitStatus) -> i32 {
+fn code(status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt as _;
-    status
+    let code = status
         .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    u8::try_from(code).unwrap_or(u8::MAX)
 }
