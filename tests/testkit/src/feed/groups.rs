@@ -1,13 +1,14 @@
 //! How members of a group share, finish and hand over.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use stockade_change_feed::{
     FeedError, Message, Position, Published, Start, Timestamp, Topic, TopicPartition,
 };
 
 use super::FeedHarness;
-use super::reader::{Reader, from, limits, number, numbers, publish, settle_both, texts};
+use super::reader::{Reader, from, limits, number, numbers, publish, settle_both, text, texts};
 
 pub(super) async fn each_group_reads_everything<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(1).await];
@@ -186,6 +187,54 @@ pub(super) async fn a_commit_of_a_lost_partition_is_refused<H: FeedHarness>(h: H
         numbers(0..3),
         "nothing was finished for the new owner"
     );
+}
+
+pub(super) async fn a_dropped_commit_can_be_made_again<H: FeedHarness>(h: H) {
+    const RECORDS: usize = 30;
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..RECORDS).await;
+    let mut reader = Reader::join(&h, "g", &topics).await;
+    let records = reader.read(RECORDS).await;
+    let finished: Vec<Position> = records.into_iter().map(|record| record.position).collect();
+    for (n, position) in finished.iter().enumerate() {
+        let patience = Duration::from_micros(100 * (n as u64 % 10));
+        let commit = reader.subscription.commit(std::slice::from_ref(position));
+        let _ = tokio::time::timeout(patience, commit).await;
+    }
+    // Whichever of them took effect, none of them has gone further than it was told to.
+    reader.commit(&finished[RECORDS - 3]).await;
+    number(&h, &topics[0], 0, RECORDS..RECORDS + 2).await;
+    assert_eq!(texts(&reader.read(2).await), numbers(RECORDS..RECORDS + 2));
+    reader.close().await;
+    let mut next = Reader::join(&h, "g", &topics).await;
+    let first = text(&next.read(1).await[0]).parse::<usize>();
+    let first = first.expect("values are numbers");
+    assert!(
+        (RECORDS - 2..=RECORDS).contains(&first),
+        "{first} comes next, after all up to {} were finished",
+        RECORDS - 1
+    );
+}
+
+pub(super) async fn who_was_silent_finishes_nothing<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..4).await;
+    let mut silent = Reader::join(&h, "g", &topics).await;
+    let records = silent.read(4).await;
+    silent.commit(&records[0].position).await;
+    let mut other = Reader::join(&h, "g", &topics).await;
+    other.settle(1).await;
+    let late = &records[3].position;
+    let outcomes = silent.subscription.commit(std::slice::from_ref(late)).await;
+    not_assigned(&outcomes[0], &topics[0], 0);
+    let again = other.read(3).await;
+    assert_eq!(texts(&again), numbers(1..4), "read by one that was silent");
+    other.commit(&again[1].position).await;
+    other.close().await;
+    // It finds out that the partition was somebody else's in between.
+    let rest = silent.read(1).await;
+    assert_eq!(texts(&rest), numbers(3..4), "where the other one stopped");
+    silent.commit(&rest[0].position).await;
 }
 
 fn not_assigned(outcome: &Result<(), FeedError>, of: &Topic, number: u32) {

@@ -87,6 +87,8 @@ suite! { $
         each_commit_has_its_own_outcome,
         a_commit_behind_changes_nothing,
         a_commit_of_a_lost_partition_is_refused,
+        a_dropped_commit_can_be_made_again,
+        who_was_silent_finishes_nothing,
     }
     lag {
         lag_is_what_is_unfinished,
