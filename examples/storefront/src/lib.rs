@@ -1,11 +1,13 @@
 //! A shop on the stockade crates, in one process.
 
+mod cli;
 mod http;
 mod import;
 mod serve;
 mod shop;
 mod telemetry;
 
+pub use cli::run;
 pub use http::{Faults, router};
 pub use import::{Failure, Progress, Report, import, import_generated};
 pub use serve::serve;

@@ -25,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncSeek, BufReader};
 use self::stock::{SetStock, Source};
 use crate::shop::Shop;
 
+pub(crate) use self::progress::AboveBars;
 pub use self::progress::Progress;
 
 /// Products that are written together, unless their variants are more than [`BATCH_VARIANTS`].

@@ -1,11 +1,16 @@
 //! What an import says of itself while it runs.
 
+use std::io::{self, Write};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// How often it is said where nobody watches a bar.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// All bars of this process, which share its terminal with the log.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Shows how far an import has come: as a bar where stderr is a terminal, else as a line of the
 /// log now and then.
@@ -26,6 +31,7 @@ impl Progress {
         let bar = ProgressBar::new(length)
             .with_style(style.expect("the template is a constant"))
             .with_prefix(name.clone());
+        let bar = BARS.add(bar);
         let now = Instant::now();
         Self {
             name,
@@ -38,9 +44,13 @@ impl Progress {
     /// One that nobody sees.
     #[must_use]
     pub fn hidden() -> Self {
-        let mut progress = Self::new("", 0);
-        progress.bar = ProgressBar::hidden();
-        progress
+        let now = Instant::now();
+        Self {
+            name: String::new(),
+            bar: ProgressBar::hidden(),
+            started: now,
+            said: now,
+        }
     }
 
     /// So far it is, with so many products and so many lines that failed.
@@ -66,5 +76,18 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Writes lines to stderr, above the bars if there are any.
+pub(crate) struct AboveBars;
+
+impl Write for AboveBars {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write(line))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }

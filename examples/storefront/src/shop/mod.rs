@@ -14,14 +14,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::future::join_all;
 use stockade_catalog_core::memory::MemoryAvailabilityCache;
 use stockade_catalog_core::rows::catalog_changes;
 use stockade_catalog_core::{
     Availability, AvailabilityRefill, AvailabilityWorker, Catalog, CircuitConfig, CircuitState,
 };
 use stockade_change_feed::{
-    Clock, Consumer, DeadLetters, Feed, Group, Handler, OnLostOffset, Publisher, Start,
-    SubscribeOptions, SystemClock, Timestamp, Topic,
+    Clock, Consumer, DeadLetters, Feed, Group, Handler, OnLostOffset, PartitionLag, Publisher,
+    Start, SubscribeOptions, SystemClock, Timestamp, Topic,
 };
 use stockade_inventory_core::memory::MemoryTimer;
 use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay, Retention};
@@ -38,6 +39,9 @@ pub use self::workers::Workers;
 
 /// Records that search and pages may be behind by before writers of the catalogue wait for them.
 const BEHIND: u64 = 4_000;
+
+/// How long a log may take to say how far its readers are behind, where health is asked for.
+const HEALTH_WITHIN: Duration = Duration::from_millis(250);
 
 /// What differs from shop to shop.
 #[derive(Debug, Default)]
@@ -278,14 +282,11 @@ impl Shop {
 
     /// How the shop is doing.
     pub async fn health(&self) -> Health {
-        let mut lag = vec![self.rows.lag().await];
-        for reading in &self.stock {
-            lag.push(reading.lag().await);
-        }
+        let readings = [&self.rows].into_iter().chain(&self.stock);
         Health {
             failed_worker: self.failed_worker.get().cloned(),
             circuit: self.availability.circuit(),
-            lag,
+            lag: join_all(readings.map(Reading::lag_for_health)).await,
         }
     }
 }
@@ -305,7 +306,16 @@ impl Reading {
 
     async fn lag(&self) -> Lag {
         let partitions = self.feed.lag(&self.group, &self.topics).await.ok();
-        let partitions = partitions.as_deref();
+        self.lag_of(partitions.as_deref())
+    }
+
+    /// Whoever asks for the shop's health waits for no log that hangs.
+    async fn lag_for_health(&self) -> Lag {
+        let asked = tokio::time::timeout(HEALTH_WITHIN, self.lag()).await;
+        asked.unwrap_or_else(|_| self.lag_of(None))
+    }
+
+    fn lag_of(&self, partitions: Option<&[PartitionLag]>) -> Lag {
         Lag {
             group: self.group.to_string(),
             records: partitions.and_then(|all| all.iter().map(|one| one.records).sum()),

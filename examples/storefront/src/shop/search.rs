@@ -37,7 +37,12 @@ impl Search {
                 .context("the search index")?,
             Some(directory) => TantivyIndex::open(directory, options)
                 .await
-                .with_context(|| format!("the search index in {}", directory.display()))?,
+                .with_context(|| {
+                    let directory = directory.display();
+                    format!(
+                        "can't open the search index in {directory}; choose another --search-dir"
+                    )
+                })?,
         };
         let mut generations = index.generations().await?.into_iter();
         let active = generations.find(|(_, state)| *state == GenerationState::Active);

@@ -1,21 +1,12 @@
-//! What a shop over a database keeps.
+//! A shop over a database: what it keeps, and what it says while that hangs.
+
+use std::time::Duration;
 
 use serde_json::json;
 use stack::{Postgres, Server as _};
 use storefront::Options;
 
 use crate::client::{Client, eventually, ledger};
-
-fn postgres() -> Option<Postgres> {
-    match Postgres::start() {
-        Ok(server) => Some(server),
-        Err(error) if std::env::var_os("STOCKADE_REQUIRE_POSTGRES").is_none() => {
-            eprintln!("SKIPPED: {error:#}");
-            None
-        }
-        Err(error) => panic!("{error:#}"),
-    }
-}
 
 async fn open(server: &Postgres) -> Client {
     let postgres = Some(server.url());
@@ -28,7 +19,9 @@ async fn open(server: &Postgres) -> Client {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_finds_everything_again_after_its_database_was_killed() {
-    let Some(mut server) = postgres() else { return };
+    let Some(mut server) = Postgres::for_test() else {
+        return;
+    };
     let shop = open(&server).await;
     shop.put("/product-types/thing", &json!({})).await;
     for id in ["velvet", "linen"] {
@@ -71,5 +64,39 @@ async fn a_shop_finds_everything_again_after_its_database_was_killed() {
     let kept = shop.get(&format!("/reservations/{id}")).await;
     assert_eq!(kept.body["state"], "confirmed");
     assert_eq!(ledger(&shop, "linen-1").await, [(1, 1), (1, 1)]);
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_metrics_are_told_while_the_database_hangs() {
+    let Some(server) = Postgres::for_test() else {
+        return;
+    };
+    let shop = open(&server).await;
+    eventually("the log says how far its readers are", || async {
+        shop.get("/healthz").await.body["consumer_lag"][0]["records"] == 0
+    })
+    .await;
+    server.pause();
+    // A call of the database takes 4 seconds until it is given up, and there are three to make.
+    let patience = Duration::from_secs(3);
+    for path in ["/healthz", "/metrics", "/healthz"] {
+        let answer = tokio::time::timeout(patience, shop.get(path)).await;
+        let answer = answer.unwrap_or_else(|_| panic!("{path} waits for the database"));
+        assert!(answer.status.is_success(), "{answer:?}");
+        if path == "/healthz" {
+            let lag = answer.body["consumer_lag"].as_array().unwrap();
+            assert_eq!(lag.len(), 3);
+            assert!(
+                lag.iter().all(|group| group["records"].is_null()),
+                "{lag:?}"
+            );
+        }
+    }
+    server.resume();
+    eventually("it is known again", || async {
+        shop.get("/healthz").await.body["consumer_lag"][0]["records"] == 0
+    })
+    .await;
     shop.stop().await;
 }

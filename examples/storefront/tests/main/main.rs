@@ -14,4 +14,5 @@ mod openapi;
 mod page;
 mod reservations;
 mod restart;
+mod start;
 mod unreachable;
