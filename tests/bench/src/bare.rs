@@ -1,4 +1,5 @@
-//! tantivy used bare: what somebody would write for one catalogue, with no more than it needs.
+//! tantivy used bare: what somebody would write for one catalogue, with no more than it needs, and
+//! what its own parts give who wants all that ours does.
 
 use std::hint::black_box;
 use std::ops::Bound;
@@ -10,11 +11,13 @@ use tantivy::aggregation::agg_req::Aggregations;
 use tantivy::aggregation::{AggContextParams, AggregationCollector};
 use tantivy::collector::{Count, TopDocs};
 use tantivy::query::{
-    AllQuery, BooleanQuery, FuzzyTermQuery, Occur, Query, QueryParser, RangeQuery, TermQuery,
+    AllQuery, BooleanQuery, BoostQuery, FuzzyTermQuery, Occur, Query, QueryParser, RangeQuery,
+    TermQuery,
 };
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, JsonObjectOptions, STORED, STRING, Schema, TEXT,
 };
+use tantivy::snippet::SnippetGenerator;
 use tantivy::{DocAddress, Index, IndexReader, IndexWriter, TantivyDocument, Term};
 
 /// An index of products, as its own examples make one.
@@ -37,13 +40,16 @@ struct Fields {
     price: Field,
 }
 
-/// How words are looked up.
+/// How much of the work is done.
 #[derive(Clone, Copy)]
-pub(crate) enum Spelling {
-    /// As they are.
+pub(crate) enum Work {
+    /// The least: words as they are.
     Exact,
-    /// With one typing error.
+    /// The least for misspelt words: with one typing error.
     Fuzzy,
+    /// All of it: words as they are and with as many typing errors as ours forgives, the last one
+    /// also unfinished, and on the page the pieces of text that match.
+    Same,
 }
 
 impl Bare {
@@ -69,7 +75,7 @@ impl Bare {
         }
         writer.commit()?;
         writer.wait_merging_threads()?;
-        let searched = vec![fields.title, fields.description, fields.words];
+        let searched = fields.texts().to_vec();
         let mut parser = QueryParser::for_index(&index, searched);
         parser.set_conjunction_by_default();
         let suggester = QueryParser::for_index(&index, vec![fields.title]);
@@ -82,14 +88,14 @@ impl Bare {
     }
 
     /// One page with its facets, and how many products match. A facet whose own field is filtered costs a search of its own.
-    pub(crate) fn search(&self, asked: &SearchQuery, spelling: Spelling) -> anyhow::Result<usize> {
+    pub(crate) fn search(&self, asked: &SearchQuery, work: Work) -> anyhow::Result<usize> {
         let searcher = self.reader.searcher();
         let filtered = |request: &&FacetRequest| {
             let mut filters = asked.filters.iter();
             filters.any(|filter| filter.field() == request.field)
         };
         let (apart, together): (Vec<_>, Vec<_>) = asked.facets.iter().partition(filtered);
-        let query = self.query(asked, spelling, None)?;
+        let query = self.query(asked, work, None)?;
         let aggregations = facets(&together)?;
         let top = TopDocs::with_limit(asked.size);
         let (total, addresses, counted): (usize, Vec<DocAddress>, _) = match &asked.sort {
@@ -111,11 +117,19 @@ impl Bare {
         };
         let mut counts = vec![counted];
         for facet in apart {
-            let query = self.query(asked, spelling, Some(&facet.field))?;
+            let query = self.query(asked, work, Some(&facet.field))?;
             counts.push(searcher.search(&query, &facets(&[facet])?)?);
         }
         let documents = addresses.into_iter().map(|at| searcher.doc(at));
         let documents: Vec<TantivyDocument> = documents.collect::<Result<_, _>>()?;
+        if let (Work::Same, false) = (work, asked.text.is_empty()) {
+            for field in self.fields.texts() {
+                let snippets = SnippetGenerator::create(&searcher, &query, field)?;
+                for document in &documents {
+                    black_box(snippets.snippet_from_doc(document));
+                }
+            }
+        }
         black_box((documents, counts));
         Ok(total)
     }
@@ -142,13 +156,14 @@ impl Bare {
     fn query(
         &self,
         asked: &SearchQuery,
-        spelling: Spelling,
+        work: Work,
         but: Option<&str>,
     ) -> anyhow::Result<BooleanQuery> {
-        let text: Box<dyn Query> = match spelling {
+        let text: Box<dyn Query> = match work {
             _ if asked.text.is_empty() => Box::new(AllQuery),
-            Spelling::Exact => self.parser.parse_query(&asked.text)?,
-            Spelling::Fuzzy => Box::new(self.fuzzy(&asked.text)),
+            Work::Exact => self.parser.parse_query(&asked.text)?,
+            Work::Fuzzy => Box::new(self.fuzzy(&asked.text)),
+            Work::Same => Box::new(self.forgiving(&asked.text)),
         };
         let mut clauses = vec![(Occur::Must, text)];
         for filter in &asked.filters {
@@ -160,20 +175,40 @@ impl Bare {
     }
 
     fn fuzzy(&self, text: &str) -> BooleanQuery {
-        let Fields {
-            title,
-            description,
-            words,
-            ..
-        } = self.fields;
-        let of_word = |word: &str| {
-            let of_field = |field| {
-                let term = Term::from_field_text(field, word);
-                let query: Box<dyn Query> = Box::new(FuzzyTermQuery::new(term, 1, true));
-                query
+        self.each_word(text, |term, _| {
+            vec![Box::new(FuzzyTermQuery::new(term, 1, true))]
+        })
+    }
+
+    fn forgiving(&self, text: &str) -> BooleanQuery {
+        self.each_word(text, |term, word| {
+            let exact = TermQuery::new(term.clone(), IndexRecordOption::WithFreqs);
+            let errors = match word.len() {
+                0..=3 => 0,
+                4..=7 => 1,
+                _ => 2,
             };
-            let fields = [title, description, words].map(of_field);
-            let query: Box<dyn Query> = Box::new(BooleanQuery::union(fields.into()));
+            let mut queries: Vec<Box<dyn Query>> = vec![
+                Box::new(BoostQuery::new(Box::new(exact), 10.0)),
+                Box::new(FuzzyTermQuery::new(term.clone(), errors, true)),
+            ];
+            if text.ends_with(word) {
+                queries.push(Box::new(FuzzyTermQuery::new_prefix(term, 0, true)));
+            }
+            queries
+        })
+    }
+
+    /// All words have to match, each in any field by any of its queries.
+    fn each_word(
+        &self,
+        text: &str,
+        queries: impl Fn(Term, &str) -> Vec<Box<dyn Query>>,
+    ) -> BooleanQuery {
+        let of_word = |word: &str| {
+            let of_field = |field| queries(Term::from_field_text(field, word), word);
+            let fields = self.fields.texts().into_iter().flat_map(of_field);
+            let query: Box<dyn Query> = Box::new(BooleanQuery::union(fields.collect()));
             query
         };
         BooleanQuery::intersection(text.split(' ').map(of_word).collect())
@@ -209,6 +244,11 @@ impl Bare {
 }
 
 impl Fields {
+    /// What words are looked up in.
+    fn texts(&self) -> [Field; 3] {
+        [self.title, self.description, self.words]
+    }
+
     fn document(&self, entry: &Entry) -> TantivyDocument {
         let content = &entry.content;
         let mut document = TantivyDocument::new();

@@ -9,8 +9,8 @@ use stockade_search_sync::{FacetRequest, Filter, Order, SearchIndex, SearchQuery
 use stockade_tantivy::{TantivyIndex, TantivyOptions};
 
 use crate::Form;
-use crate::bare::{Bare, Spelling};
-use crate::measure::Latencies;
+use crate::bare::{Bare, Work};
+use crate::measure::{Latencies, mib, peak_memory};
 
 const SEED: u64 = 1;
 
@@ -25,7 +25,8 @@ pub(crate) struct Args {
 struct Case {
     name: &'static str,
     queries: Vec<SearchQuery>,
-    spelling: Spelling,
+    /// What answers them at the least.
+    least: Work,
 }
 
 pub(crate) async fn run(form: Form, args: &Args) -> anyhow::Result<()> {
@@ -37,14 +38,24 @@ pub(crate) async fn run(form: Form, args: &Args) -> anyhow::Result<()> {
     let index = Arc::new(TantivyIndex::in_memory(TantivyOptions::default())?);
     let filled = fill(index.clone(), generate(products, SEED)).await?;
     until_shown(index.as_ref(), filled.products).await?;
+    let memory = mib(peak_memory()?);
     let bare = Bare::of(generate(products, SEED))?;
     println!(
-        "{products} products in {} rows, {rounds} rounds",
+        "{products} products in {} rows, at most {memory} when filled, {rounds} rounds",
         filled.rows
     );
     println!(
-        "{:26} {:>9} {:>9} {:>9} {:>9}  {:>11}",
-        "", "bare p50", "ours p50", "ratio p50", "ratio p99", "most found"
+        "least: the least bare query that finds them; same: a bare one that does the same work"
+    );
+    println!(
+        "{:26} {:>9} {:>9} {:>9}  {:>15}  {:>15}  {:>17}",
+        "p50, ratios at p50 and p99",
+        "least",
+        "same",
+        "ours",
+        "ours to least",
+        "ours to same",
+        "found by each"
     );
     for case in cases() {
         compare(index.as_ref(), &bare, &case, rounds).await?;
@@ -89,7 +100,7 @@ fn cases() -> Vec<Case> {
     let case = |name, queries| Case {
         name,
         queries,
-        spelling: Spelling::Exact,
+        least: Work::Exact,
     };
     vec![
         case("two words", texts.map(ask).to_vec()),
@@ -119,9 +130,23 @@ fn cases() -> Vec<Case> {
         Case {
             name: "typing errors",
             queries: misspelt.map(ask).to_vec(),
-            spelling: Spelling::Fuzzy,
+            least: Work::Fuzzy,
         },
     ]
+}
+
+/// How long each took, and the most that it found.
+#[derive(Default)]
+struct Measured {
+    took: Vec<Duration>,
+    found: usize,
+}
+
+impl Measured {
+    fn add(&mut self, begun: Instant, found: usize) {
+        self.took.push(begun.elapsed());
+        self.found = self.found.max(found);
+    }
 }
 
 async fn compare(
@@ -130,21 +155,20 @@ async fn compare(
     case: &Case,
     rounds: usize,
 ) -> anyhow::Result<()> {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let (mut found, mut found_bare) = (0, 0);
+    let (mut least, mut same, mut ours) = Default::default();
     for _ in 0..rounds {
         for query in &case.queries {
             let begun = Instant::now();
             let page = black_box(index.search(query).await?);
-            ours.push(begun.elapsed());
-            let begun = Instant::now();
-            let total_bare = black_box(bare.search(query, case.spelling)?);
-            theirs.push(begun.elapsed());
-            found = found.max(total(page.total));
-            found_bare = found_bare.max(total_bare);
+            Measured::add(&mut ours, begun, total(page.total));
+            for (measured, work) in [(&mut least, case.least), (&mut same, Work::Same)] {
+                let begun = Instant::now();
+                let found = black_box(bare.search(query, work)?);
+                Measured::add(measured, begun, found);
+            }
         }
     }
-    row(case.name, ours, theirs, (found, found_bare));
+    row(case.name, least, Some(same), ours);
     Ok(())
 }
 
@@ -157,32 +181,35 @@ fn total(total: Total) -> usize {
 }
 
 async fn suggestions(index: &dyn SearchIndex, bare: &Bare, rounds: usize) -> anyhow::Result<()> {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let (mut found, mut found_bare) = (0, 0);
+    let (mut least, mut ours) = (Measured::default(), Measured::default());
     for _ in 0..rounds {
         for typed in ["wir", "tele", "oak t", "velo", "gaming la", "esp"] {
             let begun = Instant::now();
             let suggested = black_box(index.suggest(typed, 8).await?);
-            ours.push(begun.elapsed());
+            ours.add(begun, suggested.len());
             let begun = Instant::now();
             let titles = black_box(bare.suggest(typed, 8)?);
-            theirs.push(begun.elapsed());
-            found = found.max(suggested.len());
-            found_bare = found_bare.max(titles.len());
+            least.add(begun, titles.len());
         }
     }
-    row("suggestions", ours, theirs, (found, found_bare));
+    row("suggestions", least, None, ours);
     Ok(())
 }
 
-fn row(name: &str, ours: Vec<Duration>, bare: Vec<Duration>, found: (usize, usize)) {
-    let (ours, bare) = (Latencies::new(ours), Latencies::new(bare));
+fn row(name: &str, least: Measured, same: Option<Measured>, ours: Measured) {
+    let all = std::iter::once(&least).chain(&same).chain([&ours]);
+    let found: Vec<_> = all.map(|measured| measured.found.to_string()).collect();
+    let latencies = |measured: Measured| Latencies::new(measured.took);
+    let (least, same, ours) = (latencies(least), same.map(latencies), latencies(ours));
+    let middle = |of: &Latencies| format!("{:.2?}", of.percentile(50));
+    let ratios = |to: &Latencies| format!("{:.2} {:.2}", ours.ratio(to, 50), ours.ratio(to, 99));
     println!(
-        "{name:26} {:>9.2?} {:>9.2?} {:>9.2} {:>9.2}  {:>11}",
-        bare.percentile(50),
-        ours.percentile(50),
-        ours.ratio(&bare, 50),
-        ours.ratio(&bare, 99),
-        format!("{}/{}", found.0, found.1),
+        "{name:26} {:>9} {:>9} {:>9}  {:>15}  {:>15}  {:>17}",
+        middle(&least),
+        same.as_ref().map(middle).unwrap_or_default(),
+        middle(&ours),
+        ratios(&least),
+        same.as_ref().map(ratios).unwrap_or_default(),
+        found.join("/"),
     );
 }
