@@ -11,7 +11,7 @@ use stockade_tantivy::{TantivyIndex, TantivyOptions};
 
 use crate::Form;
 use crate::bare::Bare;
-use crate::measure::{in_child, mib, peak_memory};
+use crate::measure::{in_child, memory_of, mib};
 
 const SEED: u64 = 1;
 
@@ -53,7 +53,7 @@ pub(crate) async fn run(form: Form, args: &Args) -> anyhow::Result<()> {
     match args.only {
         Some(subject) => {
             let took = ingest(subject, rows).await?;
-            let peak = peak_memory()?;
+            let peak = memory_of(std::process::id())?.peak;
             println!("{}", serde_json::to_string(&Outcome { took, peak })?);
             Ok(())
         }

@@ -10,6 +10,10 @@ mod measure;
 mod memory;
 mod postgres;
 mod search;
+mod shop;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -36,6 +40,14 @@ enum Subject {
     Postgres,
     /// Queries with facets, suggestions and browsing.
     Search(search::Args),
+    /// The whole shop over HTTP: start-up, memory, and how long its answers take.
+    Shop(shop::Args),
+    /// The storefront itself, for the shop that is measured.
+    #[command(hide = true, disable_help_flag = true)]
+    Storefront {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// How much to do.
@@ -48,17 +60,23 @@ enum Form {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let form = match args.short {
         true => Form::Short,
         false => Form::Full,
     };
     match args.subject {
-        Subject::Catalog => catalog::run(form).await,
-        Subject::Ingest(subject) => ingest::run(form, &subject).await,
-        Subject::Memory => memory::run(form).await,
-        Subject::Postgres => postgres::run(form).await,
-        Subject::Search(subject) => search::run(form, &subject).await,
+        Subject::Catalog => catalog::run(form).await?,
+        Subject::Ingest(subject) => ingest::run(form, &subject).await?,
+        Subject::Memory => memory::run(form).await?,
+        Subject::Postgres => postgres::run(form).await?,
+        Subject::Search(subject) => search::run(form, &subject).await?,
+        Subject::Shop(subject) => shop::run(form, &subject).await?,
+        Subject::Storefront { arguments } => {
+            let name = OsString::from("storefront");
+            return Ok(storefront::run([name].into_iter().chain(arguments)).await);
+        }
     }
+    Ok(ExitCode::SUCCESS)
 }

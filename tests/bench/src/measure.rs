@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::Form;
 
 /// How long each of many rounds took.
+#[derive(Clone)]
 pub(crate) struct Latencies(Vec<Duration>);
 
 impl Latencies {
@@ -31,13 +32,27 @@ impl Latencies {
     }
 }
 
-/// The most memory that this process has had so far, in bytes.
-pub(crate) fn peak_memory() -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("peak memory needs Linux")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    let kib: u64 = kib.context("no VmHWM in /proc/self/status")?.parse()?;
-    Ok(kib << 10)
+/// Memory of a process, in bytes.
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    /// The most so far.
+    pub(crate) peak: u64,
+}
+
+/// What Linux says of a process's memory.
+pub(crate) fn memory_of(process: u32) -> anyhow::Result<Memory> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+    let status = status.context("memory is read as Linux tells it")?;
+    let bytes = |name: &str| -> anyhow::Result<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kib: u64 = kib.with_context(|| format!("no {name}"))?.parse()?;
+        Ok(kib << 10)
+    };
+    Ok(Memory {
+        now: bytes("VmRSS:")?,
+        peak: bytes("VmHWM:")?,
+    })
 }
 
 /// Runs this program once more, so that memory is measured apart, and reads the JSON that it

@@ -64,3 +64,19 @@ fn memory() {
         assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
     }
 }
+
+#[test]
+fn shop() {
+    let table = short("shop");
+    for row in [
+        "started until all are found",
+        "resident memory",
+        "health, the baseline",
+        "a search with 3 facets",
+        "a product of 25 variants",
+        "availability of 25 SKUs",
+        "a reservation",
+    ] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}
