@@ -118,6 +118,8 @@ fn finishes_what_is_fetched() {
             "a_group_goes_on_after_what_is_finished",
             "a_commit_behind_changes_nothing",
             "a_commit_of_a_lost_partition_is_refused",
+            "a_dropped_commit_can_be_made_again",
+            "who_was_silent_finishes_nothing",
             "lag_is_what_is_unfinished",
             "lag_tells_of_every_partition",
             "lag_grows_old",
