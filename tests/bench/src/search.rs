@@ -10,7 +10,7 @@ use stockade_tantivy::{TantivyIndex, TantivyOptions};
 
 use crate::Form;
 use crate::bare::{Bare, Work};
-use crate::measure::{Latencies, mib, peak_memory};
+use crate::measure::{Latencies, memory_of, mib};
 
 const SEED: u64 = 1;
 
@@ -38,7 +38,7 @@ pub(crate) async fn run(form: Form, args: &Args) -> anyhow::Result<()> {
     let index = Arc::new(TantivyIndex::in_memory(TantivyOptions::default())?);
     let filled = fill(index.clone(), generate(products, SEED)).await?;
     until_shown(index.as_ref(), filled.products).await?;
-    let memory = mib(peak_memory()?);
+    let memory = mib(memory_of(std::process::id())?.peak);
     let bare = Bare::of(generate(products, SEED))?;
     println!(
         "{products} products in {} rows, at most {memory} when filled, {rounds} rounds",
