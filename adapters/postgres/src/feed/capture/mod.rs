@@ -110,6 +110,7 @@ impl PostgresCapture {
         self.batch = changes.max(1);
         self
     }
+
     /// Gives up on a server that is silent for so long (10 minutes; at least a millisecond). One
     /// look into the slot is such a silence, and takes longer the more was changed by one
     /// transaction. A capture that makes progress may take as long as it likes.

@@ -14,7 +14,7 @@ use stockade_inventory_core::{
 use stockade_postgres::{PostgresInventory, Timeouts};
 
 use super::conformance::PostgresHarness;
-use super::shop::{adjustment, id, line, open, reserve, run, set, stock, wants};
+use super::shop::{adjustment, host_with_a_tee, id, line, open, reserve, run, set, stock, wants};
 
 #[tokio::test]
 async fn calls_that_are_given_up_leave_the_pool_as_it_was() {
@@ -46,12 +46,7 @@ async fn calls_that_are_given_up_leave_the_pool_as_it_was() {
 async fn a_lock_that_is_not_given_is_not_waited_for_for_ever() {
     let Some(h) = open().await else { return };
     set(&h.store, "tee", 5).await;
-    let mut host = h.pool.begin().await.unwrap();
-    let within = h.store.within(&mut host);
-    reserve(&within, &wants("host", [line("tee", 1)]))
-        .await
-        .unwrap();
-    drop(within);
+    let host = host_with_a_tee(&h).await;
     let timeouts = Timeouts::default().with_lock(Duration::from_millis(100));
     let store = h.store.clone().with_timeouts(timeouts);
     for request in [
@@ -288,12 +283,7 @@ async fn expiring_many_leaves_alone_what_comes_due_meanwhile() {
         let request = wants(id.as_str(), [line(of, 1)]);
         reserve(&h.store, &request).await.unwrap();
     }
-    let mut host = h.pool.begin().await.unwrap();
-    let within = h.store.within(&mut host);
-    reserve(&within, &wants("host", [line("tee", 1)]))
-        .await
-        .unwrap();
-    drop(within);
+    let host = host_with_a_tee(&h).await;
     run(
         &h,
         "UPDATE {schema}.reservations SET deadline = clock_timestamp()

@@ -10,7 +10,7 @@ use stockade_inventory_core::{
 };
 use stockade_postgres::{Component, PostgresInventory, ServerSettings, Timeouts, connect};
 
-use super::shop::{id, line, open, reserve, run, set, sku, stock, wants};
+use super::shop::{host_with_a_tee, id, line, open, reserve, run, set, sku, stock, wants};
 use crate::harness::{OwnSchema, documented_grants, pool, pool_as, url};
 
 #[tokio::test]
@@ -116,12 +116,7 @@ async fn raising_the_epoch_waits_no_longer_than_others_do() {
     for of in ["cap", "tee"] {
         set(&h.store, of, 5).await;
     }
-    let mut host = h.pool.begin().await.unwrap();
-    let within = h.store.within(&mut host);
-    reserve(&within, &wants("host", [line("tee", 1)]))
-        .await
-        .unwrap();
-    drop(within);
+    let host = host_with_a_tee(&h).await;
     let timeouts = Timeouts::default().with_lock(Duration::from_millis(200));
     let raising = h.store.clone().with_timeouts(timeouts);
     let raising = tokio::time::timeout(Duration::from_secs(20), raising.raise_epoch());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use stockade_inventory_core::{
     Adjustment, InventoryError, InventoryStore, Line, Lines, OperationId, OwnerId, Quantity,
     Reason, ReservationId, ReserveRequest, Reserved, Sku, SkuStock, StockChange, StockSource, Ttl,
@@ -55,6 +55,17 @@ pub(crate) async fn set(store: &dyn InventoryStore, of: &str, count: u64) {
     let operation = format!("set-{}", ReservationId::random());
     let set = adjustment(&operation, of, StockChange::Set(count));
     store.adjust(&[set]).await.remove(0).unwrap();
+}
+
+/// A host's transaction, still open, that has reserved one tee and so locks its level.
+pub(crate) async fn host_with_a_tee(h: &PostgresHarness) -> Transaction<'static, Postgres> {
+    let mut host = h.pool.begin().await.unwrap();
+    let within = h.store.within(&mut host);
+    reserve(&within, &wants("host", [line("tee", 1)]))
+        .await
+        .unwrap();
+    drop(within);
+    host
 }
 
 pub(crate) async fn reserve(
