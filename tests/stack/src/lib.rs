@@ -11,8 +11,10 @@ mod postgres;
 mod process;
 mod proxy;
 mod server;
+mod watchdog;
 
 pub use postgres::Postgres;
-pub use process::{Process, Watchdog, keep, notes};
+pub use process::{Process, keep, notes};
 pub use proxy::Proxy;
 pub use server::{Kind, Left, Server};
+pub use watchdog::Watchdog;

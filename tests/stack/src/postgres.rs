@@ -9,8 +9,9 @@ use anyhow::{Context as _, bail};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::{Process, Watchdog};
+use crate::process::Process;
 use crate::server::{Left, Server};
+use crate::watchdog::Watchdog;
 
 /// Settings of the server beside its defaults. Durability is the default: commits are flushed.
 const SETTINGS: &[&str] = &[
@@ -123,7 +124,7 @@ impl Postgres {
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill();
-            self.watchdog.watch(None);
+            self.watchdog.forget();
         }
     }
 
@@ -156,10 +157,9 @@ impl Postgres {
         // The files of a throw-away cluster need not survive the machine.
         initdb.args(["--no-instructions", "--no-sync", "-D"]);
         initdb.arg(self.folder.path().join("data"));
-        let process = Process::start(initdb, &self.log(), FAREWELL)?;
-        self.watchdog.watch(Some(process.pid()));
+        let process = Process::start(&initdb, &self.log(), &self.watchdog)?;
         let done = process.finish().context("initdb");
-        self.watchdog.watch(None);
+        self.watchdog.forget();
         done
     }
 
@@ -189,8 +189,7 @@ impl Postgres {
         for setting in &self.settings {
             command.args(["-c", setting]);
         }
-        let mut process = Process::start(command, &self.log(), FAREWELL)?;
-        self.watchdog.watch(Some(process.pid()));
+        let mut process = Process::start(&command, &self.log(), &self.watchdog)?;
         process.ready(|| self.programs.ask(port))?;
         self.process = Some(process);
         self.port = port;

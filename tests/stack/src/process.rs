@@ -1,16 +1,15 @@
 //! A server's processes: started with a log, watched, and ended together.
 
 use std::fs::{self, File};
-use std::io::Write as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::server::Left;
+use crate::watchdog::Watchdog;
 
 /// How long a server may take until it answers.
 const READY: Duration = Duration::from_secs(60);
@@ -21,8 +20,8 @@ const TAIL_LINES: usize = 30;
 /// How long a process may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// A process with all that it starts. It ends when it is dropped; where its holder may be killed,
-/// a [`Watchdog`] ends it.
+/// A process with all that it starts. It ends when it is dropped, and where its holder is killed,
+/// by its [`Watchdog`].
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -32,26 +31,20 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` in a process group of its own, with its output appended to `log`.
-    /// `farewell` asks it to end at once; what is left after 3 seconds is killed.
+    /// Starts `command` under that watchdog, with its output appended to `log`. When it is to end
+    /// it is asked as the watchdog asks; what is left after 3 seconds is killed.
     ///
     /// # Errors
-    /// Where the log can not be written, or there is no such command.
-    pub fn start(mut command: Command, log: &Path, farewell: Signal) -> anyhow::Result<Self> {
+    /// Where the log can not be written, or there is no shell. A command that can not be run ends
+    /// at once, with the reason in its log.
+    pub fn start(command: &Command, log: &Path, watchdog: &Watchdog) -> anyhow::Result<Self> {
         let output = File::options().create(true).append(true).open(log);
         let output =
             output.with_context(|| format!("the log {} can't be written", log.display()))?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("{command:?} can't be run"))?;
         Ok(Self {
-            child,
+            child: watchdog.start(command, Some(output))?,
             log: log.to_owned(),
-            farewell,
+            farewell: watchdog.farewell(),
         })
     }
 
@@ -194,69 +187,6 @@ impl Left {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// A shell that outlives this process by a moment. When this process ends before it has dismissed
-/// the shell, in whatever way, the shell ends another process and all that it started. It has no
-/// terminal's signals to fear, being in a process group of its own.
-#[derive(Debug)]
-pub struct Watchdog {
-    shell: Child,
-}
-
-impl Watchdog {
-    /// Over the process that it is [told](Watchdog::watch) of. `farewell` asks it to end; what is
-    /// left after 3 seconds is killed, and the folder, if there is one, removed.
-    ///
-    /// # Errors
-    /// Where there is no shell.
-    pub fn new(farewell: Signal, folder: Option<&Path>) -> anyhow::Result<Self> {
-        const SCRIPT: &str = r#"
-while read -r word; do
-    [ "$word" = dismissed ] && exit
-    watched=$word
-done
-children() { for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do echo "$child"; children "$child"; done; }
-if [ -n "$watched" ]; then
-    kill -CONT $(children "$watched") "$watched" 2>/dev/null
-    kill -"$1" "$watched" 2>/dev/null
-    for _ in $(seq 30); do kill -0 "$watched" 2>/dev/null && sleep 0.1; done
-    kill -STOP "$watched" 2>/dev/null
-    kill -KILL $(children "$watched") "$watched" 2>/dev/null
-fi
-[ -z "$2" ] || while ! rm -rf "$2" 2>/dev/null; do sleep 0.1; done
-"#;
-        let shell = Command::new("sh")
-            .args(["-c", SCRIPT, "watchdog"])
-            .arg(farewell.as_raw().to_string())
-            .args(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .context("sh can't be run")?;
-        Ok(Self { shell })
-    }
-
-    /// From now on it is this process that it ends; none where there is none now, as its id may
-    /// be somebody else's later.
-    pub fn watch(&self, pid: Option<u32>) {
-        self.tell(&pid.map(|pid| pid.to_string()).unwrap_or_default());
-    }
-
-    fn tell(&self, word: &str) {
-        if let Some(mut stdin) = self.shell.stdin.as_ref() {
-            let _ = writeln!(stdin, "{word}");
-        }
-    }
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        self.tell("dismissed");
-        let _ = self.shell.wait();
     }
 }
 

@@ -1,13 +1,11 @@
 //! `cargo test` with servers that end with it.
 
-use std::process::ExitStatus;
+use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process_group};
 use stack::{Kind, Server, Watchdog};
-use tokio::process::Child;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
 /// How long tests have to end after they were told to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -32,15 +30,15 @@ pub(crate) async fn test(kinds: &[Kind], arguments: &[String]) -> anyhow::Result
     let servers: Vec<(Kind, Box<dyn Server>)> = start.await??;
 
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = tokio::process::Command::new(cargo);
-    command.arg("test").args(arguments).process_group(0);
+    let mut command = Command::new(cargo);
+    command.arg("test").args(arguments);
     for (kind, server) in &servers {
         command.env(kind.variable(), server.url());
     }
+    let told = Told::from_now()?;
     let watchdog = Watchdog::new(Signal::TERM, None)?;
-    let child = command.spawn().context("cargo can't be run")?;
-    watchdog.watch(child.id());
-    let code = match ended(child).await? {
+    let child = watchdog.start(&command, None)?;
+    let code = match ended(child, told).await? {
         Ended::ByItself(code) => {
             for (kind, server) in servers.iter().filter(|_| code != 0) {
                 eprintln!("{kind}: {}", stack::keep(&server.log()));
@@ -59,27 +57,49 @@ enum Ended {
     Interrupted(u8),
 }
 
+/// What tells this process to end.
+struct Told {
+    interrupted: Signals,
+    terminated: Signals,
+    hung_up: Signals,
+}
+
+impl Told {
+    fn from_now() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupted: signal(SignalKind::interrupt())?,
+            terminated: signal(SignalKind::terminate())?,
+            hung_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The number of the signal.
+    async fn end(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.hung_up.recv() => 1,
+            _ = self.interrupted.recv() => 2,
+            _ = self.terminated.recv() => 15,
+        }
+    }
+}
+
 /// Waits for the tests, or ends them all when this process is told to end.
-async fn ended(mut child: Child) -> anyhow::Result<Ended> {
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut hung_up = signal(SignalKind::hangup())?;
-    let number = tokio::select! {
-        status = child.wait() => return Ok(Ended::ByItself(code(status?))),
-        _ = interrupted.recv() => 2,
-        _ = hung_up.recv() => 1,
-        _ = terminated.recv() => 15,
-    };
+async fn ended(mut child: Child, mut told: Told) -> anyhow::Result<Ended> {
     // Cargo and the tests are a process group of their own.
-    let group = child
-        .id()
-        .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let group = Pid::from_raw(i32::try_from(child.id())?);
+    let mut end = tokio::task::spawn_blocking(move || child.wait());
+    let number = tokio::select! {
+        status = &mut end => return Ok(Ended::ByItself(code(status??))),
+        number = told.end() => number,
+    };
     for signal in [Signal::TERM, Signal::KILL] {
-        let told = group.map(|group| kill_process_group(group, signal));
-        if told.is_none_or(|told| told.is_err()) {
+        let sent = group.map(|group| kill_process_group(group, signal));
+        if sent.is_none_or(|sent| sent.is_err()) {
             break;
         }
-        let _ = tokio::time::timeout(GRACE, child.wait()).await;
+        if !end.is_finished() {
+            let _ = tokio::time::timeout(GRACE, &mut end).await;
+        }
     }
     Ok(Ended::Interrupted(128 + number))
 }
