@@ -127,6 +127,10 @@ impl Searched {
 #[derive(Clone, Debug)]
 pub struct Highlighter<'a> {
     typed: &'a Typed,
+    /// With which letters a word that matches begins: any, where typos are forgiven.
+    begins: Option<Vec<char>>,
+    /// What two neighbours have to be, written as one word.
+    pairs: Vec<&'a str>,
     /// Of words that came before, whether they match: views have many in common.
     words: HashMap<String, Matches>,
 }
@@ -141,8 +145,19 @@ impl<'a> Highlighter<'a> {
     /// For what was typed.
     #[must_use]
     pub fn new(typed: &'a Typed) -> Self {
+        let places = 0..typed.len();
+        let begins = typed.forgiving().next().is_none().then(|| {
+            let whole = places.clone().flat_map(|at| typed.spellings(at));
+            let unfinished = places.clone().flat_map(|at| typed.beginnings(at));
+            let mut begins: Vec<_> = whole.chain(unfinished).flat_map(first).collect();
+            begins.sort_unstable();
+            begins.dedup();
+            begins
+        });
         Self {
             typed,
+            begins,
+            pairs: places.flat_map(|at| typed.pairs(at)).collect(),
             words: HashMap::new(),
         }
     }
@@ -190,11 +205,15 @@ impl<'a> Highlighter<'a> {
     }
 
     fn is_pair(&self, first: &str, second: &str) -> bool {
-        let is = |form: &str| form.strip_prefix(first) == Some(second);
-        (0..self.typed.len()).any(|at| self.typed.pairs(at).any(is))
+        let mut pairs = self.pairs.iter();
+        pairs.any(|pair| pair.strip_prefix(first) == Some(second))
     }
 
     fn is_match(&mut self, word: &str) -> bool {
+        let begins = self.begins.as_ref();
+        if begins.is_some_and(|begins| first(word).is_none_or(|letter| !begins.contains(&letter))) {
+            return false;
+        }
         let known = self.words.get(word).copied();
         let matches = known.unwrap_or_else(|| {
             let mut places = 0..self.typed.len();
@@ -238,6 +257,10 @@ impl Projection {
         weights.dedup();
         weights
     }
+}
+
+fn first(word: &str) -> Option<char> {
+    word.chars().next()
 }
 
 /// The last part of an attribute's path.
