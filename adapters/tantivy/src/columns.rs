@@ -12,7 +12,7 @@ use crate::error::failed;
 const BLOCK: usize = 1_024;
 
 /// The text of an ordinal.
-pub(super) fn text(column: &StrColumn, ordinal: u64) -> Result<String, SearchError> {
+pub(crate) fn text(column: &StrColumn, ordinal: u64) -> Result<String, SearchError> {
     let mut text = String::new();
     let known = column.ord_to_str(ordinal, &mut text);
     if known.map_err(failed("search"))? {
@@ -24,7 +24,7 @@ pub(super) fn text(column: &StrColumn, ordinal: u64) -> Result<String, SearchErr
 }
 
 /// Every value of these documents, which are in order, with its document's place among them.
-pub(super) fn each_value<T>(column: &Column<T>, documents: &[DocId], mut each: impl FnMut(usize, T))
+pub(crate) fn each_value<T>(column: &Column<T>, documents: &[DocId], mut each: impl FnMut(usize, T))
 where
     T: PartialOrd + Copy + Debug + Send + Sync + Default + 'static,
 {

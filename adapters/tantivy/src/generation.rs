@@ -1,16 +1,20 @@
 //! One generation: a tantivy index that follows the stored documents.
 
+use std::cmp::Reverse;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use stockade_search_sync::{Generation, Projection, SearchError};
 use tantivy::directory::{MmapDirectory, RamDirectory};
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::schema::Schema;
-use tantivy::{Directory, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Term};
+use tantivy::{
+    Directory, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, SegmentMeta, Term,
+};
 use tracing::{info, warn};
 
 use crate::directory::{Counting, Written};
@@ -28,12 +32,25 @@ pub const REFRESH: &str = "stockade_tantivy_refresh_seconds";
 /// of another format.
 pub const REBUILDS: &str = "stockade_tantivy_rebuilds_total";
 
+/// How many segments a search reads, of the generation that was read last.
+pub const SEGMENTS: &str = "stockade_tantivy_segments";
+
 /// Stored views are compressed together up to so many bytes: to read one, all are decompressed.
 const VIEWS_AT_ONCE: usize = 1_024;
 
 /// So many segments of about one size are merged into one, which is half of tantivy's default: every
 /// search reads all that there are.
 const SEGMENTS_MERGED: usize = 4;
+
+/// After so many refresh intervals without a write the index is quiet, and merges what is left.
+const QUIET: u32 = 20;
+
+/// Then segments that together have less than one in so many documents are merged into one of
+/// their own, and others into one: so a document is written again only as often as others change.
+const REST: u64 = 8;
+
+/// More documents are not merged into one segment, for that would take minutes.
+const MOST_IN_SEGMENT: u64 = 2_000_000;
 
 /// Following takes at most one part of the time in so many.
 const SHARE: u32 = 3;
@@ -54,6 +71,8 @@ pub(crate) struct Shelf {
     options: TantivyOptions,
     /// Whether something may be stored that the index has not followed.
     changed: AtomicBool,
+    /// Whether segments are merged as far as they are to be.
+    settled: AtomicBool,
     follower: Mutex<Follower>,
 }
 
@@ -62,6 +81,8 @@ pub(crate) struct Shelf {
 struct Follower {
     writer: Option<IndexWriter>,
     not_before: Option<Instant>,
+    /// If nothing is written until then.
+    quiet_from: Option<Instant>,
     removed: bool,
 }
 
@@ -102,7 +123,7 @@ impl Shelf {
         let read = written.times();
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual);
         let reader: IndexReader = reader.try_into().map_err(failed("open"))?;
-        let snapshot = Snapshot::new(reader.searcher(), &fields)?;
+        let snapshot = Snapshot::new(reader.searcher(), &fields, &[])?;
         Ok(Self {
             changed: AtomicBool::new(store.is_changed(number)?),
             name,
@@ -114,6 +135,7 @@ impl Shelf {
             snapshot: RwLock::new(Arc::new(snapshot)),
             written,
             read: AtomicU64::new(read),
+            settled: AtomicBool::new(false),
             directory,
             options,
             follower: Mutex::default(),
@@ -135,7 +157,10 @@ impl Shelf {
     /// any and it is time to. What fails is tried again later: documents are safe, and only found
     /// late.
     pub(crate) fn refresh(&self, store: &Store) {
-        if !self.changed.load(Ordering::Acquire) && self.is_read() {
+        if !self.changed.load(Ordering::Acquire)
+            && self.is_read()
+            && self.settled.load(Ordering::Acquire)
+        {
             return;
         }
         let mut follower = match self.follower.try_lock() {
@@ -148,13 +173,22 @@ impl Shelf {
         if follower.removed || follower.not_before.is_some_and(|time| started < time) {
             return;
         }
+        let quiet_from = follower.quiet_from.get_or_insert(started + self.quiet());
+        let is_quiet = *quiet_from <= started;
         // Before reading: what is stored from now on is for the next time.
-        if self.changed.swap(false, Ordering::AcqRel)
-            && let Err(error) = self.follow(&mut follower, store)
-        {
-            warn!(generation = %self.name, %error, "the index can not follow for now");
-            follower.writer = None;
-            self.has_changed();
+        if self.changed.swap(false, Ordering::AcqRel) {
+            if let Err(error) = self.follow(&mut follower, store) {
+                warn!(generation = %self.name, %error, "the index can not follow for now");
+                follower.writer = None;
+                self.has_changed();
+            }
+            follower.quiet_from = Some(Instant::now() + self.quiet());
+            self.settled.store(false, Ordering::Release);
+        } else if is_quiet {
+            self.settled.store(true, Ordering::Release);
+            if let Err(error) = self.settle(&mut follower) {
+                warn!(generation = %self.name, %error, "segments stay unmerged for now");
+            }
         }
         if let Err(error) = self.read() {
             warn!(generation = %self.name, %error, "the index can not be read for now");
@@ -178,7 +212,10 @@ impl Shelf {
         // Before reading: what is listed from now on is for the next time.
         let written = self.written.times();
         self.reader.reload().map_err(failed("refresh"))?;
-        let snapshot = Arc::new(Snapshot::new(self.reader.searcher(), &self.fields)?);
+        let before = self.snapshot();
+        let searcher = self.reader.searcher();
+        let snapshot = Arc::new(Snapshot::new(searcher, &self.fields, &before.segments)?);
+        gauge!(SEGMENTS).set(snapshot.segments.len() as f64);
         *self
             .snapshot
             .write()
@@ -208,6 +245,29 @@ impl Shelf {
         commit.commit().map_err(failed("refresh"))?;
         counter!(COMMITS).increment(1);
         store.followed(self.number, last)
+    }
+
+    fn quiet(&self) -> Duration {
+        self.options.refresh_interval * QUIET
+    }
+
+    /// Merges what the policy leaves apart, in the background. It is read when it is done.
+    fn settle(&self, follower: &mut Follower) -> Result<(), SearchError> {
+        let metas = self.index.searchable_segment_metas();
+        let mut segments = metas.map_err(failed("merge"))?;
+        segments.sort_unstable_by_key(|segment| Reverse(segment.num_docs()));
+        let together = together(&segments.iter().map(size).collect::<Vec<_>>());
+        let ids: Vec<_> = segments[together].iter().map(SegmentMeta::id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let writer = match &mut follower.writer {
+            Some(writer) => writer,
+            none => none.insert(self.writer()?),
+        };
+        // Nobody waits: what fails is logged there, and its segments stay as they are.
+        drop(writer.merge(&ids));
+        Ok(())
     }
 
     fn writer(&self) -> Result<IndexWriter, SearchError> {
@@ -242,6 +302,23 @@ impl Shelf {
 
     fn follower(&self) -> MutexGuard<'_, Follower> {
         self.follower.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn size(segment: &SegmentMeta) -> u64 {
+    u64::from(segment.num_docs())
+}
+
+/// Which segments become one, of such sizes, the largest first.
+fn together(sizes: &[u64]) -> Range<usize> {
+    let Some((largest, rest)) = sizes.split_first() else {
+        return 0..0;
+    };
+    let rest = rest.iter().sum::<u64>();
+    match rest * (REST - 1) >= *largest && largest + rest <= MOST_IN_SEGMENT {
+        true if sizes.len() > 1 => 0..sizes.len(),
+        _ if sizes.len() > 2 && rest <= MOST_IN_SEGMENT => 1..sizes.len(),
+        _ => 0..0,
     }
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod columns;
 mod directory;
 mod error;
 mod generation;
@@ -11,6 +12,6 @@ mod snapshot;
 mod store;
 mod turns;
 
-pub use generation::{COMMITS, REBUILDS, REFRESH};
+pub use generation::{COMMITS, REBUILDS, REFRESH, SEGMENTS};
 pub use index::TantivyIndex;
 pub use options::TantivyOptions;

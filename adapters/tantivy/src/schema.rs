@@ -14,7 +14,7 @@ use tantivy::{DocAddress, Searcher, TantivyDocument};
 use crate::error::failed;
 
 /// What the index is made of, and by which analysis. One of another format is built anew.
-pub(crate) const FORMAT: &str = "stockade-tantivy 2";
+pub(crate) const FORMAT: &str = "stockade-tantivy 3";
 
 /// Longer words are not searched, in bytes: nobody types them.
 const MOST_WORD: usize = 255;
@@ -38,6 +38,8 @@ pub(crate) struct Fields {
     /// The words of titles.
     pub(crate) title_words: Field,
     title: Field,
+    /// The first title as it was written, for suggestions.
+    written_title: Field,
     /// The words of all fields of one weight together.
     pub(crate) weights: Vec<Weighted>,
     /// Values as a whole, each field a path of its own.
@@ -66,6 +68,7 @@ impl Fields {
             title_phrase: schema.add_text_field("title_phrase", STRING),
             title_words: schema.add_text_field("title_words", counted.clone()),
             title: schema.add_text_field(TITLE, FAST),
+            written_title: schema.add_text_field("written_title", STORED),
             weights: projection
                 .weights()
                 .into_iter()
@@ -113,6 +116,7 @@ impl Fields {
             if let FieldValue::Text(title) = title {
                 if at == 0 {
                     document.add_text(self.title, fold(title));
+                    document.add_text(self.written_title, title);
                 }
                 let words = words(title);
                 document.add_text(self.title_phrase, phrase(words.iter().map(|w| &*w.text)));
@@ -130,11 +134,24 @@ impl Fields {
         address: DocAddress,
     ) -> Result<View, SearchError> {
         let document: TantivyDocument = searcher.doc(address).map_err(failed("search"))?;
-        let json = document
-            .get_first(self.view)
-            .and_then(|value| value.as_str());
+        let json = text(&document, self.view);
         decode("a hit", json.unwrap_or_default())
     }
+
+    /// The title of an indexed document that has one.
+    pub(crate) fn written_title(
+        &self,
+        searcher: &Searcher,
+        address: DocAddress,
+    ) -> Result<Option<String>, SearchError> {
+        let document: TantivyDocument = searcher.doc(address).map_err(failed("suggest"))?;
+        Ok(text(&document, self.written_title).map(str::to_owned))
+    }
+}
+
+fn text(document: &TantivyDocument, field: Field) -> Option<&str> {
+    let value = document.get_first(field);
+    value.and_then(|value| value.as_str())
 }
 
 fn decode(of: &str, json: &str) -> Result<View, SearchError> {

@@ -1,7 +1,7 @@
 //! The segments of one state of the index, with what is opened of them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use stockade_search_sync::SearchError;
 use tantivy::columnar::{Column, DynamicColumn, NumericalType, StrColumn};
@@ -9,21 +9,33 @@ use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::{SegmentPostings, TermInfo};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::termdict::TermDictionary;
-use tantivy::{InvertedIndexReader, Searcher, SegmentReader};
+use tantivy::{DocId, InvertedIndexReader, Searcher, SegmentReader};
 
+use crate::columns::each_value;
 use crate::error::failed;
 use crate::schema::{Fields, KEY, TITLE, Weighted, column};
 
 /// One state of the index.
 pub(crate) struct Snapshot {
     pub(crate) searcher: Searcher,
-    pub(crate) segments: Vec<Segment>,
+    pub(crate) segments: Vec<Arc<Segment>>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(searcher: Searcher, fields: &Fields) -> Result<Self, SearchError> {
-        let readers = searcher.segment_readers().iter().cloned();
-        let segments = readers.map(|reader| Segment::new(reader, fields));
+    /// With what is open already of the segments that were read before.
+    pub(crate) fn new(
+        searcher: Searcher,
+        fields: &Fields,
+        before: &[Arc<Segment>],
+    ) -> Result<Self, SearchError> {
+        let readers = searcher.segment_readers().iter();
+        let segments = readers.map(|reader| {
+            let known = before.iter().find(|known| known.is_of(reader));
+            match known {
+                Some(known) => Ok(known.clone()),
+                None => Segment::new(reader.clone(), fields).map(Arc::new),
+            }
+        });
         let segments = segments.collect::<Result<_, _>>()?;
         Ok(Self { searcher, segments })
     }
@@ -80,9 +92,79 @@ impl Words {
 pub(crate) struct Columns {
     pub(crate) texts: Option<StrColumn>,
     pub(crate) numbers: Option<Column<f64>>,
+    /// What is made of the texts when it is first asked for.
+    lists: OnceLock<Lists>,
+}
+
+/// Which documents have each text of a column.
+#[derive(Default)]
+pub(crate) struct Lists {
+    /// By ordinal of the text, where its documents begin, and last where all end.
+    begins: Vec<usize>,
+    documents: Vec<DocId>,
+}
+
+impl Lists {
+    fn new(texts: &StrColumn, documents: &[DocId]) -> Self {
+        let mut begins = vec![0; texts.num_terms() + 1];
+        each_value(texts.ords(), documents, |_, ordinal| {
+            begins[ordinal as usize + 1] += 1;
+        });
+        let mut all = 0;
+        for begin in &mut begins {
+            all += *begin;
+            *begin = all;
+        }
+        let mut next = begins.clone();
+        let mut listed = vec![0; all];
+        each_value(texts.ords(), documents, |at, ordinal| {
+            let next = &mut next[ordinal as usize];
+            listed[*next] = documents[at];
+            *next += 1;
+        });
+        Self {
+            begins,
+            documents: listed,
+        }
+    }
+
+    /// The documents that have the text of an ordinal, in order.
+    pub(crate) fn of(&self, ordinal: u64) -> &[DocId] {
+        let ordinal = ordinal as usize;
+        &self.documents[self.begins[ordinal]..self.begins[ordinal + 1]]
+    }
+
+    /// By ordinal, how many documents have the text.
+    pub(crate) fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.begins.windows(2).map(|list| list[1] - list[0])
+    }
 }
 
 impl Segment {
+    /// Whether it has the same documents as that one.
+    fn is_of(&self, reader: &SegmentReader) -> bool {
+        let known = &self.reader;
+        known.segment_id() == reader.segment_id()
+            && known.delete_opstamp() == reader.delete_opstamp()
+    }
+
+    /// The documents that are there.
+    pub(crate) fn alive(&self) -> Vec<DocId> {
+        match self.reader.alive_bitset() {
+            None => (0..self.reader.max_doc()).collect(),
+            Some(alive) => alive.iter_alive().collect(),
+        }
+    }
+
+    /// Which documents have each text of these columns of it.
+    pub(crate) fn lists<'c>(&self, columns: &'c Columns) -> &'c Lists {
+        let lists = || match &columns.texts {
+            Some(texts) => Lists::new(texts, &self.alive()),
+            None => Lists::default(),
+        };
+        columns.lists.get_or_init(lists)
+    }
+
     fn new(reader: SegmentReader, fields: &Fields) -> Result<Self, SearchError> {
         let weight = |weighted: &Weighted| {
             Ok(Weight {

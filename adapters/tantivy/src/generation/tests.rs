@@ -1,8 +1,6 @@
 use std::thread::sleep;
 
-use stockade_search_sync::{
-    Document, DocumentId, DocumentWrite, FieldValue, Revision, View, WriteOutcome,
-};
+use stockade_search_sync::{Document, DocumentId, DocumentWrite, FieldValue, View, WriteOutcome};
 
 use super::*;
 
@@ -22,21 +20,39 @@ fn shelf(directory: Option<PathBuf>) -> (Store, Shelf) {
 
 /// Writes a document, which becomes a segment.
 fn write(store: &Store, shelf: &Shelf, key: &str) {
-    let mut view = View::default();
-    let title = FieldValue::Text(key.to_owned());
-    view.fields.insert("title".to_owned(), vec![title]);
-    let write = DocumentWrite {
-        document: Document::new(DocumentId::Root(key.to_owned())),
-        view: Some(view),
-        expected: Revision::Absent,
-    };
-    let outcomes = store.write(&shelf.name, shelf.number, &[write]).unwrap();
-    assert_eq!(outcomes.unwrap(), [WriteOutcome::Durable]);
+    write_all(store, shelf, &[key]);
+}
+
+/// Writes documents, which become a segment.
+fn write_all(store: &Store, shelf: &Shelf, keys: &[&str]) {
+    let writes: Vec<_> = keys.iter().map(|key| of(store, shelf, key)).collect();
+    let outcomes = store.write(&shelf.name, shelf.number, &writes).unwrap();
+    assert!(
+        outcomes
+            .unwrap()
+            .iter()
+            .all(|outcome| *outcome == WriteOutcome::Durable)
+    );
     shelf.has_changed();
     until(|| {
         shelf.refresh(store);
         !shelf.changed.load(Ordering::Acquire)
     });
+}
+
+fn of(store: &Store, shelf: &Shelf, key: &str) -> DocumentWrite {
+    let mut view = View::default();
+    let title = FieldValue::Text(key.to_owned());
+    view.fields.insert("title".to_owned(), vec![title.clone()]);
+    view.fields.insert("slug".to_owned(), vec![title]);
+    let id = DocumentId::Root(key.to_owned());
+    let loaded = store.load(shelf.number, std::slice::from_ref(&id));
+    let loaded = loaded.unwrap().remove(0).unwrap();
+    DocumentWrite {
+        document: Document::new(id),
+        view: Some(view),
+        expected: loaded.revision,
+    }
 }
 
 fn until(is_so: impl Fn() -> bool) {
@@ -68,6 +84,55 @@ fn merged_segments_are_read_without_another_write() {
         });
         assert_eq!(shelf.snapshot().searcher.num_docs(), SEGMENTS_MERGED as u64);
     }
+}
+
+#[test]
+fn a_quiet_index_becomes_one_segment() {
+    let (store, shelf) = shelf(None);
+    for number in 0..SEGMENTS_MERGED - 1 {
+        write(&store, &shelf, &number.to_string());
+    }
+    until(|| {
+        shelf.refresh(&store);
+        segments(&shelf) == 1
+    });
+    assert_eq!(
+        shelf.snapshot().searcher.num_docs(),
+        SEGMENTS_MERGED as u64 - 1
+    );
+}
+
+#[test]
+fn what_was_opened_of_a_segment_stays_until_its_documents_change() {
+    let (store, shelf) = shelf(None);
+    write_all(&store, &shelf, &["lamp", "table"]);
+    let first = shelf.snapshot().segments[0].clone();
+    let is_open = || {
+        let segments = &shelf.snapshot().segments;
+        segments.iter().any(|known| Arc::ptr_eq(known, &first))
+    };
+    write(&store, &shelf, "chair");
+    assert!(is_open());
+    write(&store, &shelf, "lamp");
+    assert!(!is_open(), "the lamp is not in it any more");
+    let columns = shelf.snapshot();
+    let listed = columns.segments.iter().map(|segment| {
+        let columns = segment.columns("slug").unwrap();
+        segment.lists(&columns).lengths().sum::<usize>()
+    });
+    assert_eq!(listed.sum::<usize>(), 3);
+}
+
+#[test]
+fn few_documents_do_not_make_many_be_written_again() {
+    assert_eq!(together(&[]), 0..0);
+    assert_eq!(together(&[5]), 0..0);
+    assert_eq!(together(&[70, 9]), 0..0, "it is apart already");
+    assert_eq!(together(&[70, 5, 4]), 1..3);
+    assert_eq!(together(&[70, 10]), 0..2);
+    assert_eq!(together(&[70, 8, 2]), 0..3);
+    assert_eq!(together(&[MOST_IN_SEGMENT, 900_000, 900_000]), 1..3);
+    assert_eq!(together(&[MOST_IN_SEGMENT, MOST_IN_SEGMENT, 1]), 0..0);
 }
 
 #[test]

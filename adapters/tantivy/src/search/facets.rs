@@ -6,7 +6,7 @@ use stockade_search_sync::{Facet, FacetRequest, FieldValue, SearchError};
 use tantivy::DocId;
 use tantivy::columnar::{Column, StrColumn};
 
-use super::columns::each_value;
+use crate::columns::each_value;
 use crate::error::failed;
 use crate::snapshot::Segment;
 
@@ -38,7 +38,10 @@ impl<'a> Counts<'a> {
         }
         let columns = segment.columns(&self.request.field)?;
         if let Some(texts) = &columns.texts {
-            let mut counts = count(texts, documents);
+            let mut counts = match documents.len() == segment.reader.num_docs() as usize {
+                true => counted(segment.lists(&columns).lengths()),
+                false => count(texts, documents),
+            };
             // Of the only segment no others are needed.
             if self.segments == 1 && columns.numbers.is_none() {
                 keep_most_frequent(&mut counts, self.request.size);
@@ -51,14 +54,18 @@ impl<'a> Counts<'a> {
         Ok(())
     }
 
-    fn add_texts(&mut self, texts: &StrColumn, counts: Vec<(u64, u32)>) -> Result<(), SearchError> {
-        let (ordinals, counts): (Vec<u64>, Vec<u32>) = counts.into_iter().unzip();
+    fn add_texts(
+        &mut self,
+        texts: &StrColumn,
+        counts: Vec<(u64, usize)>,
+    ) -> Result<(), SearchError> {
+        let (ordinals, counts): (Vec<u64>, Vec<usize>) = counts.into_iter().unzip();
         let mut counts = counts.into_iter();
         let values = &mut self.values;
         let dictionary = texts.dictionary();
         dictionary
             .sorted_ords_to_term_cb(&ordinals, |term| {
-                let count = u64::from(counts.next().unwrap_or(0));
+                let count = counts.next().unwrap_or(0) as u64;
                 let value = String::from_utf8_lossy(term);
                 match values.get_mut(&*value) {
                     Some(known) => *known += count,
@@ -108,17 +115,21 @@ impl<'a> Counts<'a> {
 }
 
 /// By ordinal of a value, how many of these documents have it.
-fn count(texts: &StrColumn, documents: &[DocId]) -> Vec<(u64, u32)> {
-    let mut counts = vec![0_u32; texts.num_terms()];
+fn count(texts: &StrColumn, documents: &[DocId]) -> Vec<(u64, usize)> {
+    let mut counts = vec![0; texts.num_terms()];
     each_value(texts.ords(), documents, |_, ordinal| {
         counts[ordinal as usize] += 1;
     });
+    counted(counts.into_iter())
+}
+
+fn counted(counts: impl Iterator<Item = usize>) -> Vec<(u64, usize)> {
     let counted = (0..).zip(counts);
     counted.filter(|(_, count)| *count > 0).collect()
 }
 
 /// Ordinals rise as values do.
-fn keep_most_frequent(counts: &mut Vec<(u64, u32)>, size: usize) {
+fn keep_most_frequent(counts: &mut Vec<(u64, usize)>, size: usize) {
     if counts.len() > size {
         counts.select_nth_unstable_by(size - 1, |a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         counts.truncate(size);

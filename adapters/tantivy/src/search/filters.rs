@@ -3,10 +3,13 @@
 use stockade_search_sync::{FacetRequest, Filter, SearchError};
 use tantivy::DocId;
 
-use super::columns::each_value;
 use super::score::Matching;
+use crate::columns::each_value;
 use crate::error::failed;
 use crate::snapshot::{Columns, Segment};
+
+/// A list that is so many times shorter is looked up in the other one, document by document.
+const MUCH_SHORTER: usize = 16;
 
 /// All filters on one field.
 pub(super) struct OnField<'a> {
@@ -58,22 +61,14 @@ pub(super) fn everything(
         let columns = segment.columns(field)?;
         if let (Some(texts), None, [value]) = (&columns.texts, &columns.numbers, &values[..]) {
             let ordinal = texts.dictionary().term_ord(value);
-            let mut documents = Vec::new();
-            if let Some(ordinal) = ordinal.map_err(failed("search"))? {
-                let all = 0..segment.reader.max_doc();
-                let column = texts.ords();
-                column.get_docids_for_value_range(ordinal..=ordinal, all, &mut documents);
-            }
-            let alive = segment.reader.alive_bitset();
-            documents.retain(|document| alive.is_none_or(|alive| alive.is_alive(*document)));
+            let documents = match ordinal.map_err(failed("search"))? {
+                Some(ordinal) => segment.lists(&columns).of(ordinal).to_vec(),
+                None => Vec::new(),
+            };
             return Ok(Matching::equal(documents));
         }
     }
-    let reader = &segment.reader;
-    Ok(Matching::equal(match reader.alive_bitset() {
-        None => (0..reader.max_doc()).collect(),
-        Some(alive) => alive.iter_alive().collect(),
-    }))
+    Ok(Matching::equal(segment.alive()))
 }
 
 /// The documents of a segment that pass all filters, and those that pass all but the ones on one
@@ -150,7 +145,7 @@ impl OnField<'_> {
         let mut all = vec![true; documents.len()];
         for filter in &self.filters {
             let mut holds = vec![false; documents.len()];
-            hold(filter, &columns, documents, |at| holds[at] = true)?;
+            hold(filter, segment, &columns, documents, |at| holds[at] = true)?;
             for (all, holds) in all.iter_mut().zip(holds) {
                 *all &= holds;
             }
@@ -162,6 +157,7 @@ impl OnField<'_> {
 /// Each document for which a filter holds, by its place, once or several times.
 fn hold(
     filter: &Filter,
+    segment: &Segment,
     columns: &Columns,
     documents: &[DocId],
     mut each: impl FnMut(usize),
@@ -174,19 +170,9 @@ fn hold(
                     let ordinal = texts.dictionary().term_ord(value);
                     ordinals.extend(ordinal.map_err(failed("search"))?);
                 }
-                ordinals.sort_unstable();
-                match &ordinals[..] {
-                    [] => {}
-                    [only] => each_value(texts.ords(), documents, |at, ordinal| {
-                        if ordinal == *only {
-                            each(at);
-                        }
-                    }),
-                    several => each_value(texts.ords(), documents, |at, ordinal| {
-                        if several.binary_search(&ordinal).is_ok() {
-                            each(at);
-                        }
-                    }),
+                let lists = segment.lists(columns);
+                for ordinal in ordinals {
+                    each_common(documents, lists.of(ordinal), &mut each);
                 }
             }
             if let Some(column) = &columns.numbers {
@@ -212,4 +198,27 @@ fn hold(
         }
     }
     Ok(())
+}
+
+/// The place of each document that is in the list as well; both are in order. What is longer is
+/// searched for what is shorter.
+fn each_common(documents: &[DocId], list: &[DocId], mut each: impl FnMut(usize)) {
+    let is_shorter = |a: usize, b: usize| a * MUCH_SHORTER < b;
+    if is_shorter(documents.len(), list.len()) {
+        let found = documents.iter().enumerate();
+        let found = found.filter(|(_, document)| list.binary_search(document).is_ok());
+        found.for_each(|(at, _)| each(at));
+    } else if is_shorter(list.len(), documents.len()) {
+        let found = list.iter();
+        let found = found.filter_map(|document| documents.binary_search(document).ok());
+        found.for_each(each);
+    } else {
+        let mut list = list.iter().peekable();
+        for (at, document) in documents.iter().enumerate() {
+            while list.next_if(|listed| *listed < document).is_some() {}
+            if list.next_if(|listed| *listed == document).is_some() {
+                each(at);
+            }
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! Queries, answered from the index and its columns.
 
-mod columns;
 mod facets;
 mod filters;
 mod place;

@@ -7,8 +7,8 @@ use stockade_search_sync::{FieldValue, Order, SearchError, Sort};
 use tantivy::columnar::{StrColumn, TermOrdHit};
 use tantivy::{DocAddress, SegmentOrdinal, f64_to_u64};
 
-use super::columns::{each_value, text};
 use super::score::Matching;
+use crate::columns::{each_value, text};
 use crate::error::failed;
 use crate::snapshot::{Columns, Segment};
 

@@ -1,13 +1,13 @@
 //! Titles that go on from what somebody typed.
 
 use stockade_search_sync::analysis::{fold, words};
-use stockade_search_sync::{FieldValue, SearchError, SearchQuery, Suggestion, View};
+use stockade_search_sync::{SearchError, SearchQuery, Suggestion};
 use tantivy::columnar::{StrColumn, TermOrdHit};
 use tantivy::postings::TermInfo;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocAddress, DocId, DocSet, SegmentReader, TERMINATED};
 
-use super::columns::text;
+use crate::columns::text;
 use crate::error::failed;
 use crate::generation::Shelf;
 use crate::snapshot::Segment;
@@ -39,20 +39,10 @@ pub(super) fn suggest(
     found.truncate(limit);
     let mut suggestions = Vec::with_capacity(found.len());
     for ((.., key), address) in found {
-        let view = shelf.fields.view(&snapshot.searcher, address)?;
-        let title = title(&view, &shelf.projection.title);
+        let title = shelf.fields.written_title(&snapshot.searcher, address)?;
         suggestions.extend(title.map(|title| Suggestion::new(key, title)));
     }
     Ok(suggestions)
-}
-
-fn title(view: &View, field: &str) -> Option<String> {
-    let titles = view.fields.get(field).into_iter().flatten();
-    let mut texts = titles.filter_map(|title| match title {
-        FieldValue::Text(text) => Some(text.clone()),
-        FieldValue::Number(_) => None,
-    });
-    texts.next()
 }
 
 /// The best documents of a segment: those whose title begins with what was typed, then by title

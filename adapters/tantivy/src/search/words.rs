@@ -1,6 +1,7 @@
 //! Which terms of a segment match the words of a query, and how well.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use stockade_search_sync::SearchError;
 use stockade_search_sync::analysis::{KNOWN, Typed};
@@ -136,7 +137,7 @@ impl<'t> Lookup<'t> {
 }
 
 /// The places of words that enough documents have, over all segments.
-pub(super) fn known(segments: &[Segment], typed: &Typed) -> Result<Vec<usize>, SearchError> {
+pub(super) fn known(segments: &[Arc<Segment>], typed: &Typed) -> Result<Vec<usize>, SearchError> {
     let mut known = Vec::new();
     for at in typed.forgiving() {
         if is_known(segments, typed, at)? {
@@ -146,7 +147,7 @@ pub(super) fn known(segments: &[Segment], typed: &Typed) -> Result<Vec<usize>, S
     Ok(known)
 }
 
-fn is_known(segments: &[Segment], typed: &Typed, at: usize) -> Result<bool, SearchError> {
+fn is_known(segments: &[Arc<Segment>], typed: &Typed, at: usize) -> Result<bool, SearchError> {
     let mut with = BTreeSet::new();
     for (number, segment) in segments.iter().enumerate() {
         let alive = segment.reader.alive_bitset();
@@ -157,6 +158,9 @@ fn is_known(segments: &[Segment], typed: &Typed, at: usize) -> Result<bool, Sear
                 let Some(term) = words.terms().get(text).map_err(failed("search"))? else {
                     continue;
                 };
+                if alive.is_none() && term.doc_freq as usize >= KNOWN {
+                    return Ok(true);
+                }
                 let mut postings = words.postings(&term)?;
                 while postings.doc() != TERMINATED {
                     if alive.is_none_or(|alive| alive.is_alive(postings.doc())) {
