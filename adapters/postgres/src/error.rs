@@ -1,6 +1,5 @@
 //! What Postgres and its driver say, by what the caller can do about it.
 
-use std::fmt;
 use std::time::Duration;
 
 use stockade_catalog_core::CatalogError;
@@ -136,53 +135,19 @@ pub(crate) fn violated(error: &sqlx::Error) -> Option<&str> {
     error.as_database_error()?.constraint()
 }
 
+/// Reads why a server at that address could not be connected to.
+pub(crate) fn unreached(address: String, error: sqlx::Error) -> PostgresError {
+    let class = Class::of(&error);
+    let error = Unreached { address, error };
+    class.because("connect", InFlight::Undone, error)
+}
+
 pub(crate) fn classify(
     operation: &'static str,
     in_flight: InFlight,
     error: sqlx::Error,
 ) -> PostgresError {
-    match Class::of(&error) {
-        Class::Unavailable(retry_after) => PostgresError::Unavailable {
-            operation,
-            retry_after,
-            source: Cause::new(error),
-        },
-        Class::ConnectionLost => match in_flight {
-            InFlight::Undone => PostgresError::Unavailable {
-                operation,
-                retry_after: SOON,
-                source: Cause::new(error),
-            },
-            InFlight::Commit => PostgresError::OutcomeUnknown {
-                operation,
-                source: Cause::new(error),
-            },
-        },
-        Class::Unknown => PostgresError::OutcomeUnknown {
-            operation,
-            source: Cause::new(error),
-        },
-        Class::Lost => PostgresError::TransactionLost {
-            operation,
-            source: Cause::new(error),
-        },
-        Class::Locked => PostgresError::Locked {
-            operation,
-            after: None,
-            source: Cause::new(error),
-        },
-        Class::Damaged => PostgresError::Damaged {
-            what: format!("{operation}: {error}"),
-        },
-        Class::NoTables => PostgresError::Backend {
-            operation,
-            source: Cause::new(Hinted(error)),
-        },
-        Class::Other => PostgresError::Backend {
-            operation,
-            source: Cause::new(error),
-        },
-    }
+    Class::of(&error).because(operation, in_flight, error)
 }
 
 enum Class {
@@ -198,6 +163,55 @@ enum Class {
 }
 
 impl Class {
+    /// What the caller is told, for this reason.
+    fn because<E>(self, operation: &'static str, in_flight: InFlight, error: E) -> PostgresError
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        match self {
+            Self::Unavailable(retry_after) => PostgresError::Unavailable {
+                operation,
+                retry_after,
+                source: Cause::new(error),
+            },
+            Self::ConnectionLost => match in_flight {
+                InFlight::Undone => PostgresError::Unavailable {
+                    operation,
+                    retry_after: SOON,
+                    source: Cause::new(error),
+                },
+                InFlight::Commit => PostgresError::OutcomeUnknown {
+                    operation,
+                    source: Cause::new(error),
+                },
+            },
+            Self::Unknown => PostgresError::OutcomeUnknown {
+                operation,
+                source: Cause::new(error),
+            },
+            Self::Lost => PostgresError::TransactionLost {
+                operation,
+                source: Cause::new(error),
+            },
+            Self::Locked => PostgresError::Locked {
+                operation,
+                after: None,
+                source: Cause::new(error),
+            },
+            Self::Damaged => PostgresError::Damaged {
+                what: format!("{operation}: {error}"),
+            },
+            Self::NoTables => PostgresError::Backend {
+                operation,
+                source: Cause::new(Hinted(error)),
+            },
+            Self::Other => PostgresError::Backend {
+                operation,
+                source: Cause::new(error),
+            },
+        }
+    }
+
     fn of(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => Self::of_sqlstate(error.code().as_deref()),
@@ -246,23 +260,17 @@ impl Class {
 }
 
 /// The database has not what a statement names.
-#[derive(Debug)]
-struct Hinted(sqlx::Error);
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; run the migrations of this component in this schema first")]
+struct Hinted<E: std::error::Error + 'static>(#[source] E);
 
-impl fmt::Display for Hinted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}; run the migrations of this component in this schema first",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for Hinted {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
+/// A server, and why it could not be connected to.
+#[derive(Debug, thiserror::Error)]
+#[error("{address}: {error}")]
+struct Unreached {
+    address: String,
+    #[source]
+    error: sqlx::Error,
 }
 
 /// The variants that the cores' errors have as well.

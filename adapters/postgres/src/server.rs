@@ -1,29 +1,67 @@
 //! The server: reaching it by a URL, and what it is set to.
 
+use std::io;
 use std::str::FromStr;
+use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool};
+use tokio::time::timeout;
 
-use crate::error::{PostgresError, failed};
+use crate::error::{PostgresError, failed, unreached};
 
 /// The oldest server that the statements are written for.
 const OLDEST: i32 = 140_000;
+/// How long a server is waited for that says nothing.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A pool of up to 16 connections, for who has none yet. They are not tested before each call,
 /// which saves a round trip; where one is broken, the call fails and may be repeated.
 ///
+/// The server is asked once, so that what keeps it from being used is told at once.
+///
 /// # Errors
-/// Where the URL can't be read, and where the server can't be reached.
+/// [`PostgresError::Invalid`] where the URL can't be read, which is not shown: it may hold a
+/// password. Others name the server and say what it said: [`PostgresError::Unavailable`] where it
+/// is not reached, is starting, or has not answered within 5 seconds, and
+/// [`PostgresError::Backend`] where it knows no such role, password or database.
 pub async fn connect(url: &str) -> Result<PgPool, PostgresError> {
-    const OPERATION: &str = "connect";
-    let options = PgConnectOptions::from_str(url).map_err(failed(OPERATION))?;
-    PgPoolOptions::new()
+    let options = options(url)?.application_name("stockade");
+    reach(&options).await?;
+    Ok(PgPoolOptions::new()
         .max_connections(16)
         .test_before_acquire(false)
-        .connect_with(options.application_name("stockade"))
-        .await
-        .map_err(failed(OPERATION))
+        .connect_lazy_with(options))
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, PostgresError> {
+    let is_ours = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let options = match is_ours {
+        true => PgConnectOptions::from_str(url).map_err(|error| error.to_string()),
+        false => Err("another scheme, or none".to_owned()),
+    };
+    options.map_err(|why| PostgresError::Invalid {
+        field: "the URL of Postgres",
+        value: "a text that is not shown".to_owned(),
+        reason: format!("{why}; write postgres://USER@HOST:PORT/DATABASE"),
+    })
+}
+
+/// Connects once. The pool would go on trying for half a minute where nobody listens, and then
+/// say only that it took too long.
+async fn reach(options: &PgConnectOptions) -> Result<(), PostgresError> {
+    let connecting = async { options.connect().await?.close().await };
+    let silent = || io::Error::other(format!("no answer within {PATIENCE:?}"));
+    let reached = timeout(PATIENCE, connecting).await;
+    let reached = reached.unwrap_or_else(|_| Err(silent().into()));
+    reached.map_err(|error| unreached(address(options), error))
+}
+
+fn address(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
 }
 
 /// What the guarantees rest on, as a client can read it.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod catalog;
+mod connecting;
 mod feed;
 mod harness;
 mod inventory;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _};
+use anyhow::anyhow;
 use stockade_catalog_core::rows::catalog_changes;
 use stockade_inventory_core::inventory_updates;
 use stockade_postgres::{
@@ -16,8 +14,6 @@ use super::{Lifetime, Storage};
 
 /// How long records are kept for readers that fall behind.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// How long is waited for the database when the shop starts.
-const REACHED_WITHIN: Duration = Duration::from_secs(5);
 /// After how long without a word the readers of a shop that crashed are taken for gone.
 const SILENT: Duration = Duration::from_secs(10);
 const TRIMMED_EVERY: Duration = Duration::from_secs(600);
@@ -31,8 +27,9 @@ pub(in super::super) struct Capture {
 impl Storage {
     /// Opens the database, and brings its tables up to date.
     pub(in super::super) async fn postgres(url: &str) -> anyhow::Result<Self> {
-        reach(url).await?;
-        let pool = connect(url).await.context("the database")?;
+        let pool = connect(url)
+            .await
+            .map_err(|error| anyhow!("{error}; start it, or correct --postgres"))?;
         ServerSettings::read(&pool).await?;
         let inventory = Arc::new(PostgresInventory::new(pool.clone()));
         let catalog = Arc::new(PostgresCatalog::new(pool.clone()));
@@ -66,23 +63,6 @@ impl Storage {
             lifetime: Lifetime::Beyond(Box::new(capture)),
         })
     }
-}
-
-/// Says at once and why where there is no such database: a pool would go on trying, and then say
-/// that it took too long.
-async fn reach(url: &str) -> anyhow::Result<()> {
-    let options: PgConnectOptions = url
-        .parse()
-        .context("--postgres takes postgres://USER@HOST:PORT/DATABASE")?;
-    let server = format!("{}:{}", options.get_host(), options.get_port());
-    let connecting = tokio::time::timeout(REACHED_WITHIN, options.connect());
-    let connection = match connecting.await {
-        Ok(connected) => connected.with_context(|| {
-            format!("can't use Postgres at {server}; start it, or correct --postgres")
-        })?,
-        Err(_) => bail!("Postgres at {server} does not answer within {REACHED_WITHIN:?}"),
-    };
-    Ok(connection.close().await?)
 }
 
 impl Capture {
