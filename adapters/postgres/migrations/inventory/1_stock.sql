@@ -17,6 +17,9 @@ CREATE DOMAIN movement_cause AS TEXT CHECK (
     )
 );
 CREATE DOMAIN stock_change AS TEXT CHECK (VALUE IN ('receive', 'correct', 'set'));
+CREATE TYPE adjustment AS (change stock_change, amount BIGINT, reason TEXT);
+-- Whole, or not there.
+CREATE DOMAIN movement_adjustment AS adjustment CHECK (VALUE IS NOT NULL OR VALUE IS NULL);
 
 -- How often an operator has said that versions may have run backwards.
 CREATE TABLE epochs (
@@ -72,17 +75,12 @@ CREATE TABLE movements (
     reserved BIGINT NOT NULL,
     escrowed BIGINT NOT NULL,
     cause movement_cause NOT NULL,
-    -- Of the reservation, or of the operation where the cause is 'adjusted'.
-    cause_id TEXT COLLATE "C",
-    -- What an adjustment asked for: receive, correct or set, and how much.
-    change stock_change,
-    amount BIGINT,
-    reason TEXT,
-    CONSTRAINT movements_pkey PRIMARY KEY (sku, location, number),
-    CONSTRAINT movements_cause_check CHECK ((cause = 'opening_balance') = (cause_id IS NULL)),
-    CONSTRAINT movements_change_check CHECK (
-        num_nonnulls(change, amount, reason) = CASE cause WHEN 'adjusted' THEN 3 ELSE 0 END
-    )
+    -- Of the reservation, or of the operation where the cause is 'adjusted'; empty for an opening
+    -- balance.
+    cause_id TEXT COLLATE "C" NOT NULL,
+    -- What an adjustment asked for, by how much, and why.
+    asked movement_adjustment,
+    CONSTRAINT movements_pkey PRIMARY KEY (sku, location, number)
 ) WITH (vacuum_truncate = off);
 CREATE UNIQUE INDEX movements_operation_key ON movements (cause_id) WHERE cause = 'adjusted';
 -- The oldest are found here, to be put behind opening balances.

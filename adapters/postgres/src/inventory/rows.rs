@@ -21,7 +21,8 @@ pub(crate) const RESERVATION: &str = "r.id, r.owner, r.state, r.deadline, r.crea
      r.changed_at AS settled_at, r.lines::text AS lines";
 /// Those of a movement.
 pub(crate) const MOVEMENT: &str = "m.sku, m.location, m.number, m.epoch, m.moved_at, m.physical, \
-     m.reserved, m.escrowed, m.cause, m.cause_id, m.change, m.amount, m.reason";
+     m.reserved, m.escrowed, m.cause, m.cause_id, (m.asked).change, (m.asked).amount, \
+     (m.asked).reason";
 
 /// Why a row can't be read; the driver's reasons and the core's alike.
 type Unreadable = Box<dyn std::error::Error + Send + Sync>;
@@ -154,7 +155,8 @@ fn change(found: &PgRow) -> Result<StockChange, Unreadable> {
 /// A cause as its columns.
 pub(crate) struct CauseColumns<'a> {
     pub(crate) name: &'static str,
-    pub(crate) id: Option<&'a str>,
+    /// Empty where the cause has none.
+    pub(crate) id: &'a str,
     /// What an adjustment asked for, by how much, and why.
     pub(crate) asked: Option<(&'static str, i64, &'a str)>,
 }
@@ -163,7 +165,7 @@ impl<'a> CauseColumns<'a> {
     pub(crate) fn of(cause: &'a MovementCause) -> Self {
         let of = |name, id: &'a ReservationId| Self {
             name,
-            id: Some(id.as_str()),
+            id: id.as_str(),
             asked: None,
         };
         match cause {
@@ -184,13 +186,13 @@ impl<'a> CauseColumns<'a> {
                 };
                 Self {
                     name: "adjusted",
-                    id: Some(operation.as_str()),
+                    id: operation.as_str(),
                     asked: Some((change, amount, reason.as_str())),
                 }
             }
             MovementCause::OpeningBalance => Self {
                 name: "opening_balance",
-                id: None,
+                id: "",
                 asked: None,
             },
         }

@@ -26,7 +26,7 @@ WITH old AS MATERIALIZED (
     FROM gone GROUP BY sku, location
 ), written AS (
     UPDATE {schema}.movements AS m
-    SET cause = 'opening_balance', cause_id = NULL, change = NULL, amount = NULL, reason = NULL,
+    SET cause = 'opening_balance', cause_id = '', asked = NULL,
         physical = o.physical + coalesce(before.physical, 0),
         reserved = o.reserved + coalesce(before.reserved, 0),
         escrowed = o.escrowed + coalesce(before.escrowed, 0)

@@ -40,12 +40,17 @@ WITH changed AS (
 ), movement AS (
     INSERT INTO {schema}.movements (
         sku, location, number, epoch, moved_at, physical, reserved, escrowed, cause, cause_id,
-        change, amount, reason
+        asked
     )
-    SELECT * FROM UNNEST(
+    SELECT sku, location, number, epoch, moved_at, physical, reserved, escrowed, cause, cause_id,
+        CASE WHEN change IS NOT NULL THEN ROW (change, amount, reason)::{schema}.adjustment END
+    FROM UNNEST(
         $18::text[], $19::text[], $20::bigint[], $21::bigint[], $22::timestamptz[],
         $23::bigint[], $24::bigint[], $25::bigint[], $26::text[], $27::text[],
         $28::text[], $29::bigint[], $30::text[]
+    ) AS m (
+        sku, location, number, epoch, moved_at, physical, reserved, escrowed, cause, cause_id,
+        change, amount, reason
     )
     RETURNING 1
 )

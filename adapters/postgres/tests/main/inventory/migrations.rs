@@ -182,17 +182,24 @@ async fn the_documented_rights_are_enough_and_no_more() {
 }
 
 #[tokio::test]
-async fn counts_are_guarded_by_the_database_as_well() {
+async fn counts_and_movements_are_guarded_by_the_database_as_well() {
     let Some(h) = open().await else { return };
     set(&h.store, "tee", 5).await;
     for (change, rule) in [
-        ("reserved = 6", "levels_promised_check"),
-        ("escrowed = 6", "levels_promised_check"),
-        ("reserved = -1", "units_check"),
-        ("escrowed = -1", "units_check"),
-        ("physical = -1", "units_check"),
+        ("levels SET reserved = 6", "levels_promised_check"),
+        ("levels SET escrowed = 6", "levels_promised_check"),
+        ("levels SET reserved = -1", "units_check"),
+        ("levels SET escrowed = -1", "units_check"),
+        ("levels SET physical = -1", "units_check"),
+        ("movements SET cause = 'gift'", "movement_cause_check"),
+        ("movements SET cause_id = NULL", "cause_id"),
+        (
+            "movements SET asked.reason = NULL",
+            "movement_adjustment_check",
+        ),
+        ("movements SET asked.change = 'add'", "stock_change_check"),
     ] {
-        let update = format!("UPDATE {}.levels SET {change}", h.schema.name);
+        let update = format!("UPDATE {}.{change}", h.schema.name);
         let refused = sqlx::raw_sql(AssertSqlSafe(update)).execute(&h.pool).await;
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains(rule), "{change}: {refused}");
