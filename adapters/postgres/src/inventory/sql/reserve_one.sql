@@ -6,8 +6,13 @@ WITH level AS (
     UPDATE {schema}.levels AS l
     SET reserved = l.reserved + $5, number = l.number + 1,
         changed_at = clock_timestamp(), unpublished = true
-    -- Asked once, before anything is looked for.
-    WHERE (SELECT set_config('lock_timeout', $7, true)) IS NOT NULL
+    -- Asked once, before anything is looked for. Who wants the same row stands in one queue, where
+    -- each is woken once: at the row itself all would be, after each commit.
+    WHERE (
+            SELECT set_config('lock_timeout', $7, true) IS NOT NULL AND pg_advisory_xact_lock(
+                hashtextextended($3, coalesce(hashtext($4), 0))
+            ) IS NOT NULL
+        )
         AND l.sku = $3
         AND ($4::text IS NULL OR l.location = $4)
         AND l.physical - l.reserved - l.escrowed >= $5

@@ -9,7 +9,7 @@ use sqlx::postgres::PgPoolOptions;
 use stack::{Proxy, Server as _};
 use stockade_change_feed::Retry;
 use stockade_inventory_core::{
-    Effect, Expiry, Inventory, InventoryError, InventoryStore, StockSource,
+    Effect, Expiry, Inventory, InventoryError, InventoryStore, LocationId, StockChange, StockSource,
 };
 use stockade_postgres::{PostgresInventory, Timeouts};
 
@@ -68,6 +68,33 @@ async fn a_lock_that_is_not_given_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
+async fn who_waits_at_one_location_holds_up_nobody_at_another() {
+    let Some(h) = open().await else { return };
+    let tee_at = |place| line("tee", 1).at(LocationId::new(place).unwrap());
+    for place in ["north", "south"] {
+        let set = adjustment(place, "tee", StockChange::Set(5));
+        let set = set.at(LocationId::new(place).unwrap());
+        h.store.adjust(&[set]).await.remove(0).unwrap();
+    }
+    let mut host = h.pool.begin().await.unwrap();
+    let lock = "SELECT FROM {schema}.levels WHERE location = 'north' FOR UPDATE";
+    let lock = lock.replace("{schema}", h.schema.name.as_str());
+    let lock = sqlx::raw_sql(sqlx::AssertSqlSafe(lock));
+    lock.execute(&mut *host).await.unwrap();
+    let waits = wants("waits", [tee_at("north")]);
+    let waiting = reserve(&h.store, &waits);
+    let passing = async {
+        waited_for(&h).await;
+        let south = reserve(&h.store, &wants("passes", [tee_at("south")])).await;
+        host.commit().await.unwrap();
+        south
+    };
+    let (waited, passed) = futures::join!(waiting, passing);
+    passed.unwrap();
+    waited.unwrap();
+}
+
+#[tokio::test]
 async fn waiting_for_a_lock_does_not_count_towards_the_deadline() {
     let Some(h) = open().await else { return };
     set(&h.store, "tee", 5).await;
@@ -122,11 +149,7 @@ async fn a_server_that_takes_no_writes_may_be_asked_again() {
     let demoted = PostgresInventory::new(pool).with_schema(h.schema.name.clone());
     let one = reserve(&demoted, &wants("one", [line("tee", 1)])).await;
     let many = demoted
-        .adjust(&[adjustment(
-            "op",
-            "tee",
-            stockade_inventory_core::StockChange::Set(9),
-        )])
+        .adjust(&[adjustment("op", "tee", StockChange::Set(9))])
         .await
         .remove(0);
     for error in [one.unwrap_err(), many.unwrap_err()] {
@@ -138,6 +161,20 @@ async fn a_server_that_takes_no_writes_may_be_asked_again() {
         connected, 3,
         "a new connection after each, perhaps to the new primary"
     );
+}
+
+/// Until some call of this instance waits for a lock.
+async fn waited_for(h: &PostgresHarness) {
+    let waiting = "SELECT count(*) > 0 FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0";
+    let schema = h.schema.name.as_str();
+    loop {
+        let waiting = sqlx::query_scalar(waiting).bind(schema);
+        if waiting.fetch_one(&h.pool).await.unwrap() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 async fn pool_of_one(url: &str) -> PgPool {
@@ -212,11 +249,7 @@ async fn a_lost_reply_is_resolved_by_the_same_id() {
     let again = reserve(&store, &one).await.unwrap();
     assert_eq!(again.effect, Effect::Repeated, "the last unit was taken");
 
-    let received = adjustment(
-        "op",
-        "cap",
-        stockade_inventory_core::StockChange::Correct(5),
-    );
+    let received = adjustment("op", "cap", StockChange::Correct(5));
     // A query ends with a zero; READ COMMITTED does not.
     proxy.lose_reply_to("COMMIT\0");
     let error = store
