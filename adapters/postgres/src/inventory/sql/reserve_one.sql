@@ -7,7 +7,7 @@ WITH level AS (
     SET reserved = l.reserved + $5, number = l.number + 1,
         changed_at = clock_timestamp(), unpublished = true
     -- Asked once, before anything is looked for. Who wants the same row stands in one queue, where
-    -- each is woken once: at the row itself all would be, after each commit.
+    -- each is woken once and in its turn; at the row itself, again and again and in any order.
     WHERE (
             SELECT set_config('lock_timeout', $7, true) IS NOT NULL AND pg_advisory_xact_lock(
                 hashtextextended($3, coalesce(hashtext($4), 0))
