@@ -62,7 +62,7 @@ impl Fields {
         let counted = TextOptions::default().set_indexing_options(counted);
         let mut schema = Schema::builder();
         let fields = Self {
-            key: schema.add_text_field(KEY, STRING | FAST),
+            key: schema.add_text_field(KEY, STRING | FAST | STORED),
             identifier: schema.add_text_field("identifier", STRING),
             bare_identifier: schema.add_text_field("bare_identifier", STRING),
             title_phrase: schema.add_text_field("title_phrase", STRING),
@@ -127,15 +127,17 @@ impl Fields {
         Ok(document)
     }
 
-    /// The view of an indexed document.
-    pub(crate) fn view(
-        &self,
-        searcher: &Searcher,
-        address: DocAddress,
-    ) -> Result<View, SearchError> {
-        let document: TantivyDocument = searcher.doc(address).map_err(failed("search"))?;
-        let json = text(&document, self.view);
-        decode("a hit", json.unwrap_or_default())
+    /// The key of a stored document.
+    pub(crate) fn stored_key(&self, document: &TantivyDocument) -> Result<String, SearchError> {
+        let key = text(document, self.key).map(str::to_owned);
+        key.ok_or_else(|| SearchError::Damaged {
+            what: "an indexed document has no key".to_owned(),
+        })
+    }
+
+    /// The view of a stored document.
+    pub(crate) fn view(&self, key: &str, document: &TantivyDocument) -> Result<View, SearchError> {
+        decode(key, text(document, self.view).unwrap_or_default())
     }
 
     /// The title of an indexed document that has one.

@@ -105,14 +105,14 @@ fn search(shelf: &Shelf, query: &SearchQuery) -> Result<SearchPage, SearchError>
             best.push(ordered.best(number, &passing.all, after, wanted)?);
         }
     }
-    let mut first = place::first(best, wanted, &query.sort)?;
+    let mut first = place::first(best, wanted, &query.sort, searcher, &shelf.fields)?;
     let is_last = first.len() < wanted;
     first.truncate(query.size);
     let last = first.last().filter(|_| !is_last);
     let next = last.map(|last| last.place.encode(&query.sort, rarities, known));
     let mut highlighter = Highlighter::new(&typed);
     let hits = first.into_iter().map(|hit| {
-        let view = shelf.fields.view(searcher, hit.address)?;
+        let view = shelf.fields.view(&hit.place.key, &hit.document)?;
         let highlights = match typed.is_empty() {
             true => Vec::new(),
             false => highlighter.highlights(&view, &shelf.projection),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use stockade_search_sync::order::Place;
 use stockade_search_sync::{FieldValue, Order, SearchError, Sort};
 use tantivy::columnar::{StrColumn, TermOrdHit};
-use tantivy::{DocAddress, SegmentOrdinal, f64_to_u64};
+use tantivy::{DocAddress, Searcher, SegmentOrdinal, TantivyDocument, f64_to_u64};
 
 use super::score::Matching;
 use crate::columns::{each_value, text};
 use crate::error::failed;
+use crate::schema::Fields;
 use crate::snapshot::{Columns, Segment};
 
 /// A document's place within its segment: what stands earlier is less. First whether it has text,
@@ -19,7 +20,8 @@ type Local = (u8, u64, u64);
 /// A hit, and its place in the order.
 pub(super) struct Placed {
     pub(super) place: Place,
-    pub(super) address: DocAddress,
+    /// What is stored of it.
+    pub(super) document: TantivyDocument,
     pub(super) score: f64,
 }
 
@@ -36,13 +38,22 @@ struct Found {
 }
 
 impl Hits<'_> {
-    fn next(&mut self) -> Result<Option<Placed>, SearchError> {
+    fn next(
+        &mut self,
+        searcher: &Searcher,
+        fields: &Fields,
+    ) -> Result<Option<Placed>, SearchError> {
         let Some(found) = self.found.next() else {
             return Ok(None);
         };
+        let document = searcher.doc(found.address).map_err(failed("search"))?;
         Ok(Some(Placed {
-            place: self.ordered.place(found.place)?,
-            address: found.address,
+            place: Place {
+                value: self.ordered.value(found.place)?,
+                // To look it up in its column would cost more.
+                key: fields.stored_key(&document)?,
+            },
+            document,
             score: found.score,
         }))
     }
@@ -53,10 +64,12 @@ pub(super) fn first(
     segments: Vec<Hits<'_>>,
     wanted: usize,
     sort: &Sort,
+    searcher: &Searcher,
+    fields: &Fields,
 ) -> Result<Vec<Placed>, SearchError> {
     let mut heads = Vec::new();
     for mut hits in segments {
-        if let Some(head) = hits.next()? {
+        if let Some(head) = hits.next(searcher, fields)? {
             heads.push((head, hits));
         }
     }
@@ -68,7 +81,7 @@ pub(super) fn first(
             break;
         };
         let (head, hits) = &mut heads[best];
-        match hits.next()? {
+        match hits.next(searcher, fields)? {
             Some(next) => first.push(std::mem::replace(head, next)),
             None => first.push(heads.swap_remove(best).0),
         }
@@ -242,9 +255,9 @@ impl<'a> Ordered<'a> {
         })
     }
 
-    fn place(&self, (kind, value, key): Local) -> Result<Place, SearchError> {
-        let key = text(self.keys, key)?;
-        let value = match (self.sort, &self.columns.texts) {
+    /// What a hit at this place is ordered by.
+    fn value(&self, (kind, value, _): Local) -> Result<Option<FieldValue>, SearchError> {
+        Ok(match (self.sort, &self.columns.texts) {
             (Sort::Relevance, _) => FieldValue::number(tantivy::u64_to_f64(!value)),
             (Sort::Field { .. }, _) if kind == 2 => None,
             (Sort::Field { order, .. }, Some(texts)) if kind == text_kind(*order) => {
@@ -253,8 +266,7 @@ impl<'a> Ordered<'a> {
             (Sort::Field { order, .. }, _) => {
                 FieldValue::number(tantivy::u64_to_f64(turned(value, *order)))
             }
-        };
-        Ok(Place { value, key })
+        })
     }
 }
 
