@@ -204,7 +204,9 @@ fn hold(
 /// searched for what is shorter.
 fn each_common(documents: &[DocId], list: &[DocId], mut each: impl FnMut(usize)) {
     let is_shorter = |a: usize, b: usize| a * MUCH_SHORTER < b;
-    if is_shorter(documents.len(), list.len()) {
+    if documents == list {
+        (0..documents.len()).for_each(each);
+    } else if is_shorter(documents.len(), list.len()) {
         let found = documents.iter().enumerate();
         let found = found.filter(|(_, document)| list.binary_search(document).is_ok());
         found.for_each(|(at, _)| each(at));

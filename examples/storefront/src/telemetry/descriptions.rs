@@ -140,7 +140,7 @@ const SECONDS: [Described; 4] = [
     ),
 ];
 
-const GAUGES: [(&str, Unit, &str); 10] = [
+const GAUGES: [(&str, Unit, &str); 11] = [
     (
         CIRCUIT,
         Unit::Count,
@@ -170,6 +170,11 @@ const GAUGES: [(&str, Unit, &str); 10] = [
         "stockade_feed_batch_in_hand_seconds",
         Unit::Seconds,
         "How long a handler has been at the batch in hand, by group",
+    ),
+    (
+        "stockade_tantivy_segments",
+        Unit::Count,
+        "Segments that a search reads: the fewer, the faster",
     ),
     (
         "stockade_capture_retained_bytes",
