@@ -18,7 +18,7 @@ use crate::schema::{Fields, KEY, TITLE, Weighted, column};
 /// One state of the index.
 pub(crate) struct Snapshot {
     pub(crate) searcher: Searcher,
-    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) segments: Vec<Segment>,
 }
 
 impl Snapshot {
@@ -26,14 +26,15 @@ impl Snapshot {
     pub(crate) fn new(
         searcher: Searcher,
         fields: &Fields,
-        before: &[Arc<Segment>],
+        before: &[Segment],
     ) -> Result<Self, SearchError> {
         let readers = searcher.segment_readers().iter();
         let segments = readers.map(|reader| {
-            let known = before.iter().find(|known| known.is_of(reader));
+            let id = reader.segment_id();
+            let known = before.iter().find(|known| known.reader.segment_id() == id);
             match known {
-                Some(known) => Ok(known.clone()),
-                None => Segment::new(reader.clone(), fields).map(Arc::new),
+                Some(known) => Ok(known.with_documents_of(reader)),
+                None => Segment::new(reader.clone(), fields),
             }
         });
         let segments = segments.collect::<Result<_, _>>()?;
@@ -41,7 +42,8 @@ impl Snapshot {
     }
 }
 
-/// A segment. Its columns are opened when they are first asked for, and stay so.
+/// A segment. Its columns are opened when they are first asked for, and stay so: they hold all
+/// documents, those that are not there any more as well.
 pub(crate) struct Segment {
     pub(crate) reader: SegmentReader,
     /// The keys of its documents; none where it has no documents.
@@ -49,8 +51,8 @@ pub(crate) struct Segment {
     /// Their first titles, folded.
     pub(crate) titles: Option<StrColumn>,
     /// The words of the fields of each weight, in their order.
-    pub(crate) weights: Vec<Weight>,
-    columns: RwLock<HashMap<String, Arc<Columns>>>,
+    pub(crate) weights: Arc<[Weight]>,
+    columns: Arc<RwLock<HashMap<String, Arc<Columns>>>>,
 }
 
 /// The words of the fields of one weight.
@@ -96,19 +98,30 @@ pub(crate) struct Columns {
     lists: OnceLock<Lists>,
 }
 
-/// Which documents have each text of a column.
+/// Which documents have each text of a column, and the other way round.
 #[derive(Default)]
 pub(crate) struct Lists {
     /// By ordinal of the text, where its documents begin, and last where all end.
     begins: Vec<usize>,
     documents: Vec<DocId>,
+    /// How many documents there are, with text or without.
+    all: usize,
+    /// By document, the ordinal of its text or [`NO_TEXT`]; none where a document has several.
+    single: Option<Vec<u32>>,
 }
 
+const NO_TEXT: u32 = u32::MAX;
+
 impl Lists {
-    fn new(texts: &StrColumn, documents: &[DocId]) -> Self {
+    fn new(texts: &StrColumn, documents: DocId) -> Self {
+        let documents: Vec<DocId> = (0..documents).collect();
         let mut begins = vec![0; texts.num_terms() + 1];
-        each_value(texts.ords(), documents, |_, ordinal| {
+        let mut single = vec![NO_TEXT; documents.len()];
+        let mut is_single = true;
+        each_value(texts.ords(), &documents, |at, ordinal| {
             begins[ordinal as usize + 1] += 1;
+            is_single &= single[at] == NO_TEXT;
+            single[at] = ordinal as u32;
         });
         let mut all = 0;
         for begin in &mut begins {
@@ -117,7 +130,7 @@ impl Lists {
         }
         let mut next = begins.clone();
         let mut listed = vec![0; all];
-        each_value(texts.ords(), documents, |at, ordinal| {
+        each_value(texts.ords(), &documents, |at, ordinal| {
             let next = &mut next[ordinal as usize];
             listed[*next] = documents[at];
             *next += 1;
@@ -125,6 +138,8 @@ impl Lists {
         Self {
             begins,
             documents: listed,
+            all: documents.len(),
+            single: is_single.then_some(single),
         }
     }
 
@@ -134,18 +149,42 @@ impl Lists {
         &self.documents[self.begins[ordinal]..self.begins[ordinal + 1]]
     }
 
-    /// By ordinal, how many documents have the text.
-    pub(crate) fn lengths(&self) -> impl Iterator<Item = usize> {
-        self.begins.windows(2).map(|list| list[1] - list[0])
+    /// By ordinal, how many of these documents have the text.
+    pub(crate) fn count(&self, texts: &StrColumn, documents: &[DocId]) -> Vec<usize> {
+        if documents.len() == self.all {
+            return self
+                .begins
+                .windows(2)
+                .map(|list| list[1] - list[0])
+                .collect();
+        }
+        let mut counts = vec![0; texts.num_terms()];
+        match &self.single {
+            Some(single) => {
+                for document in documents {
+                    if let Some(count) = counts.get_mut(single[*document as usize] as usize) {
+                        *count += 1;
+                    }
+                }
+            }
+            None => each_value(texts.ords(), documents, |_, ordinal| {
+                counts[ordinal as usize] += 1;
+            }),
+        }
+        counts
     }
 }
 
 impl Segment {
-    /// Whether it has the same documents as that one.
-    fn is_of(&self, reader: &SegmentReader) -> bool {
-        let known = &self.reader;
-        known.segment_id() == reader.segment_id()
-            && known.delete_opstamp() == reader.delete_opstamp()
+    /// The same segment, of which other documents may be there still.
+    fn with_documents_of(&self, reader: &SegmentReader) -> Self {
+        Self {
+            reader: reader.clone(),
+            keys: self.keys.clone(),
+            titles: self.titles.clone(),
+            weights: self.weights.clone(),
+            columns: self.columns.clone(),
+        }
     }
 
     /// The documents that are there.
@@ -159,7 +198,7 @@ impl Segment {
     /// Which documents have each text of these columns of it.
     pub(crate) fn lists<'c>(&self, columns: &'c Columns) -> &'c Lists {
         let lists = || match &columns.texts {
-            Some(texts) => Lists::new(texts, &self.alive()),
+            Some(texts) => Lists::new(texts, self.reader.max_doc()),
             None => Lists::default(),
         };
         columns.lists.get_or_init(lists)
@@ -179,7 +218,7 @@ impl Segment {
             keys: text(KEY)?,
             titles: text(TITLE)?,
             weights: weights.collect::<Result<_, SearchError>>()?,
-            columns: RwLock::default(),
+            columns: Arc::default(),
             reader,
         })
     }

@@ -103,24 +103,21 @@ fn a_quiet_index_becomes_one_segment() {
 }
 
 #[test]
-fn what_was_opened_of_a_segment_stays_until_its_documents_change() {
+fn what_was_opened_of_a_segment_stays_while_its_documents_change() {
     let (store, shelf) = shelf(None);
     write_all(&store, &shelf, &["lamp", "table"]);
-    let first = shelf.snapshot().segments[0].clone();
-    let is_open = || {
-        let segments = &shelf.snapshot().segments;
-        segments.iter().any(|known| Arc::ptr_eq(known, &first))
-    };
-    write(&store, &shelf, "chair");
-    assert!(is_open());
+    let columns = |at: usize| shelf.snapshot().segments[at].columns("slug").unwrap();
+    let opened = columns(0);
     write(&store, &shelf, "lamp");
-    assert!(!is_open(), "the lamp is not in it any more");
-    let columns = shelf.snapshot();
-    let listed = columns.segments.iter().map(|segment| {
-        let columns = segment.columns("slug").unwrap();
-        segment.lists(&columns).lengths().sum::<usize>()
-    });
-    assert_eq!(listed.sum::<usize>(), 3);
+    let after = shelf.snapshot();
+    let kept = |at: &usize| Arc::ptr_eq(&opened, &columns(*at));
+    let kept = (0..after.segments.len()).find(kept).expect("it stays open");
+    let segment = &after.segments[kept];
+    assert_eq!(segment.alive().len(), 1, "the lamp is not in it any more");
+    let texts = opened.texts.as_ref().unwrap();
+    let lists = segment.lists(&opened);
+    assert_eq!(lists.count(texts, &segment.alive()), [0, 1]);
+    assert_eq!(lists.count(texts, &[0, 1]), [1, 1]);
 }
 
 #[test]

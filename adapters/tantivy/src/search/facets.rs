@@ -38,10 +38,9 @@ impl<'a> Counts<'a> {
         }
         let columns = segment.columns(&self.request.field)?;
         if let Some(texts) = &columns.texts {
-            let mut counts = match documents.len() == segment.reader.num_docs() as usize {
-                true => counted(segment.lists(&columns).lengths()),
-                false => count(texts, documents),
-            };
+            let counts = segment.lists(&columns).count(texts, documents);
+            let counted = (0..).zip(counts).filter(|(_, count)| *count > 0);
+            let mut counts: Vec<(u64, usize)> = counted.collect();
             // Of the only segment no others are needed.
             if self.segments == 1 && columns.numbers.is_none() {
                 keep_most_frequent(&mut counts, self.request.size);
@@ -112,20 +111,6 @@ impl<'a> Counts<'a> {
         values.sort_unstable_by(order);
         Facet::new(self.request.field.clone(), values)
     }
-}
-
-/// By ordinal of a value, how many of these documents have it.
-fn count(texts: &StrColumn, documents: &[DocId]) -> Vec<(u64, usize)> {
-    let mut counts = vec![0; texts.num_terms()];
-    each_value(texts.ords(), documents, |_, ordinal| {
-        counts[ordinal as usize] += 1;
-    });
-    counted(counts.into_iter())
-}
-
-fn counted(counts: impl Iterator<Item = usize>) -> Vec<(u64, usize)> {
-    let counted = (0..).zip(counts);
-    counted.filter(|(_, count)| *count > 0).collect()
 }
 
 /// Ordinals rise as values do.

@@ -61,10 +61,13 @@ pub(super) fn everything(
         let columns = segment.columns(field)?;
         if let (Some(texts), None, [value]) = (&columns.texts, &columns.numbers, &values[..]) {
             let ordinal = texts.dictionary().term_ord(value);
-            let documents = match ordinal.map_err(failed("search"))? {
+            let mut documents = match ordinal.map_err(failed("search"))? {
                 Some(ordinal) => segment.lists(&columns).of(ordinal).to_vec(),
                 None => Vec::new(),
             };
+            if let Some(alive) = segment.reader.alive_bitset() {
+                documents.retain(|document| alive.is_alive(*document));
+            }
             return Ok(Matching::equal(documents));
         }
     }

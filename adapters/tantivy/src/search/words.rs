@@ -1,7 +1,6 @@
 //! Which terms of a segment match the words of a query, and how well.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use stockade_search_sync::SearchError;
 use stockade_search_sync::analysis::{KNOWN, Typed};
@@ -78,7 +77,7 @@ impl<'t> Lookup<'t> {
             weight,
             words,
             pairs,
-        } in &segment.weights
+        } in segment.weights.iter()
         {
             let standing = |words, quality, info| Standing {
                 words,
@@ -137,7 +136,7 @@ impl<'t> Lookup<'t> {
 }
 
 /// The places of words that enough documents have, over all segments.
-pub(super) fn known(segments: &[Arc<Segment>], typed: &Typed) -> Result<Vec<usize>, SearchError> {
+pub(super) fn known(segments: &[Segment], typed: &Typed) -> Result<Vec<usize>, SearchError> {
     let mut known = Vec::new();
     for at in typed.forgiving() {
         if is_known(segments, typed, at)? {
@@ -147,11 +146,11 @@ pub(super) fn known(segments: &[Arc<Segment>], typed: &Typed) -> Result<Vec<usiz
     Ok(known)
 }
 
-fn is_known(segments: &[Arc<Segment>], typed: &Typed, at: usize) -> Result<bool, SearchError> {
+fn is_known(segments: &[Segment], typed: &Typed, at: usize) -> Result<bool, SearchError> {
     let mut with = BTreeSet::new();
     for (number, segment) in segments.iter().enumerate() {
         let alive = segment.reader.alive_bitset();
-        for weight in &segment.weights {
+        for weight in segment.weights.iter() {
             let words = typed.spellings(at).map(|word| (&weight.words, word));
             let pairs = typed.pairs(at).map(|pair| (&weight.pairs, pair));
             for (words, text) in words.chain(pairs) {
