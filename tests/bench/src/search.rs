@@ -13,12 +13,16 @@ use crate::bare::{Bare, Work};
 use crate::measure::{Latencies, memory_of, mib};
 
 const SEED: u64 = 1;
+const SUGGESTIONS: &str = "suggestions";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How many products; 100,000, or 500 in the short form.
     #[arg(long)]
     products: Option<usize>,
+    /// Only the kinds of queries whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
 }
 
 /// Queries of one kind.
@@ -59,9 +63,14 @@ pub(crate) async fn run(form: Form, args: &Args) -> anyhow::Result<()> {
         "found by each"
     );
     for case in cases() {
-        compare(index.as_ref(), &bare, &case, rounds).await?;
+        if case.name.contains(&args.only) {
+            compare(index.as_ref(), &bare, &case, rounds).await?;
+        }
     }
-    suggestions(index.as_ref(), &bare, rounds).await
+    if SUGGESTIONS.contains(&args.only) {
+        suggestions(index.as_ref(), &bare, rounds).await?;
+    }
+    Ok(())
 }
 
 /// Lets the index merge what it has left apart while it was filled, as it does when nothing is
@@ -210,7 +219,7 @@ async fn suggestions(index: &dyn SearchIndex, bare: &Bare, rounds: usize) -> any
             least.add(begun, titles.len());
         }
     }
-    row("suggestions", least, None, ours);
+    row(SUGGESTIONS, least, None, ours);
     Ok(())
 }
 
