@@ -189,6 +189,8 @@ impl Shelf {
             if let Err(error) = self.settle(&mut follower) {
                 warn!(generation = %self.name, %error, "segments stay unmerged for now");
             }
+        } else if self.is_read() {
+            return;
         }
         if let Err(error) = self.read() {
             warn!(generation = %self.name, %error, "the index can not be read for now");
@@ -225,10 +227,7 @@ impl Shelf {
     }
 
     fn follow(&self, follower: &mut Follower, store: &Store) -> Result<(), SearchError> {
-        let writer = match &mut follower.writer {
-            Some(writer) => writer,
-            none => none.insert(self.writer()?),
-        };
+        let writer = self.writer(follower)?;
         let last = store.changes(self.number, |change| {
             writer.delete_term(Term::from_field_text(self.fields.key, &change.key));
             if let Some(view) = change.view {
@@ -261,16 +260,21 @@ impl Shelf {
         if ids.is_empty() {
             return Ok(());
         }
-        let writer = match &mut follower.writer {
-            Some(writer) => writer,
-            none => none.insert(self.writer()?),
-        };
+        let writer = self.writer(follower)?;
         // Nobody waits: what fails is logged there, and its segments stay as they are.
         drop(writer.merge(&ids));
         Ok(())
     }
 
-    fn writer(&self) -> Result<IndexWriter, SearchError> {
+    /// Opened when it is first needed.
+    fn writer<'f>(&self, follower: &'f mut Follower) -> Result<&'f mut IndexWriter, SearchError> {
+        Ok(match &mut follower.writer {
+            Some(writer) => writer,
+            none => none.insert(self.open_writer()?),
+        })
+    }
+
+    fn open_writer(&self) -> Result<IndexWriter, SearchError> {
         let options = IndexWriterOptions::builder()
             .num_worker_threads(1)
             .num_merge_threads(1)

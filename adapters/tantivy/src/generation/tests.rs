@@ -5,6 +5,10 @@ use stockade_search_sync::{Document, DocumentId, DocumentWrite, FieldValue, View
 use super::*;
 
 fn shelf(directory: Option<PathBuf>) -> (Store, Shelf) {
+    shelf_with(directory, Duration::ZERO)
+}
+
+fn shelf_with(directory: Option<PathBuf>, interval: Duration) -> (Store, Shelf) {
     let store = Store::in_memory(1 << 20).unwrap();
     let name = Generation::new("products").unwrap();
     let projection = Projection::catalog();
@@ -13,7 +17,7 @@ fn shelf(directory: Option<PathBuf>) -> (Store, Shelf) {
         name,
         projection,
     };
-    let options = TantivyOptions::default().with_refresh_interval(Duration::ZERO);
+    let options = TantivyOptions::default().with_refresh_interval(interval);
     let shelf = Shelf::open(stored, directory, options, &store).unwrap();
     (store, shelf)
 }
@@ -84,6 +88,18 @@ fn merged_segments_are_read_without_another_write() {
         });
         assert_eq!(shelf.snapshot().searcher.num_docs(), SEGMENTS_MERGED as u64);
     }
+}
+
+#[test]
+fn where_nothing_is_to_do_nothing_is_put_off() {
+    let interval = Duration::from_millis(200);
+    let (store, shelf) = shelf_with(None, interval);
+    write(&store, &shelf, "lamp");
+    sleep(interval + interval / 2);
+    let before = shelf.follower().not_before;
+    assert!(before.is_some_and(|time| time < Instant::now()));
+    shelf.refresh(&store);
+    assert_eq!(shelf.follower().not_before, before);
 }
 
 #[test]
