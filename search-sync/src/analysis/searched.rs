@@ -284,3 +284,24 @@ fn pairs(words: &[Word]) -> Vec<Word> {
     };
     words.windows(2).map(pair).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(typed: &Typed, text: &str) -> Vec<String> {
+        let ranges = Highlighter::new(typed).matches(text, true);
+        ranges.into_iter().map(|at| text[at].to_owned()).collect()
+    }
+
+    #[test]
+    fn what_matches_is_found_by_its_first_letter_and_with_typos_by_any() {
+        let text = "Women in Éclairs, eclairage, T-shirts; Mclair, mirt";
+        let typed = Typed::new("woman tshirt eclair");
+        let known = typed.clone().with_known(&[0, 1, 2]);
+        let spelled = ["Women", "Éclairs", "eclairage", "T-shirts"];
+        assert_eq!(matches(&known, text), spelled);
+        let with_typos = [&spelled[..], &["Mclair"]].concat();
+        assert_eq!(matches(&typed, text), with_typos);
+    }
+}

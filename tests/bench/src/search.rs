@@ -170,8 +170,8 @@ impl Measured {
     }
 }
 
-/// Asks each in turn, twice, and counts the second time: the processor's caches hold what the one
-/// before has read, and that is the same for two of three.
+/// Asks each in turn, twice, and counts the second time: the first one fills the processor's caches
+/// with what it reads, whoever had the turn before.
 async fn compare(
     index: &dyn SearchIndex,
     bare: &Bare,

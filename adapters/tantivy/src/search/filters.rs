@@ -227,3 +227,23 @@ fn each_common(documents: &[DocId], list: &[DocId], mut each: impl FnMut(usize))
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_lists_have_in_common_does_not_depend_on_their_lengths() {
+        let every = |step: usize| (0..1_000).step_by(step).collect::<Vec<DocId>>();
+        let lists = [1, 2, 3, 70, 333, 999].map(every);
+        for documents in lists.iter().chain([&vec![], &vec![1]]) {
+            for list in lists.iter().chain([&vec![], &vec![1]]) {
+                let mut found = Vec::new();
+                each_common(documents, list, |at| found.push(at));
+                let is_common = |at: &usize| list.contains(&documents[*at]);
+                let common: Vec<_> = (0..documents.len()).filter(is_common).collect();
+                assert_eq!(found, common, "{documents:?} and {list:?}");
+            }
+        }
+    }
+}
