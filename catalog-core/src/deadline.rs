@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use stockade_change_feed::Failure;
+
 use crate::error::CatalogError;
 
-/// The outcome of a call, or [`CatalogError::Timeout`] after `deadline`.
+/// The outcome of a call, or [`Failure::timed_out`] after `deadline`.
 pub(crate) async fn within<T>(
     operation: &'static str,
     deadline: Duration,
@@ -12,9 +14,6 @@ pub(crate) async fn within<T>(
 ) -> Result<T, CatalogError> {
     match tokio::time::timeout(deadline, call).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(CatalogError::Timeout {
-            operation,
-            after: deadline,
-        }),
+        Err(_) => Err(Failure::timed_out(operation, deadline).into()),
     }
 }

@@ -1,8 +1,6 @@
 //! What can go wrong with a catalogue, and what the caller can do about it.
 
-use std::time::Duration;
-
-use stockade_change_feed::{Cause, FeedError, Retry, shorten};
+use stockade_change_feed::{Failing, Failure, FeedError, Retry, shorten};
 use stockade_inventory_core::{InventoryError, Sku};
 
 use crate::product::{Product, ProductId, ProductTypeName, Slug};
@@ -64,53 +62,14 @@ pub enum CatalogError {
         /// Whose it is.
         owner: ProductId,
     },
-    /// There was no answer within the deadline: it may have taken effect.
-    #[error("{operation} had no answer within {after:?}")]
-    Timeout {
-        /// What was being done.
-        operation: &'static str,
-        /// How long was waited.
-        after: Duration,
-    },
-    /// The surrounding transaction lost against another one.
-    #[error("{operation} lost against a concurrent transaction: {source}")]
-    TransactionLost {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
-    },
-    /// The store or cache could not be reached; nothing took effect.
-    #[error("{operation} could not reach its server: {source}")]
-    Unavailable {
-        /// What was being done.
-        operation: &'static str,
-        /// When to try again.
-        retry_after: Duration,
-        /// What the driver said.
-        source: Cause,
-    },
-    /// The reply was lost: it may have taken effect.
-    #[error("{operation} was sent and its reply lost: {source}")]
-    OutcomeUnknown {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
-    },
+    /// The backend did not do what was asked.
+    #[error(transparent)]
+    Failed(#[from] Failure),
     /// Stored data breaks a rule.
     #[error("stored data is damaged: {what}")]
     Damaged {
         /// What was found, and where.
         what: String,
-    },
-    /// The server or its driver refused for a reason of its own.
-    #[error("{operation} failed: {source}")]
-    Backend {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
     },
     /// Inventory answered with an error.
     #[error(transparent)]
@@ -138,9 +97,7 @@ impl CatalogError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Unavailable { retry_after, .. } => Retry::After(*retry_after),
-            Self::TransactionLost { .. } => Retry::RestartTransaction,
-            Self::Timeout { .. } | Self::OutcomeUnknown { .. } => Retry::OutcomeUnknown,
+            Self::Failed(failure) => failure.retry(),
             Self::Inventory(error) => error.retry(),
             Self::Feed(error) => error.retry(),
             Self::Invalid { .. }
@@ -149,9 +106,21 @@ impl CatalogError {
             | Self::VersionConflict { .. }
             | Self::SlugTaken { .. }
             | Self::SkuTaken { .. }
-            | Self::Damaged { .. }
-            | Self::Backend { .. } => Retry::Never,
+            | Self::Damaged { .. } => Retry::Never,
         }
+    }
+}
+
+impl Failing for CatalogError {
+    fn retry(&self) -> Retry {
+        self.retry()
+    }
+
+    fn is_decision(&self) -> bool {
+        !matches!(
+            self,
+            Self::Failed(_) | Self::Damaged { .. } | Self::Inventory(_) | Self::Feed(_)
+        )
     }
 }
 

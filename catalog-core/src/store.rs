@@ -32,7 +32,13 @@ pub trait CatalogStore: Send + Sync {
     /// Outcomes: [`VersionConflict`](CatalogError::VersionConflict) with the current product,
     /// [`SlugTaken`](CatalogError::SlugTaken), [`SkuTaken`](CatalogError::SkuTaken),
     /// [`UnknownProductType`](CatalogError::UnknownProductType).
-    async fn put(&self, writes: &[ProductWrite]) -> Vec<Result<Written, CatalogError>>;
+    ///
+    /// # Errors
+    /// Where the call failed as a whole, in the same way for each write.
+    async fn put(
+        &self,
+        writes: &[ProductWrite],
+    ) -> Result<Vec<Result<Written, CatalogError>>, CatalogError>;
 
     /// Deletes a product and its variants together. Deleting what is not there succeeds, whatever
     /// version was expected.
@@ -45,25 +51,25 @@ pub trait CatalogStore: Send + Sync {
     /// A product's variants are of the same snapshot as itself.
     ///
     /// # Errors
-    /// [`CatalogError::Unavailable`] and the like, for all of them together.
+    /// [`CatalogError::Failed`] and the like, for all of them together.
     async fn get(&self, keys: &[ProductKey]) -> Result<Vec<Option<Product>>, CatalogError>;
 
     /// At most [`limit`](ProductQuery::limit) products that match, in the order of their ids.
     ///
     /// # Errors
-    /// [`CatalogError::Unavailable`] and the like.
+    /// [`CatalogError::Failed`] and the like.
     async fn find(&self, query: &ProductQuery) -> Result<Vec<Product>, CatalogError>;
 
     /// Writes a product type in place of the one of its name. Existing products stay as they are.
     ///
     /// # Errors
-    /// [`CatalogError::Unavailable`] and the like.
+    /// [`CatalogError::Failed`] and the like.
     async fn put_type(&self, product_type: &ProductType) -> Result<(), CatalogError>;
 
     /// The product types of these names, in their order; `None` for what is not there.
     ///
     /// # Errors
-    /// [`CatalogError::Unavailable`] and the like.
+    /// [`CatalogError::Failed`] and the like.
     async fn get_types(
         &self,
         names: &[ProductTypeName],
@@ -72,7 +78,7 @@ pub trait CatalogStore: Send + Sync {
     /// All product types, by name.
     ///
     /// # Errors
-    /// [`CatalogError::Unavailable`] and the like.
+    /// [`CatalogError::Failed`] and the like.
     async fn all_types(&self) -> Result<Vec<ProductType>, CatalogError>;
 }
 

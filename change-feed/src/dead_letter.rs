@@ -4,12 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::error::{Cause, FeedError, shorten};
+use crate::error::FeedError;
 use crate::feed::{Group, Publisher};
 use crate::record::{
     Headers, Message, Offset, Position, Published, Record, Route, Topic, TopicPartition,
 };
-use crate::time::Timestamp;
+use crate::text::shorten;
+use crate::time::{Timestamp, one_for_each};
 
 const FORMAT: &str = "1";
 const VERSION: &str = "stockade-dead-letter-version";
@@ -235,44 +236,41 @@ impl DeadLetters {
     /// A letter that the log finds too large, or can not carry (its headers, say, as
     /// [`FeedError::Invalid`]), is stored as a pointer. Storing one again after an
     /// error may store it twice.
-    pub async fn store(&self, letters: &[DeadLetter]) -> Vec<Result<Published, FeedError>> {
-        let mut outcomes = self.publish(letters, self.max_bytes).await;
+    ///
+    /// # Errors
+    /// As for [`Publisher::publish`].
+    pub async fn store(
+        &self,
+        letters: &[DeadLetter],
+    ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
+        let mut outcomes = self.publish(letters, self.max_bytes).await?;
         for (letter, outcome) in letters.iter().zip(&mut outcomes) {
             if matches!(
                 outcome,
                 Err(FeedError::TooLarge { .. } | FeedError::Invalid { .. })
             ) {
                 let pointer = self.publish(std::slice::from_ref(letter), 0).await;
-                *outcome = pointer
-                    .into_iter()
-                    .next()
-                    .unwrap_or_else(|| Err(no_outcome()));
+                *outcome = pointer.and_then(|mut outcomes| outcomes.remove(0));
             }
         }
-        outcomes
+        Ok(outcomes)
     }
 
     async fn publish(
         &self,
         letters: &[DeadLetter],
         max_bytes: usize,
-    ) -> Vec<Result<Published, FeedError>> {
+    ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
         let messages = letters
             .iter()
             .map(|letter| letter.message(max_bytes))
             .collect();
-        let mut outcomes = self.publisher.publish(&self.topic, messages).await;
-        outcomes.resize_with(letters.len(), || Err(no_outcome()));
-        outcomes
-    }
-}
-
-/// A publisher that owes an outcome has not said that the message is stored.
-fn no_outcome() -> FeedError {
-    let source = Cause::new("the publisher returned too few outcomes");
-    FeedError::OutcomeUnknown {
-        operation: "storing a dead letter",
-        source,
+        let outcomes = self.publisher.publish(&self.topic, messages).await?;
+        Ok(one_for_each(
+            "storing dead letters",
+            letters.len(),
+            outcomes,
+        )?)
     }
 }
 
@@ -405,16 +403,16 @@ mod tests {
             &self,
             topic: &Topic,
             messages: Vec<Message>,
-        ) -> Vec<Result<Published, FeedError>> {
+        ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
             let mut outcomes = Vec::new();
             for message in messages {
                 if message.headers.get("odd").is_some() {
                     outcomes.push(Err(FeedError::invalid("header", "odd", "it is odd")));
                 } else {
-                    outcomes.extend(self.0.publish(topic, vec![message]).await);
+                    outcomes.extend(self.0.publish(topic, vec![message]).await?);
                 }
             }
-            outcomes
+            Ok(outcomes)
         }
 
         async fn partitions(&self, topic: &Topic) -> Result<u32, FeedError> {
@@ -431,7 +429,7 @@ mod tests {
             let record = stored(Message::keyed("k", "v")).with_headers(headers);
             DeadLetter::new(record, Group::new("g").unwrap(), 1, "x")
         });
-        let outcomes = letters.store(&records).await;
+        let outcomes = letters.store(&records).await.unwrap();
         assert!(matches!(outcomes[..], [Ok(_), Ok(_)]), "{outcomes:?}");
     }
 
@@ -444,7 +442,8 @@ mod tests {
         let group = Group::new("g").unwrap();
         let outcomes = letters
             .store(&[DeadLetter::new(record, group, 1, "x")])
-            .await;
+            .await
+            .unwrap();
         assert!(matches!(outcomes[..], [Ok(_)]), "{outcomes:?}");
     }
 }

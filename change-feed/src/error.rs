@@ -1,54 +1,9 @@
-//! What can go wrong with a feed, and what the caller can do about it.
+//! What can go wrong with a feed.
 
-use std::error::Error as StdError;
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
-
+use crate::failure::{Failing, Failure, Retry};
 use crate::feed::Group;
 use crate::record::{Offset, Position, Topic};
-
-/// What a caller may do after an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// The same call fails the same way: something has to change first.
-    Never,
-    /// Nothing took effect. The same call may succeed, after this long.
-    After(Duration),
-    /// Nothing took effect, and the surrounding transaction is lost: begin it again.
-    RestartTransaction,
-    /// It may have taken effect. Only the same call with the same id tells.
-    OutcomeUnknown,
-}
-
-/// The cause of an error: shared, so that errors can be cloned to everyone who waits.
-#[derive(Clone)]
-pub struct Cause(Arc<dyn StdError + Send + Sync>);
-
-impl Cause {
-    /// Wraps a driver's error.
-    pub fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(Arc::from(error.into()))
-    }
-}
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl StdError for Cause {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source()
-    }
-}
+use crate::text::shorten;
 
 /// What went wrong with a feed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -144,40 +99,9 @@ pub enum FeedError {
         /// What was found there.
         reason: String,
     },
-    /// There was no answer within the deadline.
-    #[error("{operation} had no answer within {after:?}")]
-    Timeout {
-        /// What was being done.
-        operation: &'static str,
-        /// How long was waited.
-        after: Duration,
-    },
-    /// The log could not be reached; nothing took effect.
-    #[error("{operation} could not reach the log: {source}")]
-    Unavailable {
-        /// What was being done.
-        operation: &'static str,
-        /// When to try again.
-        retry_after: Duration,
-        /// What the driver said.
-        source: Cause,
-    },
-    /// The connection was lost after sending: it may have taken effect.
-    #[error("{operation} was sent and its reply lost: {source}")]
-    OutcomeUnknown {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
-    },
-    /// The log or its driver refused for a reason of its own.
-    #[error("{operation} failed: {source}")]
-    Backend {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
-    },
+    /// The log did not do what was asked.
+    #[error(transparent)]
+    Failed(#[from] Failure),
 }
 
 impl FeedError {
@@ -194,8 +118,7 @@ impl FeedError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Unavailable { retry_after, .. } => Retry::After(*retry_after),
-            Self::Timeout { .. } | Self::OutcomeUnknown { .. } => Retry::OutcomeUnknown,
+            Self::Failed(failure) => failure.retry(),
             Self::Invalid { .. }
             | Self::UnknownTopic { .. }
             | Self::UnknownPartition { .. }
@@ -204,22 +127,17 @@ impl FeedError {
             | Self::NotAssigned { .. }
             | Self::GroupActive { .. }
             | Self::Poisoned { .. }
-            | Self::Malformed { .. }
-            | Self::Backend { .. } => Retry::Never,
+            | Self::Malformed { .. } => Retry::Never,
         }
     }
 }
 
-/// The beginning of a value that may be huge or hostile, fit for an error message.
-#[must_use]
-pub fn shorten(value: &str) -> String {
-    const MOST: usize = 80;
-    if value.len() <= MOST {
-        return value.to_owned();
+impl Failing for FeedError {
+    fn retry(&self) -> Retry {
+        self.retry()
     }
-    let end = (0..=MOST)
-        .rev()
-        .find(|&at| value.is_char_boundary(at))
-        .unwrap_or(0);
-    format!("{}… ({} bytes)", &value[..end], value.len())
+
+    fn is_decision(&self) -> bool {
+        !matches!(self, Self::Failed(_))
+    }
 }

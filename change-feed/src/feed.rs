@@ -19,11 +19,14 @@ pub trait Publisher: Send + Sync {
     ///   after a failed one may still succeed.
     /// - At least once: after [`Retry::OutcomeUnknown`](crate::Retry::OutcomeUnknown) the
     ///   message may be in the log, and publishing it again may append it twice.
+    ///
+    /// # Errors
+    /// Where the call failed as a whole, in the same way for each message.
     async fn publish(
         &self,
         topic: &Topic,
         messages: Vec<Message>,
-    ) -> Vec<Result<Published, FeedError>>;
+    ) -> Result<Vec<Result<Published, FeedError>>, FeedError>;
 
     /// How many partitions the topic has now. They are numbered from 0 without gaps.
     ///
@@ -43,7 +46,7 @@ pub trait Feed: Send + Sync {
     /// conditional. Partitions arrive with the first polls.
     ///
     /// # Errors
-    /// [`FeedError::UnknownTopic`]; [`FeedError::Unavailable`].
+    /// [`FeedError::UnknownTopic`]; [`FeedError::Failed`].
     async fn subscribe(
         &self,
         group: &Group,
@@ -54,7 +57,7 @@ pub trait Feed: Send + Sync {
     /// How far `group` is behind, for every partition of `topics`, whether read or not.
     ///
     /// # Errors
-    /// [`FeedError::UnknownTopic`]; [`FeedError::Unavailable`].
+    /// [`FeedError::UnknownTopic`]; [`FeedError::Failed`].
     async fn lag(&self, group: &Group, topics: &[Topic]) -> Result<Vec<PartitionLag>, FeedError>;
 }
 
@@ -77,7 +80,7 @@ pub trait Subscription: Send {
     ///   next owner unless committed.
     ///
     /// # Errors
-    /// [`FeedError::OffsetLost`] under [`OnLostOffset::Fail`]; [`FeedError::Unavailable`], after
+    /// [`FeedError::OffsetLost`] under [`OnLostOffset::Fail`]; [`FeedError::Failed`], after
     /// which polling again is right.
     async fn poll(&mut self, limits: &PollLimits) -> Result<Polled, FeedError>;
 
@@ -92,12 +95,18 @@ pub trait Subscription: Send {
     ///
     /// A caller may stop waiting and drop it: it may then take effect or not, and both this
     /// subscription and the same commit made again stay right.
-    async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>>;
+    ///
+    /// # Errors
+    /// Where the call failed as a whole, in the same way for each position.
+    async fn commit(
+        &mut self,
+        finished: &[Position],
+    ) -> Result<Vec<Result<(), FeedError>>, FeedError>;
 
     /// Leaves the group, so that others take over at once. Commits nothing.
     ///
     /// # Errors
-    /// [`FeedError::Unavailable`]: the others then take over after the session timeout.
+    /// [`FeedError::Failed`]: the others then take over after the session timeout.
     async fn close(self: Box<Self>) -> Result<(), FeedError>;
 }
 
@@ -207,7 +216,7 @@ pub struct Polled {
     /// The records, in order within each partition.
     pub records: Vec<Record>,
     /// Partitions that this member reads from now on.
-    pub gained: Vec<TopicPartition>,
+    pub gained: Vec<Gained>,
     /// Partitions that others read from now on; what is unfinished there is theirs.
     pub lost: Vec<TopicPartition>,
     /// Partitions where reading did not go on at the committed offset.
@@ -226,11 +235,7 @@ impl Polled {
 
     /// With changes of the assignment.
     #[must_use]
-    pub fn with_assignment(
-        mut self,
-        gained: Vec<TopicPartition>,
-        lost: Vec<TopicPartition>,
-    ) -> Self {
+    pub fn with_assignment(mut self, gained: Vec<Gained>, lost: Vec<TopicPartition>) -> Self {
         self.gained = gained;
         self.lost = lost;
         self
@@ -241,6 +246,29 @@ impl Polled {
     pub fn with_resets(mut self, resets: Vec<OffsetReset>) -> Self {
         self.resets = resets;
         self
+    }
+}
+
+/// A partition that a member reads from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gained {
+    /// Which partition.
+    pub partition: TopicPartition,
+    /// The group has committed everything up to and including this offset, or an offset between
+    /// it and the next record; reading goes on after it. `None` where it has committed nothing:
+    /// reading begins at [`SubscribeOptions::start`].
+    pub committed: Option<Offset>,
+}
+
+impl Gained {
+    /// That a partition is read from now on, after `committed`.
+    #[must_use]
+    pub fn new(partition: TopicPartition, committed: Option<Offset>) -> Self {
+        Self {
+            partition,
+            committed,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod consumer;
 mod dead_letter;
 pub mod debezium;
 mod error;
+mod failure;
 mod feed;
 pub mod memory;
 #[cfg(feature = "mock")]
@@ -11,16 +12,18 @@ pub mod mock;
 mod record;
 pub mod sharing;
 mod text;
-mod time;
+pub mod time;
 
-pub use consumer::{Consumer, Disposition, Handler};
+pub use consumer::{Batch, Beginning, Consumer, Disposition, Handler, ReadFrom};
 pub use dead_letter::{DeadLetter, DeadLetters};
-pub use error::{Cause, FeedError, Retry, shorten};
+pub use error::FeedError;
+pub use failure::{Failing, Failure, Retry};
 pub use feed::{
-    Feed, Group, OffsetReset, OnLostOffset, PartitionLag, PollLimits, Polled, Publisher, Start,
-    SubscribeOptions, Subscription,
+    Feed, Gained, Group, OffsetReset, OnLostOffset, PartitionLag, PollLimits, Polled, Publisher,
+    Start, SubscribeOptions, Subscription,
 };
 pub use record::{
     Headers, Message, Offset, Position, Published, Record, Route, Topic, TopicPartition,
 };
+pub use text::shorten;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

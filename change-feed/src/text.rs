@@ -79,3 +79,17 @@ macro_rules! text_newtype {
         }
     };
 }
+
+/// The beginning of a value that may be huge or hostile, fit for an error message.
+#[must_use]
+pub fn shorten(value: &str) -> String {
+    const MOST: usize = 80;
+    if value.len() <= MOST {
+        return value.to_owned();
+    }
+    let end = (0..=MOST)
+        .rev()
+        .find(|&at| value.is_char_boundary(at))
+        .unwrap_or(0);
+    format!("{}… ({} bytes)", &value[..end], value.len())
+}

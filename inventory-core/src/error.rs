@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stockade_change_feed::{Cause, FeedError, Retry, shorten};
+use stockade_change_feed::{Failing, Failure, FeedError, Retry, shorten};
 
 use crate::ids::{LocationId, OperationId, ReservationId, Sku};
 use crate::reservation::{Asked, ReservationState};
@@ -89,53 +89,14 @@ pub enum InventoryError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The surrounding transaction lost against another one.
-    #[error("{operation} lost against a concurrent transaction: {source}")]
-    TransactionLost {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
-    },
-    /// There was no answer within the deadline: it may have taken effect.
-    #[error("{operation} had no answer within {after:?}; repeat it with the same id")]
-    Timeout {
-        /// What was being done.
-        operation: &'static str,
-        /// How long was waited.
-        after: Duration,
-    },
-    /// The store could not be reached; nothing took effect.
-    #[error("{operation} could not reach the store: {source}")]
-    Unavailable {
-        /// What was being done.
-        operation: &'static str,
-        /// When to try again.
-        retry_after: Duration,
-        /// What the driver said.
-        source: Cause,
-    },
-    /// The reply was lost: it may have taken effect.
-    #[error("{operation} was sent and its reply lost; repeat it with the same id: {source}")]
-    OutcomeUnknown {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
-    },
+    /// The backend did not do what was asked.
+    #[error(transparent)]
+    Failed(#[from] Failure),
     /// Stored data breaks a rule.
     #[error("stored data is damaged: {what}")]
     Damaged {
         /// What was found, and where.
         what: String,
-    },
-    /// The store or its driver refused for a reason of its own.
-    #[error("{operation} failed: {source}")]
-    Backend {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
     },
     /// Publishing stock events failed.
     #[error(transparent)]
@@ -156,11 +117,8 @@ impl InventoryError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Busy { retry_after } | Self::Unavailable { retry_after, .. } => {
-                Retry::After(*retry_after)
-            }
-            Self::TransactionLost { .. } => Retry::RestartTransaction,
-            Self::Timeout { .. } | Self::OutcomeUnknown { .. } => Retry::OutcomeUnknown,
+            Self::Failed(failure) => failure.retry(),
+            Self::Busy { retry_after } => Retry::After(*retry_after),
             Self::Feed(error) => error.retry(),
             Self::Invalid { .. }
             | Self::UnknownSku { .. }
@@ -171,9 +129,21 @@ impl InventoryError {
             | Self::WrongState { .. }
             | Self::NotOwner { .. }
             | Self::BelowPromised { .. }
-            | Self::Damaged { .. }
-            | Self::Backend { .. } => Retry::Never,
+            | Self::Damaged { .. } => Retry::Never,
         }
+    }
+}
+
+impl Failing for InventoryError {
+    fn retry(&self) -> Retry {
+        self.retry()
+    }
+
+    fn is_decision(&self) -> bool {
+        !matches!(
+            self,
+            Self::Failed(_) | Self::Busy { .. } | Self::Damaged { .. } | Self::Feed(_)
+        )
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::{counter, histogram};
+use stockade_change_feed::time::{Deadline, one_for_each};
 use stockade_change_feed::{Clock, SystemClock, Timestamp};
 
-use crate::attempts::{Patience, only};
 use crate::error::InventoryError;
 use crate::ids::{ReservationId, Sku};
 use crate::reservation::{
@@ -82,11 +82,11 @@ impl Inventory {
     /// As for [`InventoryStore::reserve`], and where it can not be reached.
     #[tracing::instrument(level = "debug", skip_all, fields(reservation = %request.id))]
     pub async fn reserve(&self, request: ReserveRequest) -> Result<Reserved, InventoryError> {
-        let reserved = self.measure("reserve", async {
-            let call = |batch: Vec<ReserveRequest>| async move { self.store.reserve(&batch).await };
-            only(self.patience().repeat("reserve", &[request], call).await)
-        });
-        let reserved = reserved.await?;
+        let reserve = || async {
+            let outcomes = self.store.reserve(std::slice::from_ref(&request)).await?;
+            one_for_each("reserve", 1, outcomes)?.remove(0)
+        };
+        let reserved = self.repeat("reserve", reserve).await?;
         self.committed(&reserved).await;
         Ok(reserved)
     }
@@ -201,12 +201,15 @@ impl Inventory {
     pub async fn adjust(
         &self,
         adjustments: &[Adjustment],
-    ) -> Vec<Result<Adjusted, InventoryError>> {
+    ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         let started = self.clock.monotonic();
         let call = |batch: Vec<Adjustment>| async move { self.store.adjust(&batch).await };
-        let outcomes = self.patience().repeat("adjust", adjustments, call).await;
-        for outcome in &outcomes {
-            self.count("adjust", started, outcome);
+        let outcomes = self.deadline("adjust").repeat_each(adjustments, call).await;
+        match &outcomes {
+            Ok(outcomes) => outcomes
+                .iter()
+                .for_each(|outcome| self.count("adjust", started, outcome)),
+            Err(_) => self.count("adjust", started, &outcomes),
         }
         outcomes
     }
@@ -244,11 +247,8 @@ impl Inventory {
 }
 
 impl Inventory {
-    fn patience(&self) -> Patience<'_> {
-        Patience {
-            clock: self.clock.as_ref(),
-            timeout: self.timeout,
-        }
+    fn deadline(&self, operation: &'static str) -> Deadline<'_> {
+        Deadline::after(self.clock.as_ref(), operation, self.timeout)
     }
 
     async fn repeat<T, F>(
@@ -259,17 +259,8 @@ impl Inventory {
     where
         F: Future<Output = Result<T, InventoryError>>,
     {
-        let repeated = self.patience().repeat_one(operation, call);
-        self.measure(operation, repeated).await
-    }
-
-    async fn measure<T>(
-        &self,
-        operation: &'static str,
-        call: impl Future<Output = Result<T, InventoryError>>,
-    ) -> Result<T, InventoryError> {
         let started = self.clock.monotonic();
-        let outcome = call.await;
+        let outcome = self.deadline(operation).repeat(call).await;
         self.count(operation, started, &outcome);
         outcome
     }
@@ -309,11 +300,9 @@ impl Inventory {
         operation: &'static str,
         call: impl Future<Output = Result<(), InventoryError>>,
     ) {
-        let patience = Patience {
-            timeout: self.timeout.min(TIMER_TIMEOUT),
-            ..self.patience()
-        };
-        if let Err(error) = patience.wait(operation, call).await.flatten() {
+        let timeout = self.timeout.min(TIMER_TIMEOUT);
+        let deadline = Deadline::after(self.clock.as_ref(), operation, timeout);
+        if let Err(error) = deadline.bound(call).await {
             counter!(telemetry::TIMER_FAILURES, "operation" => operation).increment(1);
             tracing::warn!(%error, operation, "a reservation's timer could not be told");
         }

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod attempts;
 pub mod book;
 mod error;
 mod events;

@@ -97,16 +97,16 @@ mock! {
 
     #[async_trait]
     impl InventoryStore for InventoryStore {
-        async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>>;
+        async fn reserve(&self, requests: &[ReserveRequest]) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError>;
         async fn transition(&self, request: &TransitionRequest)
         -> Result<Transitioned, InventoryError>;
         async fn extend(&self, request: &ExtendRequest) -> Result<Transitioned, InventoryError>;
-        async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>>;
+        async fn expire(&self, ids: &[ReservationId]) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError>;
         async fn expire_overdue(
             &self,
             limit: usize,
         ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError>;
-        async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>>;
+        async fn adjust(&self, adjustments: &[Adjustment]) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError>;
         async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError>;
         async fn movements<'a, 'b, 'c>(
             &'a self,

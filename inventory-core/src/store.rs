@@ -23,7 +23,7 @@ pub trait StockSource: Send + Sync {
     /// one SKU are of one snapshot; different SKUs may be of different moments.
     ///
     /// # Errors
-    /// [`InventoryError::Unavailable`] and the like, for all of them together.
+    /// [`InventoryError::Failed`] and the like, for all of them together.
     async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError>;
 
     /// At most `limit` SKUs (at least 1) in some fixed order, after `after`. A SKU that is there
@@ -77,7 +77,13 @@ pub trait InventoryStore: StockSource {
     /// [`ReservationConflict`]: InventoryError::ReservationConflict
     /// [`Insufficient`]: InventoryError::Insufficient
     /// [`UnknownSku`]: InventoryError::UnknownSku
-    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>>;
+    ///
+    /// # Errors
+    /// Where the call failed as a whole, in the same way for each request.
+    async fn reserve(
+        &self,
+        requests: &[ReserveRequest],
+    ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError>;
 
     /// Takes a reservation one step further. Asking for the state that it is in succeeds and
     /// changes nothing; so does confirming what is fulfilled.
@@ -102,7 +108,13 @@ pub trait InventoryStore: StockSource {
 
     /// Expires each of `ids` that is held and overdue on the store's clock, and returns what
     /// became of each, in their order. Units come back once, however many workers try.
-    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>>;
+    ///
+    /// # Errors
+    /// As for [`reserve`](InventoryStore::reserve).
+    async fn expire(
+        &self,
+        ids: &[ReservationId],
+    ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError>;
 
     /// Finds at most `limit` overdue reservations (at least 1), the longest overdue first, by an
     /// index on state and deadline, expires them, and returns what became of each. Concurrent
@@ -110,7 +122,7 @@ pub trait InventoryStore: StockSource {
     /// no other's way.
     ///
     /// # Errors
-    /// [`InventoryError::Unavailable`] and the like, where none was found.
+    /// [`InventoryError::Failed`] and the like, where none was found.
     async fn expire_overdue(
         &self,
         limit: usize,
@@ -126,7 +138,13 @@ pub trait InventoryStore: StockSource {
     /// Outcomes: [`BelowPromised`](InventoryError::BelowPromised);
     /// [`OperationConflict`](InventoryError::OperationConflict) for an id with other content;
     /// [`Invalid`](InventoryError::Invalid) where the count would leave 0 to 2^53 - 1.
-    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>>;
+    ///
+    /// # Errors
+    /// As for [`reserve`](InventoryStore::reserve).
+    async fn adjust(
+        &self,
+        adjustments: &[Adjustment],
+    ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError>;
 
     /// One reservation, in the state that it is in. One that is overdue and not yet expired is
     /// still held.
@@ -212,7 +230,7 @@ pub trait StockOutbox: Send + Sync {
     /// the first page's time, also while changes go on.
     ///
     /// # Errors
-    /// [`InventoryError::Unavailable`] and the like, and [`InventoryError::Invalid`] for a cursor
+    /// [`InventoryError::Failed`] and the like, and [`InventoryError::Invalid`] for a cursor
     /// that this store can't have given.
     async fn unpublished(
         &self,
@@ -224,7 +242,7 @@ pub trait StockOutbox: Send + Sync {
     /// unpublished. Marking twice, or an older version, changes nothing.
     ///
     /// # Errors
-    /// [`InventoryError::Unavailable`] and the like; then the SKUs are published again, which is
+    /// [`InventoryError::Failed`] and the like; then the SKUs are published again, which is
     /// harmless.
     async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError>;
 }
@@ -285,7 +303,7 @@ pub trait StockRetention: Send + Sync {
     /// movements that it caused stay.
     ///
     /// # Errors
-    /// [`InventoryError::Unavailable`] and the like, and [`InventoryError::Invalid`] for a limit
+    /// [`InventoryError::Failed`] and the like, and [`InventoryError::Invalid`] for a limit
     /// of 0.
     async fn purge_reservations(
         &self,
@@ -321,7 +339,7 @@ pub trait ReservationTimer: Send + Sync {
     /// Sets a timer for each reservation, that long from now, in place of the one it had.
     ///
     /// # Errors
-    /// [`InventoryError::Unavailable`] and the like; a sweep then finds what is overdue.
+    /// [`InventoryError::Failed`] and the like; a sweep then finds what is overdue.
     async fn arm(&self, timers: &[(ReservationId, Duration)]) -> Result<(), InventoryError>;
 
     /// Removes the timers of these reservations, where there are any.
@@ -336,7 +354,7 @@ pub trait ReservationTimer: Send + Sync {
     /// a dropped call had taken may be lost, and a sweep finds it.
     ///
     /// # Errors
-    /// [`InventoryError::Unavailable`] and the like.
+    /// [`InventoryError::Failed`] and the like.
     async fn due(&self, limit: usize, wait: Duration)
     -> Result<Vec<ReservationId>, InventoryError>;
 }

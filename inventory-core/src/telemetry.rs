@@ -38,12 +38,8 @@ pub(crate) fn outcome<T>(outcome: &Result<T, InventoryError>) -> &'static str {
             InventoryError::NotOwner { .. } => "not_owner",
             InventoryError::BelowPromised { .. } => "below_promised",
             InventoryError::Busy { .. } => "busy",
-            InventoryError::TransactionLost { .. } => "transaction_lost",
-            InventoryError::Timeout { .. } => "timeout",
-            InventoryError::Unavailable { .. } => "unavailable",
-            InventoryError::OutcomeUnknown { .. } => "outcome_unknown",
+            InventoryError::Failed(failure) => failure.outcome(),
             InventoryError::Damaged { .. } => "damaged",
-            InventoryError::Backend { .. } => "backend",
             InventoryError::Feed(_) => "feed",
         },
     }

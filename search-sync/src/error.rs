@@ -1,8 +1,6 @@
 //! What can go wrong with search, and what the caller can do about it.
 
-use std::time::Duration;
-
-use stockade_change_feed::{Cause, FeedError, Retry, shorten};
+use stockade_change_feed::{Failing, Failure, FeedError, Retry, shorten};
 use stockade_inventory_core::InventoryError;
 
 use crate::index::Generation;
@@ -48,37 +46,14 @@ pub enum SearchError {
         /// What follows.
         consequence: String,
     },
-    /// There was no answer within the deadline.
-    #[error("{operation} had no answer within {after:?}")]
-    Timeout {
-        /// What was being done.
-        operation: &'static str,
-        /// How long was waited.
-        after: Duration,
-    },
-    /// The index could not be reached; nothing took effect.
-    #[error("{operation} could not reach the index: {source}")]
-    Unavailable {
-        /// What was being done.
-        operation: &'static str,
-        /// When to try again.
-        retry_after: Duration,
-        /// What the driver said.
-        source: Cause,
-    },
+    /// The backend did not do what was asked.
+    #[error(transparent)]
+    Failed(#[from] Failure),
     /// Stored data breaks a rule.
     #[error("stored data is damaged: {what}")]
     Damaged {
         /// What was found, and where.
         what: String,
-    },
-    /// The index or its driver refused for a reason of its own.
-    #[error("{operation} failed: {source}")]
-    Backend {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
     },
     /// The change feed answered with an error.
     #[error(transparent)]
@@ -106,8 +81,7 @@ impl SearchError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Unavailable { retry_after, .. } => Retry::After(*retry_after),
-            Self::Timeout { .. } => Retry::OutcomeUnknown,
+            Self::Failed(failure) => failure.retry(),
             Self::Feed(error) => error.retry(),
             Self::Inventory(error) => error.retry(),
             Self::Invalid { .. }
@@ -115,8 +89,20 @@ impl SearchError {
             | Self::NothingActive
             | Self::BadRow { .. }
             | Self::Lacking { .. }
-            | Self::Damaged { .. }
-            | Self::Backend { .. } => Retry::Never,
+            | Self::Damaged { .. } => Retry::Never,
         }
+    }
+}
+
+impl Failing for SearchError {
+    fn retry(&self) -> Retry {
+        self.retry()
+    }
+
+    fn is_decision(&self) -> bool {
+        !matches!(
+            self,
+            Self::Failed(_) | Self::Damaged { .. } | Self::Inventory(_) | Self::Feed(_)
+        )
     }
 }

@@ -41,7 +41,7 @@ pub trait IndexWriter: Send + Sync {
     /// All generations, in the order of their names, and whether each is searched.
     ///
     /// # Errors
-    /// [`SearchError::Unavailable`] and the like.
+    /// [`SearchError::Failed`] and the like.
     async fn generations(&self) -> Result<Vec<(Generation, GenerationState)>, SearchError>;
 
     /// Removes a generation and its documents. Removing what is not there succeeds.
@@ -58,7 +58,7 @@ pub trait IndexWriter: Send + Sync {
     /// - Any other error where this one can't be loaded for now, and may be later.
     ///
     /// # Errors
-    /// [`SearchError::UnknownGeneration`], [`SearchError::Unavailable`] and the like, for all of
+    /// [`SearchError::UnknownGeneration`], [`SearchError::Failed`] and the like, for all of
     /// them together.
     async fn load(
         &self,

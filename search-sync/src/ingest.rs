@@ -1,6 +1,6 @@
 //! From records of a change feed to documents of an index.
 
-mod batch;
+mod job;
 mod settle;
 
 use std::collections::BTreeMap;
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::counter;
-use stockade_change_feed::{Disposition, Handler, Record, Topic, debezium};
+use stockade_change_feed::{Batch, Disposition, Handler, Record, Topic, debezium};
 use stockade_inventory_core::{StockEvent, inventory_updates};
 use tracing::{instrument, warn};
 
-use self::batch::{Batch, Edits};
+use self::job::{Edits, Job};
 use crate::document::{Document, DocumentId};
 use crate::error::SearchError;
 use crate::index::{Generation, IndexWriter, WriteConcurrency};
@@ -173,28 +173,29 @@ impl Ingest {
 
 #[async_trait]
 impl Handler for Ingest {
-    #[instrument(skip_all, fields(generation = %self.generation, records = records.len()))]
-    async fn handle(&self, records: &[Record]) -> Vec<Disposition> {
-        let mut batch = Batch::new(records.len());
+    #[instrument(skip_all, fields(generation = %self.generation, records = batch.records.len()))]
+    async fn handle(&self, batch: Batch<'_>) -> Vec<Disposition> {
+        let records = batch.records;
+        let mut job = Job::new(records.len());
         for (at, record) in records.iter().enumerate() {
             match self.edits(record) {
-                Ok(edits) => batch.add(at, edits),
-                Err(error) => batch.dead_letter(at, error.to_string()),
+                Ok(edits) => job.add(at, edits),
+                Err(error) => job.dead_letter(at, error.to_string()),
             }
         }
         // Truncations before the rows that have to heed them, and SKUs before their owners.
-        let truncations = batch.take(|id| matches!(id, DocumentId::Truncation(_)));
-        self.settle(truncations.clone(), &mut batch).await;
-        let asked = batch.take(|id| matches!(id, DocumentId::Sku(_)));
-        let skus = self.settle(asked.clone(), &mut batch).await;
-        batch.extend(self.carried(&skus, &asked));
-        let roots = batch.take(|id| matches!(id, DocumentId::Root(_)));
-        self.settle(roots, &mut batch).await;
-        let truncations = batch.unfailed(truncations);
+        let truncations = job.take(|id| matches!(id, DocumentId::Truncation(_)));
+        self.settle(truncations.clone(), &mut job).await;
+        let asked = job.take(|id| matches!(id, DocumentId::Sku(_)));
+        let skus = self.settle(asked.clone(), &mut job).await;
+        job.extend(self.carried(&skus, &asked));
+        let roots = job.take(|id| matches!(id, DocumentId::Root(_)));
+        self.settle(roots, &mut job).await;
+        let truncations = job.unfailed(truncations);
         if !truncations.is_empty() {
-            self.sweep(&truncations, &mut batch).await;
+            self.sweep(&truncations, &mut job).await;
         }
-        batch.dispositions(records)
+        job.dispositions(records)
     }
 }
 

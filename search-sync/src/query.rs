@@ -18,7 +18,7 @@ pub trait SearchIndex: Send + Sync {
     ///
     /// # Errors
     /// [`SearchError::Invalid`] naming the part of the query, [`SearchError::NothingActive`],
-    /// [`SearchError::Unavailable`] and the like.
+    /// [`SearchError::Failed`] and the like.
     async fn search(&self, query: &SearchQuery) -> Result<SearchPage, SearchError>;
 
     /// At most `limit` (1 to 20) titles that go on from what somebody has typed so far, the best

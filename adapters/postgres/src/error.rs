@@ -1,9 +1,10 @@
 //! What Postgres and its driver say, by what the caller can do about it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use stockade_catalog_core::CatalogError;
-use stockade_change_feed::{Cause, FeedError, Retry};
+use stockade_change_feed::{Failure, FeedError, Retry};
 use stockade_inventory_core::InventoryError;
 
 /// What went wrong with Postgres. Becomes the error of whichever core was asked.
@@ -20,24 +21,6 @@ pub enum PostgresError {
         /// What is allowed.
         reason: String,
     },
-    /// The server could not be reached, or can't write just now; nothing took effect.
-    #[error("{operation} could not reach Postgres: {source}")]
-    Unavailable {
-        /// What was being done.
-        operation: &'static str,
-        /// When to try again.
-        retry_after: Duration,
-        /// What the driver said.
-        source: Cause,
-    },
-    /// The transaction lost against another one, and nothing of it took effect.
-    #[error("{operation} lost against a concurrent transaction: {source}")]
-    TransactionLost {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
-    },
     /// Another transaction kept a lock for longer than this one waits; nothing took effect, and a
     /// host's transaction is as it was.
     #[error("{operation} {}", waited(*.after, .source))]
@@ -47,23 +30,7 @@ pub enum PostgresError {
         /// How long was waited, unless that was the host's transaction's own `lock_timeout`.
         after: Option<Duration>,
         /// What the driver said.
-        source: Cause,
-    },
-    /// The commit was not answered in time: it may have taken effect.
-    #[error("{operation} had no answer within {after:?}")]
-    Timeout {
-        /// What was being done.
-        operation: &'static str,
-        /// How long was waited.
-        after: Duration,
-    },
-    /// The connection was lost while a commit was on its way: it may have taken effect.
-    #[error("{operation} was sent and its reply lost: {source}")]
-    OutcomeUnknown {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
+        source: Arc<sqlx::Error>,
     },
     /// Stored data breaks a rule.
     #[error("stored data is damaged: {what}")]
@@ -71,31 +38,30 @@ pub enum PostgresError {
         /// What was found, and where.
         what: String,
     },
-    /// The server refused for a reason of its own.
-    #[error("{operation} failed: {source}")]
-    Backend {
-        /// What was being done.
-        operation: &'static str,
-        /// What the driver said.
-        source: Cause,
-    },
+    /// The server did not do what was asked: it could not be reached or can't write just now, the
+    /// transaction lost against another one, the reply to a commit was lost, or it refused.
+    #[error(transparent)]
+    Failed(#[from] Failure),
 }
 
 impl PostgresError {
+    /// Whether the transaction lost against a concurrent one, and may be begun again.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.retry() == Retry::RestartTransaction
+    }
+
     /// What the caller may do.
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Unavailable { retry_after, .. } => Retry::After(*retry_after),
+            Self::Failed(failure) => failure.retry(),
             Self::Locked { .. } => Retry::After(SOON),
-            Self::TransactionLost { .. } => Retry::RestartTransaction,
-            Self::Timeout { .. } | Self::OutcomeUnknown { .. } => Retry::OutcomeUnknown,
-            Self::Invalid { .. } | Self::Damaged { .. } | Self::Backend { .. } => Retry::Never,
+            Self::Invalid { .. } | Self::Damaged { .. } => Retry::Never,
         }
     }
 }
 
-fn waited(after: Option<Duration>, source: &Cause) -> String {
+fn waited(after: Option<Duration>, source: &sqlx::Error) -> String {
     let long = match after {
         Some(after) => format!("{after:?}"),
         None => "the transaction's lock_timeout".to_owned(),
@@ -147,7 +113,14 @@ pub(crate) fn classify(
     in_flight: InFlight,
     error: sqlx::Error,
 ) -> PostgresError {
-    Class::of(&error).because(operation, in_flight, error)
+    match Class::of(&error) {
+        Class::Locked => PostgresError::Locked {
+            operation,
+            after: None,
+            source: Arc::new(error),
+        },
+        class => class.because(operation, in_flight, error),
+    }
 }
 
 enum Class {
@@ -163,53 +136,28 @@ enum Class {
 }
 
 impl Class {
-    /// What the caller is told, for this reason.
+    /// The error for this reason.
     fn because<E>(self, operation: &'static str, in_flight: InFlight, error: E) -> PostgresError
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        match self {
-            Self::Unavailable(retry_after) => PostgresError::Unavailable {
-                operation,
-                retry_after,
-                source: Cause::new(error),
-            },
-            Self::ConnectionLost => match in_flight {
-                InFlight::Undone => PostgresError::Unavailable {
-                    operation,
-                    retry_after: SOON,
-                    source: Cause::new(error),
-                },
-                InFlight::Commit => PostgresError::OutcomeUnknown {
-                    operation,
-                    source: Cause::new(error),
-                },
-            },
-            Self::Unknown => PostgresError::OutcomeUnknown {
-                operation,
-                source: Cause::new(error),
-            },
-            Self::Lost => PostgresError::TransactionLost {
-                operation,
-                source: Cause::new(error),
-            },
-            Self::Locked => PostgresError::Locked {
-                operation,
-                after: None,
-                source: Cause::new(error),
-            },
-            Self::Damaged => PostgresError::Damaged {
-                what: format!("{operation}: {error}"),
-            },
-            Self::NoTables => PostgresError::Backend {
-                operation,
-                source: Cause::new(Hinted(error)),
-            },
-            Self::Other => PostgresError::Backend {
-                operation,
-                source: Cause::new(error),
-            },
-        }
+        let failure = match (self, in_flight) {
+            (Self::Unavailable(pause), _) => Failure::unavailable(operation, pause, error),
+            (Self::Locked, _) | (Self::ConnectionLost, InFlight::Undone) => {
+                Failure::unavailable(operation, SOON, error)
+            }
+            (Self::ConnectionLost, InFlight::Commit) | (Self::Unknown, _) => {
+                Failure::outcome_unknown(operation, error)
+            }
+            (Self::Lost, _) => Failure::transaction_lost(operation, error),
+            (Self::Damaged, _) => {
+                let what = format!("{operation}: {error}");
+                return PostgresError::Damaged { what };
+            }
+            (Self::NoTables, _) => Failure::refused(operation, Hinted(error)),
+            (Self::Other, _) => Failure::refused(operation, error),
+        };
+        failure.into()
     }
 
     fn of(error: &sqlx::Error) -> Self {
@@ -275,61 +223,36 @@ struct Unreached {
 
 /// The variants that the cores' errors have as well.
 macro_rules! into_core {
-    ($core:ident, $($special:tt)*) => {
+    ($core:ident, $damaged:expr) => {
         impl From<PostgresError> for $core {
             fn from(error: PostgresError) -> Self {
                 match error {
-                    PostgresError::Unavailable { operation, retry_after, source } => {
-                        Self::Unavailable { operation, retry_after, source }
-                    }
-                    PostgresError::Locked { operation, after, source } => Self::Unavailable {
+                    PostgresError::Failed(failure) => Self::Failed(failure),
+                    PostgresError::Locked {
                         operation,
-                        retry_after: SOON,
-                        source: Cause::new(waited(after, &source)),
-                    },
-                    PostgresError::Timeout { operation, after } => {
-                        Self::Timeout { operation, after }
+                        after,
+                        source,
+                    } => {
+                        let waited = waited(after, &source);
+                        Self::Failed(Failure::unavailable(operation, SOON, waited))
                     }
-                    PostgresError::OutcomeUnknown { operation, source } => {
-                        Self::OutcomeUnknown { operation, source }
-                    }
-                    PostgresError::Backend { operation, source } => {
-                        Self::Backend { operation, source }
-                    }
-                    $($special)*
+                    PostgresError::Invalid {
+                        field,
+                        value,
+                        reason,
+                    } => Self::invalid(field, &value, reason),
+                    PostgresError::Damaged { what } => $damaged(what),
                 }
             }
         }
     };
 }
 
-into_core! { InventoryError,
-    PostgresError::Invalid { field, value, reason } => Self::invalid(field, value, reason),
-    PostgresError::TransactionLost { operation, source } => {
-        Self::TransactionLost { operation, source }
-    }
-    PostgresError::Damaged { what } => Self::Damaged { what },
-}
-
-into_core! { CatalogError,
-    PostgresError::Invalid { field, value, reason } => Self::invalid(field, value, reason),
-    PostgresError::TransactionLost { operation, source } => {
-        Self::TransactionLost { operation, source }
-    }
-    PostgresError::Damaged { what } => Self::Damaged { what },
-}
-
-into_core! { FeedError,
-    PostgresError::Invalid { field, value, reason } => Self::invalid(field, &value, reason),
-    PostgresError::TransactionLost { operation, source } => {
-        let retry_after = Duration::ZERO;
-        Self::Unavailable { operation, retry_after, source }
-    }
-    damaged @ PostgresError::Damaged { .. } => {
-        let operation = "read";
-        Self::Backend { operation, source: Cause::new(damaged) }
-    }
-}
+into_core! { InventoryError, |what| Self::Damaged { what } }
+into_core! { CatalogError, |what| Self::Damaged { what } }
+into_core! { FeedError, |what: String| {
+    Self::Failed(Failure::refused("read", format!("stored data is damaged: {what}")))
+} }
 
 #[cfg(test)]
 mod tests {

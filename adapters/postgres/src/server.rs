@@ -22,9 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`PostgresError::Invalid`] where the URL can't be read, which is not shown: it may hold a
-/// password. Others name the server and say what it said: [`PostgresError::Unavailable`] where it
+/// password. Others name the server and say what it said: [`PostgresError::Failed`] where it
 /// is not reached, is starting, or has not answered within 5 seconds, and
-/// [`PostgresError::Backend`] where it knows no such role, password or database.
+/// [`PostgresError::Failed`] where it knows no such role, password or database.
 pub async fn connect(url: &str) -> Result<PgPool, PostgresError> {
     let options = options(url)?.application_name("stockade");
     reach(&options).await?;

@@ -9,6 +9,8 @@ use sqlx::{PgConnection, PgPool, Postgres, SqlSafeStr};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio::time::timeout;
 
+use stockade_change_feed::{Failure, Retry};
+
 use crate::error::{PostgresError, committing, failed};
 
 /// How long things may take. Each limit is for itself; a transaction also waits for connections.
@@ -150,11 +152,11 @@ impl Sessions {
                 after: Some(self.timeouts.lock),
                 source,
             },
-            PostgresError::Unavailable { .. }
-            | PostgresError::OutcomeUnknown { .. }
-            | PostgresError::Timeout { .. } => {
+            PostgresError::Failed(failure)
+                if matches!(failure.retry(), Retry::After(_) | Retry::OutcomeUnknown) =>
+            {
                 self.close_idle();
-                error
+                failure.into()
             }
             error => error,
         }
@@ -175,8 +177,8 @@ pub(crate) async fn in_time<T>(
     operation: &'static str,
     call: impl Future<Output = Result<T, PostgresError>>,
 ) -> Result<T, PostgresError> {
-    let late = PostgresError::Timeout { operation, after };
-    timeout(after, call).await.unwrap_or(Err(late))
+    let late = || Err(Failure::timed_out(operation, after).into());
+    timeout(after, call).await.unwrap_or_else(|_| late())
 }
 
 /// A connection that the pool has lent.
@@ -277,7 +279,8 @@ impl<'a> Connection<'a> {
         &mut self,
         outcome: Result<T, PostgresError>,
     ) -> Result<T, PostgresError> {
-        if let (Self::Pooled(connection), Err(PostgresError::Unavailable { .. })) = (self, &outcome)
+        if let (Self::Pooled(connection), Err(error)) = (self, &outcome)
+            && is_unavailable(error)
         {
             connection.close();
         }
@@ -389,7 +392,7 @@ impl<'a> Work<'a> {
             ),
         };
         // A server that can't be reached, or can't write any more, is not asked again.
-        if !in_host && matches!(error, PostgresError::Unavailable { .. }) {
+        if !in_host && is_unavailable(&error) {
             return error;
         }
         match sqlx::raw_sql(sql).execute(self.connection()).await {
@@ -412,12 +415,13 @@ impl<'a> Work<'a> {
 /// What a failure means to a host: its whole transaction is lost.
 fn of_host(error: PostgresError) -> PostgresError {
     match error {
-        PostgresError::Unavailable {
-            operation, source, ..
-        }
-        | PostgresError::OutcomeUnknown { operation, source } => {
-            PostgresError::TransactionLost { operation, source }
+        PostgresError::Failed(failure) if failure.retry() != Retry::Never => {
+            PostgresError::Failed(failure.with_retry(Retry::RestartTransaction))
         }
         error => error,
     }
+}
+
+fn is_unavailable(error: &PostgresError) -> bool {
+    matches!(error, PostgresError::Failed(failure) if matches!(failure.retry(), Retry::After(_)))
 }

@@ -2,17 +2,14 @@
 
 use std::error::Error;
 
-use stockade_change_feed::Cause;
+use stockade_change_feed::Failure;
 use stockade_search_sync::SearchError;
 
 /// Says during which operation a library failed.
 pub(crate) fn failed<E: Error + Send + Sync + 'static>(
     operation: &'static str,
 ) -> impl Fn(E) -> SearchError {
-    move |error| SearchError::Backend {
-        operation,
-        source: Cause::new(error),
-    }
+    move |error| Failure::refused(operation, error).into()
 }
 
 /// Runs what reads or writes files on a thread that may block. It runs to its end also when

@@ -8,7 +8,7 @@ use redb::{
     Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition,
     WriteTransaction,
 };
-use stockade_change_feed::Cause;
+use stockade_change_feed::Failure;
 use stockade_search_sync::{
     Document, DocumentId, DocumentWrite, Generation, Loaded, Projection, Revision, SearchError,
     WriteOutcome,
@@ -89,14 +89,13 @@ impl Store {
         let mut builder = Database::builder();
         builder.set_cache_size(cache);
         let database = builder.create(file).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => SearchError::Unavailable {
-                operation: "open",
-                retry_after: Duration::from_secs(1),
-                source: Cause::new(format!(
+            DatabaseError::DatabaseAlreadyOpen => {
+                let why = format!(
                     "{} is open already, in this process or another; one at a time may have it",
                     file.display()
-                )),
-            },
+                );
+                Failure::unavailable("open", Duration::from_secs(1), why).into()
+            }
             error => failed("open")(error),
         })?;
         Self::new(database)

@@ -19,14 +19,14 @@ pub trait AvailabilityCache: Send + Sync {
     /// (on a cluster, one to each node).
     ///
     /// # Errors
-    /// [`CatalogError::Unavailable`] and the like, for all of them together.
+    /// [`CatalogError::Failed`] and the like, for all of them together.
     async fn read(&self, skus: &[Sku]) -> Result<CacheRead, CatalogError>;
 
     /// Stores each entry that is newer than the one that is there, and returns an outcome for
     /// each. A known SKU replaces a remembered absence.
     ///
     /// # Errors
-    /// [`CatalogError::Unavailable`] and the like: then each of them may be stored or not.
+    /// [`CatalogError::Failed`] and the like: then each of them may be stored or not.
     async fn write(&self, entries: &[StockChanged]) -> Result<Vec<CacheWrite>, CatalogError>;
 
     /// Remembers, from now for `ttl`, that inventory does not know these SKUs. A known entry

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use stockade_change_feed::Failure;
 use stockade_inventory_core::{InventoryError, Sku, SkuStock, StockChanged, StockSource};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -173,10 +174,7 @@ impl MergedSource {
     }
 
     fn no_answer(&self) -> InventoryError {
-        InventoryError::Timeout {
-            operation: OPERATION,
-            after: self.limits.timeout,
-        }
+        Failure::timed_out(OPERATION, self.limits.timeout).into()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::counter;
-use stockade_change_feed::{Disposition, Handler, Record, Retry};
+use stockade_change_feed::{Batch, Disposition, Handler, Record, Retry};
 use stockade_inventory_core::{Heartbeat, Sku, StockChanged, StockEvent, Version};
 
 use crate::availability::cache::{AvailabilityCache, CacheWrite, MarkWrite, PartitionMark};
@@ -85,7 +85,8 @@ impl AvailabilityWorker {
 
 #[async_trait]
 impl Handler for AvailabilityWorker {
-    async fn handle(&self, records: &[Record]) -> Vec<Disposition> {
+    async fn handle(&self, batch: Batch<'_>) -> Vec<Disposition> {
+        let records = batch.records;
         let events: Vec<Event> = records.iter().map(Event::read).collect();
         let stored = self.store(newest_entries(&events)).await;
         let marked = match &stored {

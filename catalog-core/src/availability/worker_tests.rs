@@ -44,13 +44,13 @@ fn is_dead(disposition: &Disposition) -> bool {
 async fn the_newest_entry_of_a_batch_is_stored_and_then_the_marks() {
     let (cache, worker) = worker();
     let ended = worker
-        .handle(&[
+        .handle(Batch::of(&[
             entry(0, &changed("tee", 3, 0, 3)),
             entry(1, &changed("tee", 2, 0, 2)),
             heartbeat(0, 10, 2),
             heartbeat(1, 11, 2),
             heartbeat(0, 12, 2),
-        ])
+        ]))
         .await;
     assert!(
         ended.iter().all(|ended| *ended == Disposition::Done),
@@ -75,7 +75,7 @@ async fn an_unreachable_cache_blames_no_record_and_marks_nothing() {
     let batch = [entry(0, &changed("tee", 3, 0, 3)), heartbeat(0, 10, 1)];
     for mode in [Mode::Fails, Mode::FailsToWrite] {
         cache.set(mode);
-        for ended in worker.handle(&batch).await {
+        for ended in worker.handle(Batch::of(&batch)).await {
             let pause = Duration::from_secs(7);
             assert!(
                 matches!(ended, Disposition::Unavailable { retry_after, .. } if retry_after == pause),
@@ -85,7 +85,7 @@ async fn an_unreachable_cache_blames_no_record_and_marks_nothing() {
         assert_eq!(content(&cache).await.marks, []);
     }
     cache.set(Mode::Works);
-    worker.handle(&batch).await;
+    worker.handle(Batch::of(&batch)).await;
     assert_eq!(content(&cache).await.marks.len(), 1);
 }
 
@@ -97,14 +97,14 @@ async fn what_can_never_succeed_is_set_aside_and_nothing_else_with_it() {
     let mut tombstone = stockade_change_feed::Message::keyed("tee", "");
     tombstone.value = None;
     let ended = worker
-        .handle(&[
+        .handle(Batch::of(&[
             record(0, 0, garbage),
             entry(1, &changed("mug", 9, 1, 99)),
             entry(2, &changed("tee", 3, 0, 3)),
             record(0, 3, tombstone),
             heartbeat(5, 10, 5),
             heartbeat(4, 10, 5),
-        ])
+        ]))
         .await;
     let dead: Vec<bool> = ended.iter().map(is_dead).collect();
     assert_eq!(dead, [true, true, false, false, true, false], "{ended:?}");
@@ -119,7 +119,7 @@ async fn a_partition_that_lost_an_event_is_marked_by_a_later_heartbeat() {
     let garbage = || stockade_change_feed::Message::keyed("tee", "{");
     let marks = || async { content(&cache).await.marks };
     let ended = worker
-        .handle(&[
+        .handle(Batch::of(&[
             heartbeat(0, 10, 3),
             heartbeat(2, 10, 3),
             record(0, 100, garbage()),
@@ -127,7 +127,7 @@ async fn a_partition_that_lost_an_event_is_marked_by_a_later_heartbeat() {
             heartbeat(0, 20, 3),
             heartbeat(1, 20, 3),
             heartbeat(2, 20, 3),
-        ])
+        ]))
         .await;
     let dead: Vec<bool> = ended.iter().map(is_dead).collect();
     assert_eq!(dead, [false, false, true, true, false, false, false]);
@@ -137,7 +137,7 @@ async fn a_partition_that_lost_an_event_is_marked_by_a_later_heartbeat() {
     };
     assert_eq!(of(marks().await), [(0, 10), (2, 20)]);
     worker
-        .handle(&[heartbeat(0, 30, 3), heartbeat(1, 30, 3)])
+        .handle(Batch::of(&[heartbeat(0, 30, 3), heartbeat(1, 30, 3)]))
         .await;
     assert_eq!(of(marks().await), [(0, 30), (1, 30), (2, 20)]);
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use metrics::{counter, histogram};
-use stockade_change_feed::Cause;
+use stockade_change_feed::time::one_for_each;
 
 use self::limits::{check_product, check_wanted};
 use self::schema::CompiledType;
@@ -81,42 +81,45 @@ impl Catalog {
     ///
     /// # Errors
     /// [`CatalogError::Invalid`] and [`CatalogError::SchemaViolated`] with the paths of fields;
-    /// the outcomes of [`CatalogStore::put`]; [`CatalogError::Timeout`].
+    /// the outcomes of [`CatalogStore::put`]; [`CatalogError::Failed`].
     pub async fn put(&self, write: ProductWrite) -> Result<Written, CatalogError> {
-        let mut outcomes = self.put_many(vec![write]).await;
-        outcomes.pop().unwrap_or_else(|| Err(no_outcome("put")))
+        self.put_many(vec![write]).await?.remove(0)
     }
 
     /// Writes at most 1,000 products, each for itself, and returns an outcome for each. Those
     /// that are refused keep no other from being written.
-    pub async fn put_many(&self, writes: Vec<ProductWrite>) -> Vec<Result<Written, CatalogError>> {
-        if let Err(error) = check_batch("writes", writes.len()) {
-            return writes.iter().map(|_| Err(error.clone())).collect();
-        }
-        let checked = self.check_writes(&writes).await;
+    ///
+    /// # Errors
+    /// [`CatalogError::Invalid`] for more; [`CatalogError::Failed`] where the store failed as a
+    /// whole.
+    pub async fn put_many(
+        &self,
+        writes: Vec<ProductWrite>,
+    ) -> Result<Vec<Result<Written, CatalogError>>, CatalogError> {
+        check_batch("writes", writes.len())?;
+        let checked = self.check_writes(&writes).await?;
         let sound: Vec<ProductWrite> = writes
             .into_iter()
             .zip(&checked)
             .filter(|(_, checked)| checked.is_ok())
             .map(|(write, _)| write)
             .collect();
-        let mut stored = self.store_writes(&sound).await.into_iter();
-        let mut outcome = |checked: Result<(), CatalogError>| {
-            checked?;
-            stored.next().unwrap_or_else(|| Err(no_outcome("put")))
-        };
-        let outcomes = checked.into_iter().map(|checked| {
-            let outcome = outcome(checked);
+        let mut stored = self.store_writes(&sound).await?.into_iter();
+        let outcomes = checked.into_iter().filter_map(|checked| {
+            let outcome = match checked {
+                Ok(()) => stored.next()?,
+                Err(error) => Err(error),
+            };
             count("put", &outcome);
-            outcome
+            Some(outcome)
         });
-        outcomes.collect()
+        Ok(outcomes.collect())
     }
 
     /// Deletes a product with its variants; what is not there is deleted already.
     ///
     /// # Errors
-    /// [`CatalogError::VersionConflict`] with the current product; [`CatalogError::Timeout`].
+    /// [`CatalogError::VersionConflict`] with the current product; [`CatalogError::Failed`].
     pub async fn delete(
         &self,
         id: &ProductId,
@@ -128,7 +131,7 @@ impl Catalog {
     /// The product of each key, in their order; `None` for what is not there. At most 1,000.
     ///
     /// # Errors
-    /// [`CatalogError::Invalid`] for more; [`CatalogError::Unavailable`] and the like.
+    /// [`CatalogError::Invalid`] for more; [`CatalogError::Failed`] and the like.
     pub async fn get(&self, keys: &[ProductKey]) -> Result<Vec<Option<Product>>, CatalogError> {
         check_batch("keys", keys.len())?;
         if keys.is_empty() {
@@ -144,7 +147,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`CatalogError::Invalid`] for a limit that is not 1 to 1,000, and for attributes that no
-    /// product can have; [`CatalogError::Unavailable`] and the like.
+    /// product can have; [`CatalogError::Failed`] and the like.
     pub async fn find(&self, query: &ProductQuery) -> Result<Vec<Product>, CatalogError> {
         if query.limit == 0 || query.limit > BATCH {
             let reason = format!("it has to be 1 to {BATCH}");
@@ -167,7 +170,7 @@ impl Catalog {
     /// [`CatalogError::Invalid`] for a schema that is no JSON Schema of draft 6 or later, is over
     /// 64 KiB or nested too deeply, has over 10,000 values or 50 patterns with its references
     /// replaced, has a pattern that is large or can't be matched in linear time, or has references
-    /// that leave the schema or lead back to themselves; [`CatalogError::Unavailable`] and the
+    /// that leave the schema or lead back to themselves; [`CatalogError::Failed`] and the
     /// like. Repeating it after an unknown outcome is safe.
     pub async fn put_type(&self, product_type: ProductType) -> Result<TypeChange, CatalogError> {
         self.compiled(&product_type)?;
@@ -204,7 +207,7 @@ impl Catalog {
     /// All product types, by name.
     ///
     /// # Errors
-    /// [`CatalogError::Unavailable`] and the like.
+    /// [`CatalogError::Failed`] and the like.
     pub async fn types(&self) -> Result<Vec<ProductType>, CatalogError> {
         self.ask("all_types", self.store.all_types()).await
     }
@@ -234,22 +237,23 @@ impl Catalog {
         outcome
     }
 
-    async fn check_writes(&self, writes: &[ProductWrite]) -> Vec<Result<(), CatalogError>> {
+    async fn check_writes(
+        &self,
+        writes: &[ProductWrite],
+    ) -> Result<Vec<Result<(), CatalogError>>, CatalogError> {
         let mut names: Vec<_> = writes.iter().map(|w| &w.content.product_type).collect();
         names.sort_unstable();
         names.dedup();
         let names: Vec<_> = names.into_iter().cloned().collect();
-        let types = match self.types_named(&names).await {
-            Ok(types) => names.into_iter().zip(types).collect::<HashMap<_, _>>(),
-            Err(error) => return writes.iter().map(|_| Err(error.clone())).collect(),
-        };
+        let types = self.types_named(&names).await?;
+        let types: HashMap<_, _> = names.into_iter().zip(types).collect();
         let mut checked = Vec::with_capacity(writes.len());
         for write in writes {
             checked.push(self.check_write(write, &types));
             // Checks take a while: others run between them.
             tokio::task::yield_now().await;
         }
-        checked
+        Ok(checked)
     }
 
     fn check_write(
@@ -266,15 +270,15 @@ impl Catalog {
         self.compiled(product_type)?.check(content)
     }
 
-    async fn store_writes(&self, writes: &[ProductWrite]) -> Vec<Result<Written, CatalogError>> {
+    async fn store_writes(
+        &self,
+        writes: &[ProductWrite],
+    ) -> Result<Vec<Result<Written, CatalogError>>, CatalogError> {
         if writes.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let call = async { Ok(self.store.put(writes).await) };
-        match self.timed("put", call).await {
-            Ok(outcomes) => outcomes,
-            Err(error) => writes.iter().map(|_| Err(error.clone())).collect(),
-        }
+        let outcomes = self.timed("put", self.store.put(writes)).await?;
+        Ok(one_for_each("put", writes.len(), outcomes)?)
     }
 
     async fn types_named(
@@ -367,14 +371,6 @@ fn check_batch(field: &str, count: usize) -> Result<(), CatalogError> {
         return Err(CatalogError::invalid(field, count.to_string(), reason));
     }
     Ok(())
-}
-
-/// A store that returns fewer outcomes than writes breaks its trait's rule.
-fn no_outcome(operation: &'static str) -> CatalogError {
-    CatalogError::Backend {
-        operation,
-        source: Cause::new("the store returned fewer outcomes than it was given items"),
-    }
 }
 
 #[cfg(test)]

@@ -183,7 +183,10 @@ enum Fault {
 
 #[async_trait::async_trait]
 impl CatalogStore for Listing {
-    async fn put(&self, writes: &[ProductWrite]) -> Vec<Result<Written, CatalogError>> {
+    async fn put(
+        &self,
+        writes: &[ProductWrite],
+    ) -> Result<Vec<Result<Written, CatalogError>>, CatalogError> {
         self.inner.put(writes).await
     }
     async fn delete(&self, id: &ProductId, expected: Expected) -> Result<Deleted, CatalogError> {

@@ -111,12 +111,13 @@ impl MemoryCatalog {
 
 #[async_trait]
 impl CatalogStore for MemoryCatalog {
-    async fn put(&self, writes: &[ProductWrite]) -> Vec<Result<Written, CatalogError>> {
+    async fn put(
+        &self,
+        writes: &[ProductWrite],
+    ) -> Result<Vec<Result<Written, CatalogError>>, CatalogError> {
         let mut state = self.lock();
-        writes
-            .iter()
-            .map(|write| self.put_one(&mut state, write))
-            .collect()
+        let put = |write| self.put_one(&mut state, write);
+        Ok(writes.iter().map(put).collect())
     }
 
     async fn delete(&self, id: &ProductId, expected: Expected) -> Result<Deleted, CatalogError> {

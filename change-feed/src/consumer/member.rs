@@ -6,49 +6,65 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hand::Hand;
-use crate::error::{FeedError, Retry};
-use crate::feed::{PollLimits, Polled, Subscription};
+use super::{Beginning, ReadFrom};
+use crate::error::FeedError;
+use crate::failure::Retry;
+use crate::feed::{Gained, PollLimits, Polled, Subscription};
 use crate::record::{Position, TopicPartition};
-use crate::time::Clock;
+use crate::time::{Clock, Deadline};
 
 /// A membership. All that it knows outlives the work, so that leaving can commit it.
 pub(super) struct Member {
     pub(super) subscription: Box<dyn Subscription>,
     pub(super) hand: Hand,
+    /// Where partitions begin that the handler has not heard of yet.
+    pub(super) beginnings: Vec<Beginning>,
     /// Finished, and not yet committed.
     finished: BTreeMap<TopicPartition, Position>,
-    deadline: Deadline,
+    clock: Arc<dyn Clock>,
+    timeout: Duration,
 }
 
 impl Member {
-    pub(super) fn new(subscription: Box<dyn Subscription>, deadline: Deadline) -> Self {
+    pub(super) fn new(
+        subscription: Box<dyn Subscription>,
+        clock: Arc<dyn Clock>,
+        timeout: Duration,
+    ) -> Self {
         Self {
             subscription,
-            deadline,
+            clock,
+            timeout,
             hand: Hand::default(),
+            beginnings: Vec::new(),
             finished: BTreeMap::new(),
         }
     }
 
     /// Polls and takes in hand what comes. Cancel-safe, as polling is.
     pub(super) async fn poll(&mut self, limits: &PollLimits) -> Result<(), FeedError> {
-        let work = self.subscription.poll(limits);
-        let polled = self
-            .deadline
-            .after(limits.wait)
-            .of("polling", work)
-            .await??;
-        self.note(polled, self.deadline.clock.monotonic());
+        let timeout = self.timeout.saturating_add(limits.wait);
+        let deadline = Deadline::after(self.clock.as_ref(), "polling", timeout);
+        let polled = deadline.bound(self.subscription.poll(limits)).await?;
+        self.note(polled, self.clock.monotonic());
         Ok(())
     }
 
     fn note(&mut self, polled: Polled, now: Duration) {
         for partition in &polled.lost {
-            tracing::info!(%partition, "lost");
+            tracing::debug!(%partition, "partition revoked");
             self.forget(partition);
+            self.beginnings
+                .retain(|begins| begins.partition != *partition);
         }
-        for partition in &polled.gained {
-            tracing::info!(%partition, "gained");
+        for Gained {
+            partition,
+            committed,
+        } in polled.gained
+        {
+            tracing::debug!(%partition, ?committed, "partition assigned");
+            let from = committed.map_or(ReadFrom::Start, ReadFrom::After);
+            self.beginnings.push(Beginning { partition, from });
         }
         for reset in &polled.resets {
             tracing::warn!(
@@ -58,6 +74,10 @@ impl Member {
                 "the committed offset is gone: records may have been missed, or come again"
             );
             self.forget(&reset.partition);
+            self.beginnings.push(Beginning {
+                partition: reset.partition.clone(),
+                from: ReadFrom::Elsewhere,
+            });
         }
         self.hand.add(polled.records, now);
     }
@@ -73,7 +93,7 @@ impl Member {
         work: impl Future<Output = T> + Send,
         heartbeat: Duration,
     ) -> T {
-        let clock = self.deadline.clock.clone();
+        let clock = self.clock.clone();
         let mut work = pin!(work);
         loop {
             tokio::select! {
@@ -113,13 +133,14 @@ impl Member {
             return Ok(());
         }
         let positions: Vec<Position> = self.finished.values().cloned().collect();
-        let work = self.subscription.commit(&positions);
-        let outcomes = match self.deadline.of("committing", work).await {
+        let deadline = Deadline::after(self.clock.as_ref(), "committing", self.timeout);
+        let outcomes = match deadline.bound(self.subscription.commit(&positions)).await {
             Ok(outcomes) => outcomes,
-            Err(error) => {
+            Err(error) if worth_retrying(&error) => {
                 tracing::warn!(%error, "not committed yet");
                 return Ok(());
             }
+            Err(error) => return Err(error),
         };
         for (position, outcome) in positions.iter().zip(outcomes) {
             match outcome {
@@ -139,44 +160,9 @@ impl Member {
     }
 }
 
-/// How long an answer of the log is waited for.
-#[derive(Clone)]
-pub(super) struct Deadline {
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) timeout: Duration,
-}
-
-impl Deadline {
-    /// That much later.
-    fn after(&self, wait: Duration) -> Self {
-        let clock = self.clock.clone();
-        let timeout = self.timeout.saturating_add(wait);
-        Self { clock, timeout }
-    }
-
-    /// The answer, or [`FeedError::Timeout`].
-    pub(super) async fn of<T>(
-        &self,
-        operation: &'static str,
-        work: impl Future<Output = T> + Send,
-    ) -> Result<T, FeedError> {
-        tokio::select! {
-            biased;
-            done = work => Ok(done),
-            () = self.clock.sleep(self.timeout) => Err(FeedError::Timeout {
-                operation,
-                after: self.timeout,
-            }),
-        }
-    }
-}
-
 /// Whether the log may accept the same thing later.
 pub(super) fn worth_retrying(error: &FeedError) -> bool {
-    match error.retry() {
-        Retry::After(_) | Retry::OutcomeUnknown => true,
-        Retry::Never | Retry::RestartTransaction => false,
-    }
+    error.retry() != Retry::Never
 }
 
 #[cfg(test)]
@@ -201,12 +187,11 @@ mod tests {
     async fn what_is_lost_or_reset_is_forgotten_before_what_comes_is_taken() {
         let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
         let feed = MemoryFeed::new(clock.clone());
-        let timeout = Duration::from_secs(1);
-        let deadline = Deadline { clock, timeout };
         let (group, options) = (Group::new("g").unwrap(), SubscribeOptions::default());
         let mut member = Member::new(
             feed.subscribe(&group, &[], options).await.unwrap(),
-            deadline,
+            clock,
+            Duration::from_secs(1),
         );
         let all = (0..3).map(|partition| record(partition, 7)).collect();
         member.note(Polled::records(all), Duration::ZERO);
@@ -221,7 +206,10 @@ mod tests {
             resumed_at,
         };
         let polled = Polled::records(vec![record(0, 1), record(1, 0)])
-            .with_assignment(vec![position(0).partition], vec![position(0).partition])
+            .with_assignment(
+                vec![Gained::new(position(0).partition, Some(Offset(0)))],
+                vec![position(0).partition],
+            )
             .with_resets(vec![reset]);
         member.note(polled, Duration::ZERO);
 

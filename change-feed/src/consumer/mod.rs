@@ -13,14 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::watch;
 
 use crate::dead_letter::DeadLetters;
 use crate::error::FeedError;
 use crate::feed::{Feed, Group, PollLimits, SubscribeOptions};
-use crate::record::{Record, Topic};
-use crate::time::{Clock, SystemClock};
+use crate::record::{Offset, Record, Topic, TopicPartition};
+use crate::time::{Backoff, Clock, SystemClock};
 
 /// What a worker does with records.
 ///
@@ -29,11 +28,65 @@ use crate::time::{Clock, SystemClock};
 /// a state or an id that the effect itself leaves behind.
 #[async_trait]
 pub trait Handler: Send + Sync {
-    /// Handles a batch and returns how each record ended, in the order of `records`.
+    /// Handles a batch and returns how each record ended, in the order of [`Batch::records`].
     ///
     /// The batch holds records of several partitions; within one they are in order. The future
     /// may be dropped at any await point, after which the same records come again.
-    async fn handle(&self, records: &[Record]) -> Vec<Disposition>;
+    async fn handle(&self, batch: Batch<'_>) -> Vec<Disposition>;
+}
+
+/// What a handler gets at once.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Batch<'a> {
+    /// The records.
+    pub records: &'a [Record],
+    /// Where the records of partitions begin that come to this handler from now on; each is said
+    /// once, with or before the first of its records, and again where reading begins elsewhere.
+    ///
+    /// For a handler that has to know whether its records follow those that its effects contain,
+    /// as one that fills a cache does. Others leave it alone.
+    pub beginnings: &'a [Beginning],
+}
+
+impl<'a> Batch<'a> {
+    /// Records of partitions that were begun before.
+    #[must_use]
+    pub fn of(records: &'a [Record]) -> Self {
+        let beginnings = &[];
+        Self {
+            records,
+            beginnings,
+        }
+    }
+
+    /// With partitions that begin.
+    #[must_use]
+    pub fn with_beginnings(mut self, beginnings: &'a [Beginning]) -> Self {
+        self.beginnings = beginnings;
+        self
+    }
+}
+
+/// Where a handler's records of a partition begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// Which partition.
+    pub partition: TopicPartition,
+    /// From where it is read.
+    pub from: ReadFrom,
+}
+
+/// From where a partition is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// After this offset: the group has finished everything up to it.
+    After(Offset),
+    /// From where a group starts that has finished nothing.
+    Start,
+    /// From another place than where the group had stopped, because that is gone: records may be
+    /// missing, and offsets may have begun again.
+    Elsewhere,
 }
 
 /// How a record ended.
@@ -98,7 +151,7 @@ pub struct Consumer {
     limits: PollLimits,
     options: SubscribeOptions,
     attempts: NonZeroU32,
-    backoff: ExponentialBuilder,
+    backoff: Backoff,
     heartbeat: Duration,
     grace: Duration,
     timeout: Duration,
@@ -115,7 +168,7 @@ impl Consumer {
         topics: Vec<Topic>,
         handler: Arc<dyn Handler>,
     ) -> Self {
-        let consumer = Self {
+        Self {
             feed,
             group,
             topics,
@@ -123,14 +176,13 @@ impl Consumer {
             limits: PollLimits::default(),
             options: SubscribeOptions::default(),
             attempts: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
-            backoff: ExponentialBuilder::new(),
+            backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(10)),
             heartbeat: Duration::from_secs(3),
             grace: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
             clock: Arc::new(SystemClock::new()),
             dead_letters: None,
-        };
-        consumer.with_backoff(Duration::from_millis(200), Duration::from_secs(10))
+        }
     }
 
     /// With other bounds for the records in hand ([`PollLimits::default`]); at least one record
@@ -159,16 +211,10 @@ impl Consumer {
     }
 
     /// With another pause before something is tried again: `first` (200 ms), doubled each time up
-    /// to `most` (10 s; never more than a day), and up to as much again at random.
+    /// to `most` (10 s), and up to half as much again at random.
     #[must_use]
     pub fn with_backoff(mut self, first: Duration, most: Duration) -> Self {
-        const DAY: Duration = Duration::from_secs(86_400);
-        let most = most.min(DAY);
-        let backoff = ExponentialBuilder::new().with_min_delay(first.min(most));
-        self.backoff = backoff
-            .with_max_delay(most)
-            .with_jitter()
-            .without_max_times();
+        self.backoff = Backoff::new(first, most);
         self
     }
 
@@ -252,13 +298,6 @@ impl Consumer {
             self.leave(member).await;
         }
         outcome
-    }
-
-    /// The pause before the `n`th try after the first.
-    fn pause(&self, n: u32) -> Duration {
-        // By then the pause has reached its most.
-        let doublings = n.saturating_sub(1).min(63) as usize;
-        self.backoff.build().nth(doublings).unwrap_or_default()
     }
 }
 

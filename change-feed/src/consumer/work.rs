@@ -6,12 +6,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::hand::{Hand, Task};
-use super::member::{Deadline, Member, worth_retrying};
-use super::{Consumer, Disposition};
+use super::member::{Member, worth_retrying};
+use super::{Batch, Consumer, Disposition};
 use crate::dead_letter::DeadLetter;
-use crate::error::{FeedError, Retry};
+use crate::error::FeedError;
+use crate::failure::Retry;
 use crate::feed::PollLimits;
 use crate::record::{Position, Record, Topic, TopicPartition};
+use crate::time::Deadline;
 
 const HANDLED: &str = "stockade_feed_records_handled_total";
 const RETRIED: &str = "stockade_feed_records_retried_total";
@@ -53,7 +55,7 @@ impl Consumer {
                 Ok(()) => weather.failed_polls = 0,
                 Err(error) if worth_retrying(&error) => {
                     weather.failed_polls = weather.failed_polls.saturating_add(1);
-                    let pause = self.pause(weather.failed_polls).max(hint(&error));
+                    let pause = self.backoff.after(weather.failed_polls).max(hint(&error));
                     tracing::warn!(%error, ?pause, "the log can not be read");
                     tokio::select! {
                         biased;
@@ -75,13 +77,9 @@ impl Consumer {
     async fn join(&self) -> Result<Member, FeedError> {
         let options = self.options.clone();
         let work = self.feed.subscribe(&self.group, &self.topics, options);
-        let subscription = self.deadline().of("joining the group", work).await??;
-        Ok(Member::new(subscription, self.deadline()))
-    }
-
-    fn deadline(&self) -> Deadline {
-        let (clock, timeout) = (self.clock.clone(), self.timeout);
-        Deadline { clock, timeout }
+        let deadline = Deadline::after(self.clock.as_ref(), "joining the group", self.timeout);
+        let subscription = deadline.bound(work).await?;
+        Ok(Member::new(subscription, self.clock.clone(), self.timeout))
     }
 
     /// Takes in hand what fits, and returns when there may be something to do.
@@ -123,7 +121,9 @@ impl Consumer {
             .into_iter()
             .map(|task| (task.record, (task.attempts, task.waits)))
             .unzip();
-        let work = self.watched(records.len(), self.handler.handle(&records));
+        let beginnings = std::mem::take(&mut member.beginnings);
+        let batch = Batch::of(&records).with_beginnings(&beginnings);
+        let work = self.watched(records.len(), self.handler.handle(batch));
         let dispositions = member.while_alive(work, self.heartbeat).await;
         if dispositions.len() != records.len() {
             let reason = format!("the handler owes one for each of {} records", records.len());
@@ -136,7 +136,7 @@ impl Consumer {
 
         let now = self.clock.monotonic();
         let mut pauses = BTreeMap::new();
-        let mut pause = |n: u32| *pauses.entry(n).or_insert_with(|| self.pause(n));
+        let mut pause = |n: u32| *pauses.entry(n).or_insert_with(|| self.backoff.after(n));
         let mut hopeless = Vec::new();
         let mut absences = Absences::default();
         let (mut handled, mut retried) = (Count::default(), Count::default());
@@ -204,8 +204,9 @@ impl Consumer {
             });
         };
         let letters: Vec<DeadLetter> = tasks.iter().map(|task| self.letter(task)).collect();
-        let deadline = self.deadline();
-        let work = deadline.of("storing dead letters", dead_letters.store(&letters));
+        let clock = self.clock.clone();
+        let deadline = Deadline::after(clock.as_ref(), "storing dead letters", self.timeout);
+        let work = deadline.bound(dead_letters.store(&letters));
         let outcomes = match member.while_alive(work, self.heartbeat).await {
             Ok(outcomes) => outcomes,
             Err(error) => letters.iter().map(|_| Err(error.clone())).collect(),
@@ -230,7 +231,7 @@ impl Consumer {
         } else {
             weather.unburied.saturating_add(1)
         };
-        let pause = self.pause(weather.unburied);
+        let pause = self.backoff.after(weather.unburied);
         for (mut task, error) in failed {
             let pause = pause.max(hint(&error));
             tracing::error!(%error, position = %task.record.position, ?pause, "a dead letter can not be stored");

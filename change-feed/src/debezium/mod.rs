@@ -6,7 +6,8 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::error::{FeedError, shorten};
+use crate::error::FeedError;
+use crate::text::shorten;
 use crate::time::Timestamp;
 
 /// What Debezium puts in place of a column that it could not read: an unchanged TOASTed value of

@@ -167,11 +167,9 @@ impl Publisher for MemoryFeed {
         &self,
         topic: &Topic,
         messages: Vec<Message>,
-    ) -> Vec<Result<Published, FeedError>> {
-        messages
-            .into_iter()
-            .map(|message| self.append(topic, message).map(Published::from))
-            .collect()
+    ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
+        let append = |message| self.append(topic, message).map(Published::from);
+        Ok(messages.into_iter().map(append).collect())
     }
 
     async fn partitions(&self, topic: &Topic) -> Result<u32, FeedError> {

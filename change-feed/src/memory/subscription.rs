@@ -10,7 +10,8 @@ use super::log::{Cursor, Log};
 use super::{MemoryFeed, State};
 use crate::error::FeedError;
 use crate::feed::{
-    Group, OffsetReset, OnLostOffset, PollLimits, Polled, Start, SubscribeOptions, Subscription,
+    Gained, Group, OffsetReset, OnLostOffset, PollLimits, Polled, Start, SubscribeOptions,
+    Subscription,
 };
 use crate::record::{Offset, Position, Record, Topic, TopicPartition};
 
@@ -101,7 +102,7 @@ impl MemorySubscription {
             if !kept {
                 // What was never reported as gained need not be reported as lost.
                 let reported = report.gained.len();
-                report.gained.retain(|gained| gained != at);
+                report.gained.retain(|gained| gained.partition != *at);
                 if report.gained.len() == reported {
                     report.lost.push(at.clone());
                 }
@@ -113,7 +114,9 @@ impl MemorySubscription {
                 continue;
             };
             self.held.entry(at.clone()).or_insert_with(|| {
-                let cursor = match (group.progress.get(&at), self.options.start) {
+                let committed = group.progress.get(&at);
+                let last = committed.and_then(|cursor| cursor.next.checked_sub(1));
+                let cursor = match (committed, self.options.start) {
                     (Some(cursor), _) => *cursor,
                     (None, Start::Earliest) => Cursor::at(partition.first()),
                     (None, Start::Latest) => {
@@ -122,7 +125,8 @@ impl MemorySubscription {
                         cursor
                     }
                 };
-                report.gained.push(at);
+                let last = last.map(|offset| Offset(offset.into()));
+                report.gained.push(Gained::new(at, last));
                 Held { assignment, cursor }
             });
         }
@@ -250,12 +254,13 @@ impl Subscription for MemorySubscription {
         }
     }
 
-    async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>> {
+    async fn commit(
+        &mut self,
+        finished: &[Position],
+    ) -> Result<Vec<Result<(), FeedError>>, FeedError> {
         let mut state = self.feed.lock();
-        finished
-            .iter()
-            .map(|position| self.commit_one(position, &mut state))
-            .collect()
+        let commit = |position| self.commit_one(position, &mut state);
+        Ok(finished.iter().map(commit).collect())
     }
 
     async fn close(self: Box<Self>) -> Result<(), FeedError> {

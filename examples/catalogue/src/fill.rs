@@ -9,7 +9,7 @@ use stockade_catalog_core::rows::catalog_changes;
 use stockade_catalog_core::{CatalogStore, Expected, ProductType, ProductWrite};
 use stockade_change_feed::memory::MemoryFeed;
 use stockade_change_feed::{
-    Disposition, Feed, Group, Handler, PollLimits, Record, SubscribeOptions, Subscription,
+    Batch, Disposition, Feed, Group, Handler, PollLimits, Record, SubscribeOptions, Subscription,
     SystemClock,
 };
 use stockade_search_sync::{
@@ -58,7 +58,7 @@ pub async fn fill(
         filled.products += batch.len() as u64;
         let records = row_changes(batch).await;
         let begun = Instant::now();
-        for disposition in ingest.handle(&records).await {
+        for disposition in ingest.handle(Batch::of(&records)).await {
             assert_eq!(disposition, Disposition::Done);
         }
         filled.took += begun.elapsed();
@@ -107,7 +107,8 @@ async fn row_changes(entries: Vec<Entry>) -> Vec<Record> {
         expected: Expected::Any,
     };
     let writes: Vec<_> = entries.into_iter().map(write).collect();
-    for outcome in catalog.put(&writes).await {
+    let outcomes = catalog.put(&writes).await;
+    for outcome in outcomes.expect("the catalogue takes products") {
         outcome.expect("the catalogue takes the product");
     }
     let group = Group::new("reader").expect("the constant follows the rule");

@@ -137,7 +137,10 @@ impl StockSource for RedbInventory {
 
 #[async_trait]
 impl InventoryStore for RedbInventory {
-    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>> {
+    async fn reserve(
+        &self,
+        requests: &[ReserveRequest],
+    ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
         let count = requests.len();
         let requests = requests.to_vec();
         let outcomes = self.decide("reserve", move |rows, book| {
@@ -178,7 +181,10 @@ impl InventoryStore for RedbInventory {
         .await?
     }
 
-    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>> {
+    async fn expire(
+        &self,
+        ids: &[ReservationId],
+    ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
         let count = ids.len();
         let ids = ids.to_vec();
         let outcomes = self.decide("expire", move |rows, book| {
@@ -211,7 +217,10 @@ impl InventoryStore for RedbInventory {
         .await
     }
 
-    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
+    async fn adjust(
+        &self,
+        adjustments: &[Adjustment],
+    ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         let count = adjustments.len();
         let adjustments = adjustments.to_vec();
         let outcomes = self.decide("adjust", move |rows, book| {

@@ -93,7 +93,10 @@ impl StockSource for MemoryInventory {
 
 #[async_trait]
 impl InventoryStore for MemoryInventory {
-    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>> {
+    async fn reserve(
+        &self,
+        requests: &[ReserveRequest],
+    ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
         let load = |ledger: &Ledger, book: &mut Book| {
             for request in requests {
                 ledger.load_reservation(book, &request.id);
@@ -102,10 +105,10 @@ impl InventoryStore for MemoryInventory {
                 }
             }
         };
-        self.decide(load, |book| {
+        Ok(self.decide(load, |book| {
             let requests = requests.iter();
             requests.map(|request| book.reserve(request)).collect()
-        })
+        }))
     }
 
     async fn transition(
@@ -125,13 +128,16 @@ impl InventoryStore for MemoryInventory {
         )
     }
 
-    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>> {
+    async fn expire(
+        &self,
+        ids: &[ReservationId],
+    ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
         let load = |ledger: &Ledger, book: &mut Book| {
             for id in ids {
                 ledger.load_reservation(book, id);
             }
         };
-        self.decide(load, |book| ids.iter().map(|id| book.expire(id)).collect())
+        Ok(self.decide(load, |book| ids.iter().map(|id| book.expire(id)).collect()))
     }
 
     async fn expire_overdue(
@@ -156,19 +162,22 @@ impl InventoryStore for MemoryInventory {
         Ok(expired)
     }
 
-    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
+    async fn adjust(
+        &self,
+        adjustments: &[Adjustment],
+    ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         let load = |ledger: &Ledger, book: &mut Book| {
             for adjustment in adjustments {
                 ledger.load_operation(book, &adjustment.operation);
                 ledger.load_sku(book, &adjustment.sku);
             }
         };
-        self.decide(load, |book| {
+        Ok(self.decide(load, |book| {
             let adjustments = adjustments.iter();
             adjustments
                 .map(|adjustment| book.adjust(adjustment))
                 .collect()
-        })
+        }))
     }
 
     async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {

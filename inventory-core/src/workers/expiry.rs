@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
+use stockade_change_feed::time::{Backoff, Deadline, Stop, jittered, one_for_each};
 use stockade_change_feed::{Clock, Retry, SystemClock};
 
-use crate::attempts::{Patience, each, jittered, pauses};
 use crate::error::InventoryError;
 use crate::ids::ReservationId;
 use crate::reservation::{Expiry, Reservation};
 use crate::store::{InventoryStore, ReservationTimer};
 use crate::telemetry;
-use crate::workers::halt::Halt;
 
 /// Expires reservations: those whose timers are due, and now and then by a sweep all that are
 /// overdue, whatever became of their timers.
@@ -84,11 +83,11 @@ impl ExpiryWorker {
     /// Runs until `stop` is done and the step at hand is finished, which takes the timeout at
     /// most a few times over. Sweeps at once, and failures end nothing.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let halt = Halt::new();
+        let stopped = Stop::new();
         tokio::join!(
-            halt.when(stop),
-            self.follow_timers(&halt),
-            self.sweep_from_time_to_time(&halt),
+            stopped.when(stop),
+            self.follow_timers(&stopped),
+            self.sweep_from_time_to_time(&stopped),
         );
     }
 
@@ -98,34 +97,33 @@ impl ExpiryWorker {
     /// # Errors
     /// As for [`InventoryStore::expire_overdue`]; earlier pages are expired.
     pub async fn sweep(&self) -> Result<usize, InventoryError> {
-        self.sweep_unless(&Halt::new()).await
+        self.sweep_unless(&Stop::new()).await
     }
 
-    async fn follow_timers(&self, halt: &Halt) {
-        let mut backoff = pauses(PAUSES.0, PAUSES.1);
-        // A wait is dropped at the halt, and takes no timer then. What was taken is acted upon.
-        while let Some(due) = halt.or(self.due()).await {
+    async fn follow_timers(&self, stop: &Stop) {
+        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
+        // A wait is dropped at the stop, and takes no timer then. What was taken is acted upon.
+        while let Some(due) = stop.or(self.due()).await {
             match due {
                 Ok(due) => {
-                    backoff = pauses(PAUSES.0, PAUSES.1);
+                    backoff.reset();
                     self.expire(&due).await;
                 }
                 Err(error) => {
                     self.failed("due", &error);
-                    let pause = backoff.next().unwrap_or(PAUSES.1);
-                    halt.or(self.clock.sleep(pause)).await;
+                    let pause = backoff.pause();
+                    stop.or(self.clock.sleep(pause)).await;
                 }
             }
         }
     }
 
     async fn due(&self) -> Result<Vec<ReservationId>, InventoryError> {
-        let patience = Patience {
-            timeout: TIMER_WAIT.saturating_add(self.timeout),
-            ..self.patience()
-        };
+        let timeout = TIMER_WAIT.saturating_add(self.timeout);
         let due = self.timer.due(self.batch, TIMER_WAIT);
-        patience.wait("due", due).await.flatten()
+        Deadline::after(self.clock.as_ref(), "due", timeout)
+            .bound(due)
+            .await
     }
 
     /// Acts on due timers: each is done with, or set again.
@@ -133,8 +131,10 @@ impl ExpiryWorker {
         if due.is_empty() {
             return;
         }
-        let answer = self.patience().wait("expire", self.store.expire(due)).await;
-        let outcomes = each("expire", due.len(), answer);
+        let expired = self.deadline("expire").bound(self.store.expire(due)).await;
+        let outcomes =
+            expired.and_then(|outcomes| Ok(one_for_each("expire", due.len(), outcomes)?));
+        let outcomes = outcomes.unwrap_or_else(|error| vec![Err(error); due.len()]);
         let again: Vec<(ReservationId, Duration)> = due
             .iter()
             .zip(&outcomes)
@@ -143,8 +143,7 @@ impl ExpiryWorker {
         if again.is_empty() {
             return;
         }
-        let armed = self.patience().wait("arm", self.timer.arm(&again)).await;
-        if let Err(error) = armed.flatten() {
+        if let Err(error) = self.deadline("arm").bound(self.timer.arm(&again)).await {
             self.failed("arm", &error);
         }
     }
@@ -177,35 +176,31 @@ impl ExpiryWorker {
         }
     }
 
-    async fn sweep_from_time_to_time(&self, halt: &Halt) {
-        let mut backoff = pauses(PAUSES.0, PAUSES.1);
+    async fn sweep_from_time_to_time(&self, stop: &Stop) {
+        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
         loop {
-            let pause = match self.sweep_unless(halt).await {
+            let pause = match self.sweep_unless(stop).await {
                 Ok(_) => {
-                    backoff = pauses(PAUSES.0, PAUSES.1);
+                    backoff.reset();
                     jittered(self.sweep_interval)
                 }
                 Err(error) => {
                     self.failed("expire_overdue", &error);
-                    let pause = backoff.next().unwrap_or(PAUSES.1);
+                    let pause = backoff.pause();
                     pause.min(jittered(self.sweep_interval))
                 }
             };
-            if halt.or(self.clock.sleep(pause)).await.is_none() {
+            if stop.or(self.clock.sleep(pause)).await.is_none() {
                 return;
             }
         }
     }
 
-    async fn sweep_unless(&self, halt: &Halt) -> Result<usize, InventoryError> {
+    async fn sweep_unless(&self, stop: &Stop) -> Result<usize, InventoryError> {
         let mut expired = 0;
         loop {
             let page = self.store.expire_overdue(self.batch);
-            let page = self
-                .patience()
-                .wait("expire_overdue", page)
-                .await
-                .flatten()?;
+            let page = self.deadline("expire_overdue").bound(page).await?;
             let found = page.len();
             let swept = page
                 .into_iter()
@@ -214,9 +209,9 @@ impl ExpiryWorker {
             expired += swept;
             counter!(telemetry::EXPIRED, "by" => "sweep").increment(swept as u64);
             // Other tasks get their turn between pages, also where the store never waits.
-            let halted = halt.or(tokio::task::yield_now()).await.is_none();
+            let stopped = stop.or(tokio::task::yield_now()).await.is_none();
             // A page of nothing but damaged reservations would come again at once.
-            if found < self.batch || swept == 0 || halted {
+            if found < self.batch || swept == 0 || stopped {
                 return Ok(expired);
             }
         }
@@ -234,11 +229,8 @@ impl ExpiryWorker {
         tracing::warn!(operation, %error, "the expiry worker had a failure and goes on");
     }
 
-    fn patience(&self) -> Patience<'_> {
-        Patience {
-            clock: self.clock.as_ref(),
-            timeout: self.timeout,
-        }
+    fn deadline(&self, operation: &'static str) -> Deadline<'_> {
+        Deadline::after(self.clock.as_ref(), operation, self.timeout)
     }
 }
 

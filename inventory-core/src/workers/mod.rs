@@ -4,7 +4,6 @@
 //! Each runs in its caller's task until a future ends it, and any number may run at once.
 
 mod expiry;
-mod halt;
 mod relay;
 mod retention;
 

@@ -5,18 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
+use stockade_change_feed::time::{Backoff, Deadline, Stop, jittered, one_for_each};
 use stockade_change_feed::{
-    Cause, Clock, FeedError, Message, Published, Publisher, Retry, SystemClock, Timestamp, Topic,
+    Clock, FeedError, Message, Published, Publisher, Retry, SystemClock, Timestamp, Topic,
 };
 
-use crate::attempts::{Patience, jittered, pauses};
 use crate::error::InventoryError;
 use crate::events::{Heartbeat, StockChanged, inventory_updates};
 use crate::ids::Sku;
 use crate::stock::Version;
 use crate::store::{Cursor, StockOutbox, StockSource};
 use crate::telemetry;
-use crate::workers::halt::Halt;
 
 /// Publishes the newest state of every SKU that changed, at least once, and then a heartbeat to
 /// every partition that says up to when everything is published.
@@ -165,7 +164,7 @@ impl OutboxRelay {
     /// Runs until `stop` is done. What was published and not yet marked is published again by
     /// whoever runs next. Failures end nothing.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let halt = Halt::new();
+        let stopped = Stop::new();
         let complete = LastComplete(Mutex::new(self.clock.monotonic()));
         let work = async {
             tokio::join!(
@@ -174,7 +173,7 @@ impl OutboxRelay {
                 self.republish_from_time_to_time(),
             );
         };
-        tokio::join!(halt.when(stop), halt.or(work));
+        tokio::join!(stopped.when(stop), stopped.or(work));
     }
 
     /// While a pass is under way, too: it may be stuck.
@@ -188,15 +187,15 @@ impl OutboxRelay {
 
     async fn make_passes(&self, complete: &LastComplete) {
         let first_pause = self.interval.min(LONGEST_PAUSE);
-        let mut backoff = pauses(first_pause, LONGEST_PAUSE);
+        let mut backoff = Backoff::new(first_pause, LONGEST_PAUSE);
         loop {
             let pass = self.pass().await;
             let pause = if matches!(&pass, Ok(pass) if pass.complete_as_of.is_some()) {
                 complete.set(self.clock.monotonic());
-                backoff = pauses(first_pause, LONGEST_PAUSE);
+                backoff.reset();
                 self.interval
             } else {
-                backoff.next().unwrap_or(LONGEST_PAUSE)
+                backoff.pause()
             };
             if let Err(error) = pass {
                 tracing::warn!(%error, ?pause, "a pass over the outbox failed; it is made again");
@@ -218,7 +217,7 @@ impl OutboxRelay {
         let mut first = None;
         loop {
             let page = self.outbox.unpublished(after.as_ref(), self.batch);
-            let page = self.patience().wait("unpublished", page).await.flatten()?;
+            let page = self.deadline("unpublished").bound(page).await?;
             // Of the first page: a change behind the place where the pass is by now is in the
             // next pass.
             let first = *first.get_or_insert((page.epoch, page.complete_as_of));
@@ -295,15 +294,14 @@ impl OutboxRelay {
             return;
         }
         let marked = self.outbox.mark_published(acknowledged);
-        let marked = self.patience().wait("mark_published", marked).await;
-        if let Err(error) = marked.flatten() {
+        if let Err(error) = self.deadline("mark_published").bound(marked).await {
             tracing::warn!(%error, "published events were not marked; they are published again");
         }
     }
 
     async fn heartbeat(&self, epoch: u32, complete_as_of: Timestamp) -> Result<(), InventoryError> {
         let partitions = self.publisher.partitions(&self.topic);
-        let partitions = self.patience().wait("partitions", partitions).await??;
+        let partitions = self.deadline("partitions").bound(partitions).await?;
         let heartbeat = Heartbeat::new(epoch, complete_as_of, partitions);
         for outcome in self.append(heartbeat.to_messages()).await? {
             outcome?;
@@ -317,15 +315,8 @@ impl OutboxRelay {
     ) -> Result<Vec<Result<Published, FeedError>>, InventoryError> {
         let expected = messages.len();
         let outcomes = self.publisher.publish(&self.topic, messages);
-        let outcomes = self.patience().wait("publish", outcomes).await?;
-        if outcomes.len() != expected {
-            let got = outcomes.len();
-            return Err(InventoryError::Backend {
-                operation: "publish",
-                source: Cause::new(format!("{got} outcomes for {expected} messages")),
-            });
-        }
-        Ok(outcomes)
+        let outcomes = self.deadline("publish").bound(outcomes).await?;
+        Ok(one_for_each("publish", expected, outcomes)?)
     }
 
     async fn republish_from_time_to_time(&self) {
@@ -342,18 +333,18 @@ impl OutboxRelay {
     /// growing pauses; single events that fail are left to the next time.
     async fn republish(&self) {
         let mut after = None;
-        let mut backoff = pauses(Duration::from_secs(1), LONGEST_PAUSE);
+        let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);
         loop {
             let pause = match self.republish_page(after.as_ref()).await {
                 Ok(None) => return,
                 Ok(last) => {
                     after = last;
-                    backoff = pauses(Duration::from_secs(1), LONGEST_PAUSE);
+                    backoff.reset();
                     self.interval
                 }
                 Err(error) => {
                     tracing::warn!(%error, "stock could not be published again; it is tried again");
-                    backoff.next().unwrap_or(LONGEST_PAUSE)
+                    backoff.pause()
                 }
             };
             self.clock.sleep(pause).await;
@@ -366,7 +357,7 @@ impl OutboxRelay {
         after: Option<&Cursor>,
     ) -> Result<Option<Cursor>, InventoryError> {
         let page = self.source.scan(after, self.batch);
-        let page = self.patience().wait("scan", page).await.flatten()?;
+        let page = self.deadline("scan").bound(page).await?;
         let changes: Vec<StockChanged> = page.stock.iter().map(StockChanged::from).collect();
         let published = self.publish(&changes).await?;
         if let Some(error) = published.failure
@@ -378,11 +369,8 @@ impl OutboxRelay {
         Ok(page.next)
     }
 
-    fn patience(&self) -> Patience<'_> {
-        Patience {
-            clock: self.clock.as_ref(),
-            timeout: self.timeout,
-        }
+    fn deadline(&self, operation: &'static str) -> Deadline<'_> {
+        Deadline::after(self.clock.as_ref(), operation, self.timeout)
     }
 }
 

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
+use stockade_change_feed::time::{Backoff, Deadline, Stop, jittered};
 use stockade_change_feed::{Clock, SystemClock};
 
-use crate::attempts::{Patience, jittered, pauses};
 use crate::error::InventoryError;
 use crate::store::StockRetention;
 use crate::telemetry;
-use crate::workers::halt::Halt;
 
 /// Purges reservations that finished long ago, and puts old movements behind opening balances.
 ///
@@ -112,9 +111,9 @@ impl Retention {
     /// Runs until `stop` is done; what the store is doing then is dropped, and takes effect or
     /// not. Makes a pass at once, and failures end nothing.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let halt = Halt::new();
-        let work = halt.or(self.purge_from_time_to_time());
-        tokio::join!(halt.when(stop), work);
+        let stopped = Stop::new();
+        let work = stopped.or(self.purge_from_time_to_time());
+        tokio::join!(stopped.when(stop), work);
     }
 
     /// Purges everything that is old enough, and returns what that was.
@@ -137,17 +136,17 @@ impl Retention {
     }
 
     async fn purge_from_time_to_time(&self) {
-        let mut backoff = pauses(FIRST_PAUSE, self.interval);
+        let mut backoff = Backoff::new(FIRST_PAUSE, self.interval);
         loop {
             let pause = match self.purge().await {
                 Ok(_) => {
-                    backoff = pauses(FIRST_PAUSE, self.interval);
+                    backoff.reset();
                     self.interval
                 }
                 Err(error) => {
                     counter!(telemetry::PURGE_FAILURES).increment(1);
                     tracing::warn!(%error, "old stock records could not be purged; it is tried again");
-                    backoff.next().unwrap_or(self.interval).min(self.interval)
+                    backoff.pause().min(self.interval)
                 }
             };
             self.clock.sleep(jittered(pause)).await;
@@ -165,11 +164,8 @@ impl Retention {
     {
         let mut all = 0;
         loop {
-            let patience = Patience {
-                clock: self.clock.as_ref(),
-                timeout: self.timeout,
-            };
-            let purged = patience.repeat_one("purge", &call).await?;
+            let deadline = Deadline::after(self.clock.as_ref(), "purge", self.timeout);
+            let purged = deadline.repeat(&call).await?;
             counter!(telemetry::PURGED, "what" => what).increment(purged as u64);
             all += purged;
             if purged < self.batch {

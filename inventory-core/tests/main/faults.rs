@@ -102,7 +102,10 @@ impl<S: StockSource> StockSource for Faulty<S> {
 
 #[async_trait]
 impl<S: InventoryStore> InventoryStore for Faulty<S> {
-    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>> {
+    async fn reserve(
+        &self,
+        requests: &[ReserveRequest],
+    ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
         self.script
             .each(requests.len(), self.inner.reserve(requests))
             .await
@@ -125,7 +128,10 @@ impl<S: InventoryStore> InventoryStore for Faulty<S> {
             .flatten()
     }
 
-    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>> {
+    async fn expire(
+        &self,
+        ids: &[ReservationId],
+    ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
         self.script.each(ids.len(), self.inner.expire(ids)).await
     }
 
@@ -139,7 +145,10 @@ impl<S: InventoryStore> InventoryStore for Faulty<S> {
             .flatten()
     }
 
-    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
+    async fn adjust(
+        &self,
+        adjustments: &[Adjustment],
+    ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         self.script
             .each(adjustments.len(), self.inner.adjust(adjustments))
             .await
@@ -275,7 +284,7 @@ impl Publisher for Log {
         &self,
         topic: &Topic,
         messages: Vec<Message>,
-    ) -> Vec<Result<Published, FeedError>> {
+    ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
         let mut largest = self.largest_batch.lock().unwrap();
         *largest = messages.len().max(*largest);
         messages

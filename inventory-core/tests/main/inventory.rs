@@ -58,7 +58,12 @@ async fn a_repeated_request_finds_a_grant_that_stands_or_is_over() {
     // Whether a worker has been by or not.
     shop.clock.advance(seconds(3600));
     assert!(!again("held").await);
-    shop.store.expire(&[id("held")]).await.remove(0).unwrap();
+    shop.store
+        .expire(&[id("held")])
+        .await
+        .unwrap()
+        .remove(0)
+        .unwrap();
     assert!(!again("held").await);
 
     inventory.fulfil(&id("kept"), ANYONE).await.unwrap();
@@ -180,7 +185,7 @@ async fn its_futures_may_be_spawned() {
         inventory.reserve(request("r", "tee", 2)).await?;
         inventory.confirm(&r, owner.clone()).await?;
         inventory.fulfil(&r, owner).await?;
-        assert!(inventory.adjust(&[set("o", "tee", 8)]).await[0].is_ok());
+        assert!(inventory.adjust(&[set("o", "tee", 8)]).await.unwrap()[0].is_ok());
         let page = inventory.movements(&sku("tee"), None, 9).await?;
         assert_eq!(page.movements.len(), 4);
         let source: &dyn StockSource = &inventory;

@@ -15,7 +15,7 @@ async fn the_last_unit_goes_to_one() {
     let tries = (0..1000).map(|n| {
         let store = store.clone();
         let request = request(&format!("r{n}"), "tee", 1);
-        tokio::spawn(async move { store.reserve(&[request]).await.remove(0).is_ok() })
+        tokio::spawn(async move { store.reserve(&[request]).await.unwrap().remove(0).is_ok() })
     });
     let mut granted = 0;
     for granting in tries.collect::<Vec<_>>() {

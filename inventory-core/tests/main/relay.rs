@@ -194,7 +194,7 @@ impl Publisher for Hangs {
         &self,
         topic: &Topic,
         messages: Vec<Message>,
-    ) -> Vec<Result<Published, FeedError>> {
+    ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
         let hangs = messages
             .iter()
             .any(|message| message.key.as_deref() == Some(self.key.as_bytes()));
@@ -278,7 +278,7 @@ async fn the_age_rises_while_a_pass_is_stuck() {
     let _running = tokio::spawn(relay.run(std::future::pending()));
     shop.pass_time(seconds(60)).await;
     assert!(age() <= 1.0, "{}", age());
-    for outcome in shop.store.adjust(&[set("1", "a", 1)]).await {
+    for outcome in shop.store.adjust(&[set("1", "a", 1)]).await.unwrap() {
         outcome.unwrap();
     }
     shop.pass_time(seconds(100)).await;

@@ -164,7 +164,12 @@ async fn happens(shop: &Shop, number: usize, event: &Event) {
             let reason = Reason::new("delivery").unwrap();
             let place = LocationId::new(format!("location-{}", level / 2)).unwrap();
             let adjustment = Adjustment::new(operation, tee(level % 2), change, reason).at(place);
-            store.adjust(&[adjustment]).await.remove(0).unwrap();
+            store
+                .adjust(&[adjustment])
+                .await
+                .unwrap()
+                .remove(0)
+                .unwrap();
         }
         Event::Reserve(name, units) => {
             let request = request(&format!("r{number}"), tee(*name).as_str(), *units);

@@ -67,12 +67,17 @@ impl Shop {
 
     pub(crate) async fn set(&self, operation: &str, name: &str, units: u64) {
         let set = [set(operation, name, units)];
-        self.store.adjust(&set).await.remove(0).unwrap();
+        self.store.adjust(&set).await.unwrap().remove(0).unwrap();
     }
 
     pub(crate) async fn reserve(&self, reservation: &str, name: &str, units: u64) -> Reserved {
         let requests = [request(reservation, name, units)];
-        self.store.reserve(&requests).await.remove(0).unwrap()
+        self.store
+            .reserve(&requests)
+            .await
+            .unwrap()
+            .remove(0)
+            .unwrap()
     }
 
     /// Physical and reserved units.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use metrics::counter;
-use stockade_change_feed::Retry;
+use stockade_change_feed::{Failure, Retry};
 use tracing::warn;
 
-use super::batch::{Asked, Batch, Edits};
+use super::job::{Asked, Edits, Job};
 use super::{CONFLICTS, CUT, Ingest, STALE_EPOCHS, WRITTEN};
 use crate::document::{Document, DocumentId, RowVersion};
 use crate::error::SearchError;
@@ -37,8 +37,8 @@ struct Progress {
 
 impl Ingest {
     /// Brings documents to the state that was asked for, durably, and returns those of SKUs as
-    /// they are then. Records for which this fails are marked in the batch.
-    pub(super) async fn settle(&self, edits: Edits, batch: &mut Batch) -> Documents {
+    /// they are then. Records for which this fails are marked in the job.
+    pub(super) async fn settle(&self, edits: Edits, job: &mut Job) -> Documents {
         let mut settled = Documents::new();
         let mut edits = edits.into_iter();
         loop {
@@ -46,10 +46,9 @@ impl Ingest {
             if bulk.is_empty() {
                 return settled;
             }
-            let refused = self.together(bulk, batch, &mut settled).await;
+            let refused = self.together(bulk, job, &mut settled).await;
             for (id, asked, reason) in refused {
-                self.one_by_one(&id, asked, reason, batch, &mut settled)
-                    .await;
+                self.one_by_one(&id, asked, reason, job, &mut settled).await;
             }
         }
     }
@@ -61,7 +60,7 @@ impl Ingest {
         id: &DocumentId,
         asked: Vec<Asked>,
         reason: String,
-        batch: &mut Batch,
+        job: &mut Job,
         settled: &mut Documents,
     ) {
         let mut of_records: BTreeMap<usize, Vec<Asked>> = BTreeMap::new();
@@ -69,12 +68,12 @@ impl Ingest {
             of_records.entry(record).or_default().push((record, edit));
         }
         if let (1, Some(record)) = (of_records.len(), of_records.keys().next()) {
-            return batch.dead_letter(*record, reason);
+            return job.dead_letter(*record, reason);
         }
         for (record, asked) in of_records {
             let alone = Edits::from([(id.clone(), asked)]);
-            for (.., reason) in self.together(alone, batch, settled).await {
-                batch.dead_letter(record, reason);
+            for (.., reason) in self.together(alone, job, settled).await {
+                job.dead_letter(record, reason);
             }
         }
     }
@@ -83,19 +82,19 @@ impl Ingest {
     async fn together(
         &self,
         mut pending: Edits,
-        batch: &mut Batch,
+        job: &mut Job,
         settled: &mut Documents,
     ) -> Refused {
         let mut progress = Progress::new();
         for attempt in 1..=ATTEMPTS {
-            if batch.gives_up(&pending) {
+            if job.gives_up(&pending) {
                 break;
             }
             if let Err(error) = self.attempt(attempt, &mut pending, &mut progress).await {
-                batch.unavailable(error.to_string(), pause_after(&error));
+                job.unavailable(error.to_string(), pause_after(&error));
                 continue;
             }
-            progress.leave(&mut pending, batch, |pause| pause > LONGEST_PAUSE);
+            progress.leave(&mut pending, job, |pause| pause > LONGEST_PAUSE);
             if pending.is_empty() {
                 break;
             }
@@ -104,8 +103,8 @@ impl Ingest {
                 tokio::time::sleep(pause).await;
             }
         }
-        if !batch.gives_up(&pending) {
-            progress.leave(&mut pending, batch, |_| true);
+        if !job.gives_up(&pending) {
+            progress.leave(&mut pending, job, |_| true);
         }
         settled.extend(progress.settled);
         progress.refused
@@ -266,16 +265,16 @@ impl Ingest {
     }
 
     /// Has every document heed truncations.
-    pub(super) async fn sweep(&self, truncations: &Edits, batch: &mut Batch) {
+    pub(super) async fn sweep(&self, truncations: &Edits, job: &mut Job) {
         let asked: Vec<_> = truncations.values().flatten().cloned().collect();
         let mut after = None;
-        while !batch.gives_up(truncations) {
+        while !job.gives_up(truncations) {
             let limit = self.bulk.get();
             let scan = self.writer.scan(&self.generation, after.as_ref(), limit);
             let ids = match self.in_time("scan", scan).await {
                 Ok(ids) => ids,
                 Err(error) => {
-                    batch.unavailable(error.to_string(), pause_after(&error));
+                    job.unavailable(error.to_string(), pause_after(&error));
                     continue;
                 }
             };
@@ -284,7 +283,7 @@ impl Ingest {
             };
             after = Some(last.clone());
             let page = ids.into_iter().map(|id| (id, asked.clone())).collect();
-            self.settle(page, batch).await;
+            self.settle(page, job).await;
         }
     }
 
@@ -295,7 +294,7 @@ impl Ingest {
         answer: impl Future<Output = Result<T, SearchError>>,
     ) -> Result<T, SearchError> {
         let after = self.timeout;
-        let late = |_| SearchError::Timeout { operation, after };
+        let late = |_| SearchError::from(Failure::timed_out(operation, after));
         tokio::time::timeout(after, answer).await.map_err(late)?
     }
 
@@ -348,7 +347,7 @@ impl Progress {
 
     /// Leaves the documents whose pause is such to the consumer. None of the records that ask for
     /// them is to blame, and those of other documents go on.
-    fn leave(&mut self, pending: &mut Edits, batch: &mut Batch, such: impl Fn(Duration) -> bool) {
+    fn leave(&mut self, pending: &mut Edits, job: &mut Job, such: impl Fn(Duration) -> bool) {
         pending.retain(|id, asked| {
             let none = || {
                 let reason = "the index gave no outcome, or truncations kept coming";
@@ -359,7 +358,7 @@ impl Progress {
                 return true;
             }
             self.waits.remove(id);
-            batch.leave(
+            job.leave(
                 asked,
                 format!("document {id}: {reason}"),
                 pause.max(LONGEST_PAUSE),

@@ -79,7 +79,7 @@ impl Publisher for FileLog {
         &self,
         topic: &Topic,
         messages: Vec<Message>,
-    ) -> Vec<Result<Published, FeedError>> {
+    ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
         let publish = |message: &Message| self.write(topic, message);
         messages.iter().map(publish).collect()
     }

@@ -145,7 +145,10 @@ impl PostgresCatalog {
 
 #[async_trait]
 impl CatalogStore for PostgresCatalog {
-    async fn put(&self, writes: &[ProductWrite]) -> Vec<Result<Written, CatalogError>> {
+    async fn put(
+        &self,
+        writes: &[ProductWrite],
+    ) -> Result<Vec<Result<Written, CatalogError>>, CatalogError> {
         self.put_all(writes).await
     }
 

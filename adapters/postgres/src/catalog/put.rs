@@ -29,24 +29,32 @@ const DELETE: &str = "delete product";
 type Outcome = Result<Written, CatalogError>;
 
 impl PostgresCatalog {
-    pub(super) async fn put_all(&self, writes: &[ProductWrite]) -> Vec<Outcome> {
+    pub(super) async fn put_all(
+        &self,
+        writes: &[ProductWrite],
+    ) -> Result<Vec<Outcome>, CatalogError> {
         let mut outcomes = Vec::with_capacity(writes.len());
         let mut rest = writes;
         while !rest.is_empty() {
             let (chunk, others) = rest.split_at(chunk_size(rest));
-            outcomes.extend(self.put_chunk(chunk).await);
+            match self.put_chunk(chunk).await {
+                Ok(chunk) => outcomes.extend(chunk),
+                Err(error) if chunk.len() == writes.len() => return Err(error.into()),
+                Err(error) => outcomes.extend(chunk.iter().map(|_| Err(error.clone().into()))),
+            }
             rest = others;
         }
-        outcomes
+        Ok(outcomes)
     }
 
-    async fn put_chunk(&self, writes: &[ProductWrite]) -> Vec<Outcome> {
+    async fn put_chunk(&self, writes: &[ProductWrite]) -> Result<Vec<Outcome>, PostgresError> {
         let failure = match self.try_chunk(writes).await {
-            Ok(outcomes) => return outcomes,
+            Ok(outcomes) => return Ok(outcomes),
             Err(failure) => failure,
         };
-        if writes.len() == 1 || !matches!(failure, PostgresError::Backend { .. }) {
-            return writes.iter().map(|_| Err(failure.clone().into())).collect();
+        let refused = matches!(&failure, PostgresError::Failed(why) if why.retry() == stockade_change_feed::Retry::Never);
+        if writes.len() == 1 || !refused {
+            return Err(failure);
         }
         // The server refuses one of them: the others need not fail with it.
         let mut outcomes = Vec::with_capacity(writes.len());
@@ -54,7 +62,7 @@ impl PostgresCatalog {
             let outcome = self.try_chunk(std::slice::from_ref(write)).await;
             outcomes.extend(outcome.unwrap_or_else(|error| vec![Err(error.into())]));
         }
-        outcomes
+        Ok(outcomes)
     }
 
     /// An outcome for each write. What is stored already is found without a lock.
@@ -87,7 +95,7 @@ impl PostgresCatalog {
         loop {
             let put = self.sessions.in_time(PUT, self.put_once(writes)).await;
             match put {
-                Err(PostgresError::TransactionLost { .. }) if attempt < ATTEMPTS => attempt += 1,
+                Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
                 ended => return ended,
             }
         }
@@ -145,7 +153,7 @@ impl PostgresCatalog {
                 work.end(done).await
             };
             match self.sessions.in_time(DELETE, deleting).await {
-                Err(PostgresError::TransactionLost { .. }) if attempt < ATTEMPTS => attempt += 1,
+                Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
                 ended => return ended?,
             }
         }

@@ -21,14 +21,11 @@ impl Publisher for PostgresFeed {
         &self,
         topic: &Topic,
         messages: Vec<Message>,
-    ) -> Vec<Result<Published, FeedError>> {
+    ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
         if messages.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let entry = match self.topic(topic).await {
-            Ok(entry) => entry,
-            Err(error) => return messages.iter().map(|_| Err(error.clone().into())).collect(),
-        };
+        let entry = self.topic(topic).await?;
         let checked = messages.iter();
         let checked: Vec<Result<u32, FeedError>> = checked
             .map(|message| self.check(topic, entry, message))
@@ -41,22 +38,18 @@ impl Publisher for PostgresFeed {
         }
         let appended = self.append_alone(entry, batch).await;
         self.wake();
-        let mut offsets = match &appended {
-            Ok(offsets) => offsets.iter(),
-            Err(_) => [].iter(),
-        };
+        let mut offsets = appended?.into_iter();
         let outcome = |partition: Result<u32, FeedError>| {
             let partition = TopicPartition::new(topic.clone(), partition?);
-            match (&appended, offsets.next()) {
-                (Err(error), _) => Err(error.clone().into()),
-                (Ok(_), Some(&offset)) => Ok(Published { partition, offset }),
+            match offsets.next() {
+                Some(offset) => Ok(Published { partition, offset }),
                 // The topic was deleted meanwhile.
-                (Ok(_), None) => Err(FeedError::UnknownTopic {
+                None => Err(FeedError::UnknownTopic {
                     topic: topic.clone(),
                 }),
             }
         };
-        checked.into_iter().map(outcome).collect()
+        Ok(checked.into_iter().map(outcome).collect())
     }
 
     async fn partitions(&self, topic: &Topic) -> Result<u32, FeedError> {

@@ -43,7 +43,7 @@ impl PostgresFeed {
     /// is not deleted because of an error is with the next call.
     ///
     /// # Errors
-    /// [`FeedError::Unavailable`] and the like.
+    /// [`FeedError::Failed`] and the like.
     pub async fn trim(&self, partition: &TopicPartition, before: u64) -> Result<(), FeedError> {
         let before = i64::try_from(before).unwrap_or(i64::MAX);
         Ok(self.trim_before(partition, before).await?)
@@ -54,7 +54,7 @@ impl PostgresFeed {
     /// as [`trim`](Self::trim).
     ///
     /// # Errors
-    /// [`FeedError::Unavailable`] and the like.
+    /// [`FeedError::Failed`] and the like.
     pub async fn trim_older(&self, topic: &Topic, age: Duration) -> Result<(), FeedError> {
         let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
         let looking = async |connection: &mut PgConnection| {
@@ -114,7 +114,7 @@ impl PostgresFeed {
     /// committed is then found to be lost.
     ///
     /// # Errors
-    /// [`FeedError::Unavailable`] and the like.
+    /// [`FeedError::Failed`] and the like.
     pub async fn delete_topic(&self, topic: &Topic) -> Result<(), FeedError> {
         // Few are left to be deleted together with it.
         self.trim_older(topic, Duration::ZERO).await?;
@@ -130,7 +130,7 @@ impl PostgresFeed {
     ///
     /// # Errors
     /// [`FeedError::GroupActive`] while members of the group read, whatever their topics;
-    /// [`FeedError::UnknownTopic`]; [`FeedError::Unavailable`] and the like.
+    /// [`FeedError::UnknownTopic`]; [`FeedError::Failed`] and the like.
     pub async fn reset_group(
         &self,
         group: &Group,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use sqlx::PgConnection;
 use stockade_change_feed::{
-    FeedError, Group, Offset, OffsetReset, OnLostOffset, PollLimits, Polled, Position, Record,
-    SubscribeOptions, Subscription, Timestamp, Topic, TopicPartition,
+    FeedError, Gained, Group, Offset, OffsetReset, OnLostOffset, PollLimits, Polled, Position,
+    Record, SubscribeOptions, Subscription, Timestamp, Topic, TopicPartition,
 };
 
 use super::group::{Owned, Share, number};
@@ -140,7 +140,7 @@ impl PostgresSubscription {
             if !kept {
                 // What was never reported as gained need not be reported as lost.
                 let reported = report.gained.len();
-                report.gained.retain(|gained| gained != at);
+                report.gained.retain(|gained| gained.partition != *at);
                 if report.gained.len() == reported {
                     report.lost.push(at.clone());
                 }
@@ -149,7 +149,8 @@ impl PostgresSubscription {
         });
         for (at, owned) in owned {
             self.held.entry(at.clone()).or_insert_with(|| {
-                report.gained.push(at);
+                let last = u128::try_from(owned.next - 1).ok().map(Offset);
+                report.gained.push(Gained::new(at, last));
                 owned
             });
         }
@@ -332,7 +333,10 @@ impl Subscription for PostgresSubscription {
         }
     }
 
-    async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>> {
+    async fn commit(
+        &mut self,
+        finished: &[Position],
+    ) -> Result<Vec<Result<(), FeedError>>, FeedError> {
         let mut last: BTreeMap<&TopicPartition, Owned> = BTreeMap::new();
         for position in finished {
             let Some(held) = self.held.get(&position.partition) else {
@@ -344,18 +348,14 @@ impl Subscription for PostgresSubscription {
                 .or_insert(Owned { next, ..*held });
             furthest.next = furthest.next.max(next);
         }
-        let committed = self.commit_held(&last).await;
+        let committed = self.commit_held(&last).await?;
         let outcome = |position: &Position| {
             let TopicPartition { topic, partition } = &position.partition;
-            let held = last.contains_key(&position.partition);
-            let done = match &committed {
-                Err(error) if held => return Err(error.clone().into()),
-                Err(_) => false,
-                Ok(rows) => rows.iter().any(|(name, at)| {
-                    name == topic.as_str() && u32::try_from(*at) == Ok(*partition)
-                }),
+            let is_this = |(name, at): &(String, i32)| {
+                name == topic.as_str() && u32::try_from(*at) == Ok(*partition)
             };
-            if held && done {
+            let held = last.contains_key(&position.partition);
+            if held && committed.iter().any(is_this) {
                 return Ok(());
             }
             Err(FeedError::NotAssigned {
@@ -363,7 +363,7 @@ impl Subscription for PostgresSubscription {
                 partition: *partition,
             })
         };
-        finished.iter().map(outcome).collect()
+        Ok(finished.iter().map(outcome).collect())
     }
 
     async fn close(self: Box<Self>) -> Result<(), FeedError> {

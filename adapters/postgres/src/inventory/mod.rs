@@ -138,7 +138,7 @@ impl<P: Place> PostgresInventory<P> {
         let mut attempt = 1;
         loop {
             match self.attempt(call).await {
-                Err(PostgresError::TransactionLost { .. }) if attempt < ATTEMPTS => attempt += 1,
+                Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
                 outcome => return outcome,
             }
         }

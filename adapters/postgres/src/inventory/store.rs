@@ -21,16 +21,14 @@ type Outcomes<T> = Vec<Result<T, InventoryError>>;
 
 #[async_trait]
 impl<P: Place> InventoryStore for PostgresInventory<P> {
-    async fn reserve(&self, requests: &[ReserveRequest]) -> Outcomes<Reserved> {
-        if let [request] = requests {
-            return vec![self.reserve_one(request).await];
+    async fn reserve(
+        &self,
+        requests: &[ReserveRequest],
+    ) -> Result<Outcomes<Reserved>, InventoryError> {
+        match requests {
+            [request] => Ok(vec![self.reserve_one(request).await]),
+            requests => self.in_batches("reserve", requests, Reserve).await,
         }
-        let mut outcomes = Vec::with_capacity(requests.len());
-        for batch in requests.chunks(BATCH) {
-            let call = self.in_time("reserve", self.change(&Reserve(batch))).await;
-            outcomes.extend(everybodys(call, batch.len()));
-        }
-        outcomes
     }
 
     async fn transition(
@@ -44,13 +42,8 @@ impl<P: Place> InventoryStore for PostgresInventory<P> {
         self.in_time("extend", self.change(request)).await?
     }
 
-    async fn expire(&self, ids: &[ReservationId]) -> Outcomes<Expiry> {
-        let mut outcomes = Vec::with_capacity(ids.len());
-        for batch in ids.chunks(BATCH) {
-            let call = self.in_time("expire", self.change(&Expire(batch))).await;
-            outcomes.extend(everybodys(call, batch.len()));
-        }
-        outcomes
+    async fn expire(&self, ids: &[ReservationId]) -> Result<Outcomes<Expiry>, InventoryError> {
+        self.in_batches("expire", ids, Expire).await
     }
 
     async fn expire_overdue(&self, limit: usize) -> Result<Outcomes<Reservation>, InventoryError> {
@@ -58,13 +51,11 @@ impl<P: Place> InventoryStore for PostgresInventory<P> {
         Ok(self.in_time(Sweep::OPERATION, self.sweep(limit)).await?)
     }
 
-    async fn adjust(&self, adjustments: &[Adjustment]) -> Outcomes<Adjusted> {
-        let mut outcomes = Vec::with_capacity(adjustments.len());
-        for batch in adjustments.chunks(BATCH) {
-            let call = self.in_time("adjust", self.change(&Adjust(batch))).await;
-            outcomes.extend(everybodys(call, batch.len()));
-        }
-        outcomes
+    async fn adjust(
+        &self,
+        adjustments: &[Adjustment],
+    ) -> Result<Outcomes<Adjusted>, InventoryError> {
+        self.in_batches("adjust", adjustments, Adjust).await
     }
 
     async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {
@@ -83,6 +74,31 @@ impl<P: Place> InventoryStore for PostgresInventory<P> {
 }
 
 impl<P: Place> PostgresInventory<P> {
+    /// Makes a call for at most [`BATCH`] items at a time, each in a transaction of its own.
+    async fn in_batches<'a, I, C, T>(
+        &self,
+        operation: &'static str,
+        items: &'a [I],
+        call: impl Fn(&'a [I]) -> C + Send + Sync,
+    ) -> Result<Outcomes<T>, InventoryError>
+    where
+        I: Sync,
+        C: Call<Outcome = Outcomes<T>>,
+        T: Send,
+    {
+        let mut outcomes = Vec::with_capacity(items.len());
+        for batch in items.chunks(BATCH) {
+            let call = call(batch);
+            let made = self.in_time(operation, self.change(&call)).await;
+            match made {
+                Ok(made) => outcomes.extend(made),
+                Err(error) if batch.len() == items.len() => return Err(error.into()),
+                Err(error) => outcomes.extend(batch.iter().map(|_| Err(error.clone().into()))),
+            }
+        }
+        Ok(outcomes)
+    }
+
     async fn reserve_one(&self, request: &ReserveRequest) -> Result<Reserved, InventoryError> {
         let call = async {
             match self.reserve_at_once(request).await? {
@@ -139,14 +155,6 @@ impl<P: Place> PostgresInventory<P> {
 fn only<T>(outcomes: Outcomes<T>) -> Result<T, InventoryError> {
     let mut outcomes = outcomes.into_iter();
     outcomes.next().expect("an outcome for each request")
-}
-
-/// A transaction that failed is everybody's failure.
-fn everybodys<T>(outcomes: Result<Outcomes<T>, PostgresError>, count: usize) -> Outcomes<T> {
-    outcomes.unwrap_or_else(|error| {
-        let error = InventoryError::from(error);
-        (0..count).map(|_| Err(error.clone())).collect()
-    })
 }
 
 pub(crate) fn at_least_one(limit: usize) -> Result<(), InventoryError> {

@@ -1,7 +1,7 @@
 //! What changed, in one statement.
 
 use sqlx::{PgConnection, SqlStr};
-use stockade_change_feed::Cause;
+use stockade_change_feed::Failure;
 use stockade_inventory_core::book::{Changed, Changes};
 use stockade_inventory_core::{Movement, Reservation, StockLevel};
 
@@ -12,7 +12,7 @@ use crate::inventory::time::Time;
 /// Writes all changes or none.
 ///
 /// # Errors
-/// [`PostgresError::TransactionLost`] where somebody else has added the same row meanwhile.
+/// [`PostgresError::Failed`] where somebody else has added the same row meanwhile.
 pub(crate) async fn write(
     operation: &'static str,
     statement: SqlStr,
@@ -37,8 +37,8 @@ pub(crate) async fn write(
         .await
         .map_err(failed(operation))?;
     if usize::try_from(written) != Ok(rows) {
-        let source = Cause::new(format!("{written} of {rows} rows were there to be written"));
-        return Err(PostgresError::TransactionLost { operation, source });
+        let source = format!("{written} of {rows} rows were there to be written");
+        return Err(Failure::transaction_lost(operation, source).into());
     }
     Ok(())
 }

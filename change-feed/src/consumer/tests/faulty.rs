@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::error::{Cause, FeedError};
+use crate::error::FeedError;
+use crate::failure::Failure;
 use crate::feed::{
     Feed, Group, PartitionLag, PollLimits, Polled, Publisher, SubscribeOptions, Subscription,
 };
@@ -59,11 +60,10 @@ async fn strike(fault: Fault, left: &AtomicU32) -> Result<(), FeedError> {
     match (left, fault) {
         (Err(_), _) => Ok(()),
         (Ok(_), Fault::Hang) => pending().await,
-        (Ok(_), Fault::Error) => Err(FeedError::Unavailable {
-            operation: "it",
-            retry_after: Duration::from_millis(1),
-            source: Cause::new("out of order"),
-        }),
+        (Ok(_), Fault::Error) => {
+            let pause = Duration::from_millis(1);
+            Err(Failure::unavailable("it", pause, "out of order").into())
+        }
     }
 }
 
@@ -97,11 +97,9 @@ impl Publisher for Faulty {
         &self,
         topic: &Topic,
         messages: Vec<Message>,
-    ) -> Vec<Result<Published, FeedError>> {
-        match strike(self.fault, &self.publishes).await {
-            Ok(()) => self.feed.publish(topic, messages).await,
-            Err(error) => messages.iter().map(|_| Err(error.clone())).collect(),
-        }
+    ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
+        strike(self.fault, &self.publishes).await?;
+        self.feed.publish(topic, messages).await
     }
 
     async fn partitions(&self, topic: &Topic) -> Result<u32, FeedError> {
@@ -123,11 +121,12 @@ impl Subscription for FaultySubscription {
         self.subscription.poll(limits).await
     }
 
-    async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>> {
-        match strike(self.fault, &self.commits).await {
-            Ok(()) => self.subscription.commit(finished).await,
-            Err(error) => finished.iter().map(|_| Err(error.clone())).collect(),
-        }
+    async fn commit(
+        &mut self,
+        finished: &[Position],
+    ) -> Result<Vec<Result<(), FeedError>>, FeedError> {
+        strike(self.fault, &self.commits).await?;
+        self.subscription.commit(finished).await
     }
 
     async fn close(self: Box<Self>) -> Result<(), FeedError> {

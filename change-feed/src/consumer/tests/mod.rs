@@ -470,3 +470,38 @@ async fn it_can_be_spawned_on_the_machines_clock() {
     stop.send(()).unwrap();
     running.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_handler_hears_where_its_records_begin_before_they_come() {
+    let f = Fixture::new(1);
+    f.append(0, &["a", "b"]);
+    let run = async |values: &'static [&str]| {
+        let script = Script::done();
+        let stop = f.until(|| script.seen() == values);
+        f.consumer(&script).run(stop).await.unwrap();
+        let beginnings = script.beginnings.lock().unwrap();
+        beginnings
+            .iter()
+            .map(|begins| begins.from)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(run(&["a", "b"]).await, [ReadFrom::Start]);
+    f.append(0, &["c"]);
+    assert_eq!(run(&["c"]).await, [ReadFrom::After(Offset(1))]);
+    f.append(0, &["d", "e"]);
+    f.feed
+        .trim(&TopicPartition::new(f.topic.clone(), 0), Offset(4));
+    let script = Script::done();
+    let options = SubscribeOptions {
+        on_lost_offset: OnLostOffset::Earliest,
+        ..SubscribeOptions::default()
+    };
+    let stop = f.until(|| script.seen() == ["e"]);
+    f.consumer(&script)
+        .with_options(options)
+        .run(stop)
+        .await
+        .unwrap();
+    let last = script.beginnings.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(last.from, ReadFrom::Elsewhere);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-use crate::consumer::{Consumer, Disposition, Handler};
+use crate::consumer::{Batch, Beginning, Consumer, Disposition, Handler};
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::feed::{Feed, Group, PollLimits, SubscribeOptions};
 use crate::memory::MemoryFeed;
@@ -30,16 +30,17 @@ pub(super) type Says = dyn Fn(&str, usize) -> Say + Send + Sync;
 pub(super) struct Script {
     pub(super) says: Box<Says>,
     pub(super) batches: Mutex<Vec<Vec<String>>>,
+    pub(super) beginnings: Mutex<Vec<Beginning>>,
     pub(super) gate: Notify,
 }
 
 impl Script {
     pub(super) fn new(says: impl Fn(&str, usize) -> Say + Send + Sync + 'static) -> Arc<Self> {
-        let (batches, gate) = (Mutex::default(), Notify::new());
         Arc::new(Self {
             says: Box::new(says),
-            batches,
-            gate,
+            batches: Mutex::default(),
+            beginnings: Mutex::default(),
+            gate: Notify::new(),
         })
     }
 
@@ -62,9 +63,15 @@ impl Script {
 
 #[async_trait]
 impl Handler for Script {
-    async fn handle(&self, records: &[Record]) -> Vec<Disposition> {
+    async fn handle(&self, batch: Batch<'_>) -> Vec<Disposition> {
+        let begun = batch.beginnings;
+        self.beginnings.lock().unwrap().extend_from_slice(begun);
         let text = |record: &Record| String::from_utf8(record.value.clone().unwrap().into());
-        let values: Vec<String> = records.iter().map(|record| text(record).unwrap()).collect();
+        let values: Vec<String> = batch
+            .records
+            .iter()
+            .map(|record| text(record).unwrap())
+            .collect();
         let before: Vec<usize> = values.iter().map(|value| self.times(value)).collect();
         self.batches.lock().unwrap().push(values.clone());
         let mut dispositions = Vec::new();

@@ -73,7 +73,7 @@ async fn receive_a_lamp(store: &dyn InventoryStore) {
         StockChange::Receive(Quantity::ONE),
     );
     let delivery = Adjustment::new(operation, lamp, one, reason);
-    store.adjust(&[delivery]).await.remove(0).unwrap();
+    store.adjust(&[delivery]).await.unwrap().remove(0).unwrap();
 }
 
 const A_LAMP: &str = r#"[{"sku":"lamp","quantity":1}]"#;

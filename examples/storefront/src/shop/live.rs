@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
-use stockade_change_feed::{Disposition, Handler, Record};
+use stockade_change_feed::{Batch, Disposition, Handler, Record};
 use stockade_inventory_core::{Sku, StockChanged, StockEvent};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
@@ -135,7 +135,8 @@ impl Drop for Watcher {
 
 #[async_trait]
 impl Handler for LiveStock {
-    async fn handle(&self, records: &[Record]) -> Vec<Disposition> {
+    async fn handle(&self, batch: Batch<'_>) -> Vec<Disposition> {
+        let records = batch.records;
         let handle = |record| match StockEvent::from_record(record) {
             Ok(Some(StockEvent::Changed(event))) => {
                 self.announce(&event);

@@ -91,7 +91,7 @@ pub(super) fn stock(sku: &str, count: u64, number: u64) -> Record {
 }
 
 pub(super) async fn done(ingest: &Ingest, records: &[Record]) {
-    for ended in ingest.handle(records).await {
+    for ended in ingest.handle(Batch::of(records)).await {
         assert_eq!(ended, Disposition::Done);
     }
 }

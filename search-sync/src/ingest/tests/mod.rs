@@ -164,7 +164,7 @@ async fn conflicts_without_end_blame_no_record() {
 
     let never = Arc::new(Never(MemoryIndex::new()));
     let ingest = Ingest::new(never, generation(), Projection::catalog()).unwrap();
-    let ended = ingest.handle(&[product(1)]).await;
+    let ended = ingest.handle(Batch::of(&[product(1)])).await;
     let [Disposition::Unavailable { reason, .. }] = &ended[..] else {
         panic!("{ended:?}");
     };
@@ -179,7 +179,8 @@ async fn a_replay_completes_what_a_crash_left_half_done() {
         done(&ingest, &[product(1), first.clone()]).await;
         index.script([Fault::HangsAtRoots]);
         let records = std::slice::from_ref(second);
-        let crashed = tokio::time::timeout(Duration::from_secs(10), ingest.handle(records)).await;
+        let crashed =
+            tokio::time::timeout(Duration::from_secs(10), ingest.handle(Batch::of(records))).await;
         assert!(crashed.is_err());
         assert!(index.written().contains(&sku("s")));
         assert_ne!(shown(&index, "in_stock").await, ["true"]);
@@ -213,7 +214,7 @@ async fn a_poisoned_record_is_dead_lettered_alone() {
         record("inventory_updates", Message::keyed("s", "{}")),
         stock("s", 1, 1),
     ];
-    let ended = ingest.handle(&records).await;
+    let ended = ingest.handle(Batch::of(&records)).await;
     let reasons: Vec<_> = ended
         .iter()
         .map(|ended| match ended {
@@ -249,7 +250,7 @@ async fn what_the_index_refuses_is_dead_lettered_alone() {
     let (index, ingest) = setup().await;
     index.script([Fault::RefusesRow("s")]);
     let ended = ingest
-        .handle(&[product(1), variant("s", 2), variant("t", 3)])
+        .handle(Batch::of(&[product(1), variant("s", 2), variant("t", 3)]))
         .await;
     let [
         Disposition::Done,
@@ -268,7 +269,7 @@ async fn what_the_index_refuses_is_dead_lettered_alone() {
 async fn a_refused_document_of_one_record_is_not_tried_again() {
     let (index, ingest) = setup().await;
     index.script([Fault::Refuses(root())]);
-    let ended = ingest.handle(&[product(1)]).await;
+    let ended = ingest.handle(Batch::of(&[product(1)])).await;
     assert!(
         matches!(&ended[..], [Disposition::DeadLetter { .. }]),
         "{ended:?}"
@@ -290,7 +291,7 @@ async fn an_index_that_is_away_blames_no_record() {
     let (index, ingest) = setup().await;
     index.script([Fault::LoadFails]);
     let ended = ingest
-        .handle(&[product(1), raw("{"), variant("s", 2)])
+        .handle(Batch::of(&[product(1), raw("{"), variant("s", 2)]))
         .await;
     let [first, Disposition::DeadLetter { .. }, last] = &ended[..] else {
         panic!("{ended:?}");
@@ -302,7 +303,7 @@ async fn an_index_that_is_away_blames_no_record() {
         );
     }
     index.script(std::iter::repeat_with(|| Fault::Busy).take(8));
-    let ended = ingest.handle(&[product(1)]).await;
+    let ended = ingest.handle(Batch::of(&[product(1)])).await;
     assert!(
         matches!(&ended[..], [Disposition::Unavailable { .. }]),
         "{ended:?}"
@@ -316,7 +317,7 @@ async fn a_document_that_fails_for_long_blocks_no_other() {
     let busy = || Fault::BusyFor(sku("s"), Duration::from_millis(50));
     index.script(std::iter::repeat_with(busy).take(8));
     let records = [product(1), variant("s", 2), variant("t", 3)];
-    let ended = ingest.handle(&records).await;
+    let ended = ingest.handle(Batch::of(&records)).await;
     let [
         Disposition::Done,
         Disposition::Unavailable { reason, .. },
@@ -342,7 +343,9 @@ async fn a_document_that_has_to_wait_long_is_left_and_others_go_on() {
     *index.rival.lock().unwrap() = Some((other, stock("t", 1, 1)));
     let minute = Duration::from_secs(60);
     index.script([Fault::Applies, Fault::BusyFor(sku("s"), minute)]);
-    let ended = ingest.handle(&[variant("s", 2), variant("t", 3)]).await;
+    let ended = ingest
+        .handle(Batch::of(&[variant("s", 2), variant("t", 3)]))
+        .await;
     let [
         Disposition::Unavailable { retry_after, .. },
         Disposition::Done,
@@ -359,7 +362,8 @@ async fn who_has_no_answer_in_time_is_unavailable() {
         let (index, ingest) = setup().await;
         index.script([fault]);
         let records = [product(1), raw("{")];
-        let handled = tokio::time::timeout(Duration::from_secs(60), ingest.handle(&records)).await;
+        let handled =
+            tokio::time::timeout(Duration::from_secs(60), ingest.handle(Batch::of(&records))).await;
         let ended = handled.expect("a call has a deadline");
         let [
             Disposition::Unavailable { reason, .. },
@@ -388,7 +392,9 @@ async fn a_damaged_document_is_dead_lettered_alone() {
         other.insert("product_id".to_owned(), json!("q"));
         let other = change("products", Change::Create { after: other });
         let mut ended = ingest
-            .handle(&[&records[..], std::slice::from_ref(&other)].concat())
+            .handle(Batch::of(
+                &[&records[..], std::slice::from_ref(&other)].concat(),
+            ))
             .await;
         assert_eq!(ended.pop(), Some(Disposition::Done), "another product");
         for (ended, good) in ended.iter().zip(good) {
@@ -412,7 +418,7 @@ async fn a_document_that_can_not_be_loaded_for_now_blames_no_record() {
     };
     *index.unloaded.lock().unwrap() = Some((sku("s"), away));
     let records = [product(1), variant("s", 2), variant("t", 3)];
-    let ended = ingest.handle(&records).await;
+    let ended = ingest.handle(Batch::of(&records)).await;
     let [
         Disposition::Done,
         Disposition::Unavailable { reason, .. },
@@ -431,7 +437,7 @@ async fn a_document_that_can_not_be_loaded_for_now_blames_no_record() {
 async fn a_generation_that_is_not_there_is_the_operators_to_mend() {
     let index = Arc::new(MemoryIndex::new());
     let ingest = Ingest::new(index, generation(), Projection::catalog()).unwrap();
-    let ended = ingest.handle(&[product(1)]).await;
+    let ended = ingest.handle(Batch::of(&[product(1)])).await;
     let [Disposition::Unavailable { reason, .. }] = &ended[..] else {
         panic!("{ended:?}");
     };
@@ -550,7 +556,7 @@ async fn workers_at_the_same_time_lose_nothing() {
                 for bulk in records.chunks(worker + 1) {
                     let mut left = bulk.to_vec();
                     while !left.is_empty() {
-                        let ended = ingest.handle(&left).await;
+                        let ended = ingest.handle(Batch::of(&left)).await;
                         let mut ended = ended.into_iter();
                         left.retain(|_| ended.next() != Some(Disposition::Done));
                     }

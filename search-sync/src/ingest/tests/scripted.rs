@@ -151,7 +151,10 @@ impl IndexWriter for Scripted {
         self.written.lock().unwrap().extend(ids);
         let rival = self.rival.lock().unwrap().take();
         if let Some((ingest, record)) = rival {
-            assert_eq!(ingest.handle(&[record]).await, [Disposition::Done]);
+            assert_eq!(
+                ingest.handle(Batch::of(&[record])).await,
+                [Disposition::Done]
+            );
         }
         let is_root = |write: &DocumentWrite| matches!(write.document.id, DocumentId::Root(_));
         let hangs = writes.iter().any(is_root);

@@ -64,7 +64,7 @@ impl Flawed {
         if self.flaw == Flaw::ForgetsReservations && some(&request.id) {
             copy.id = ReservationId::random();
         }
-        let mut reserved = self.inner.reserve(&[copy]).await.remove(0)?;
+        let mut reserved = self.inner.reserve(&[copy]).await.unwrap().remove(0)?;
         reserved.reservation.id = request.id.clone();
         if self.flaw == Flaw::RefusesWhatItGrants && some(&request.id) {
             let shortages = Vec::new();
@@ -76,7 +76,10 @@ impl Flawed {
 
 #[async_trait]
 impl InventoryStore for Flawed {
-    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>> {
+    async fn reserve(
+        &self,
+        requests: &[ReserveRequest],
+    ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
         let mut outcomes = Vec::new();
         for request in requests {
             outcomes.push(self.reserve_one(request).await);
@@ -102,7 +105,10 @@ impl InventoryStore for Flawed {
         self.inner.extend(request).await
     }
 
-    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>> {
+    async fn expire(
+        &self,
+        ids: &[ReservationId],
+    ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
         self.inner.expire(ids).await
     }
 
@@ -113,7 +119,10 @@ impl InventoryStore for Flawed {
         self.inner.expire_overdue(limit).await
     }
 
-    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
+    async fn adjust(
+        &self,
+        adjustments: &[Adjustment],
+    ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         if self.flaw == Flaw::ReceivesTwice {
             for adjustment in adjustments {
                 let mut second = adjustment.clone();

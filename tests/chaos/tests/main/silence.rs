@@ -43,6 +43,7 @@ async fn a_server_that_hangs_keeps_nobody_longer_than_the_deadline() {
     store
         .adjust(std::slice::from_ref(&received))
         .await
+        .unwrap()
         .remove(0)
         .unwrap();
     let lines = Lines::new([Line::new(tee.clone(), Quantity::ONE)]).unwrap();
@@ -62,8 +63,8 @@ async fn a_server_that_hangs_keeps_nobody_longer_than_the_deadline() {
     let calls = async {
         let (wanted, received) = ([wanted.clone()], [received.clone()]);
         tokio::join!(
-            async { failure(store.reserve(&wanted).await.remove(0)) },
-            async { failure(store.adjust(&received).await.remove(0)) },
+            async { failure(store.reserve(&wanted).await.unwrap().remove(0)) },
+            async { failure(store.adjust(&received).await.unwrap().remove(0)) },
             async { failure(store.transition(&confirm).await) },
             async { failure(store.reservation(&id).await) },
             async { failure(store.stock(std::slice::from_ref(&tee)).await) },

@@ -168,7 +168,7 @@ impl Shelf {
         let ingest = self.ingest();
         let mut left = records.to_vec();
         for _ in 0..TRIES {
-            let dispositions = ingest.handle(&left).await;
+            let dispositions = ingest.handle(Batch::of(&left)).await;
             let mut again = Vec::new();
             let mut wait = Duration::ZERO;
             for (record, disposition) in left.into_iter().zip(dispositions) {

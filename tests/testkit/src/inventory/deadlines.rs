@@ -37,7 +37,7 @@ pub(super) async fn what_is_not_due_does_not_expire<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     let held = shop.hold("r", "tee", 2).await;
     let ttl = Ttl::default().get();
-    match shop.expire("r").await {
+    match shop.expire("r").await.unwrap() {
         Expiry::NotDue { remaining } => assert!(remaining <= ttl && remaining > ttl / 2),
         other => panic!("held for {ttl:?}, and expiring it at once gives {other:?}"),
     }
@@ -52,7 +52,7 @@ pub(super) async fn expiry_gives_units_back_once<H: InventoryHarness>(h: H) {
     shop.hold("neighbour", "tee", 6).await;
     shop.hold_shortly("r", "tee", 3).await;
     h.pass_time(PAST_SHORT).await;
-    match shop.expire("r").await {
+    match shop.expire("r").await.unwrap() {
         Expiry::Expired(reservation) => assert_eq!(reservation.state, ReservationState::Expired),
         other => panic!("overdue, and expiring it gives {other:?}"),
     }

@@ -66,7 +66,7 @@ pub(super) async fn a_batch_whose_reply_is_lost_counts_once<H: InventoryHarness>
     let (shop, connection) = open(&h, &[("tee", 2)]).await;
     let requests = ["a", "b", "c"].map(|reservation| want(reservation, "tee", 1));
     connection.lose(1);
-    for outcome in shop.store.reserve(&requests).await {
+    for outcome in shop.store.reserve(&requests).await.unwrap() {
         assert_lost(&outcome);
     }
     let outcomes = shop.store.reserve(&requests).await;
@@ -150,7 +150,7 @@ pub(super) async fn an_expiry_whose_reply_is_lost_counts_once<H: InventoryHarnes
     shop.hold_shortly("r", "tee", 3).await;
     h.pass_time(PAST_SHORT).await;
     connection.lose(1);
-    for outcome in shop.store.expire(&[id("r")]).await {
+    for outcome in shop.store.expire(&[id("r")]).await.unwrap() {
         assert_lost(&outcome);
     }
     let again = shop.expire("r").await;

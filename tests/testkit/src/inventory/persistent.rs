@@ -86,7 +86,10 @@ impl StockSource for Persistent {
 
 #[async_trait]
 impl InventoryStore for Persistent {
-    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>> {
+    async fn reserve(
+        &self,
+        requests: &[ReserveRequest],
+    ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
         each(requests, async |batch: Vec<_>| self.0.reserve(&batch).await).await
     }
 
@@ -101,7 +104,10 @@ impl InventoryStore for Persistent {
         one(|| self.0.extend(request)).await
     }
 
-    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>> {
+    async fn expire(
+        &self,
+        ids: &[ReservationId],
+    ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
         each(ids, async |batch: Vec<_>| self.0.expire(&batch).await).await
     }
 
@@ -112,7 +118,10 @@ impl InventoryStore for Persistent {
         one(|| self.0.expire_overdue(limit)).await
     }
 
-    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
+    async fn adjust(
+        &self,
+        adjustments: &[Adjustment],
+    ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         each(adjustments, async |batch: Vec<_>| {
             self.0.adjust(&batch).await
         })

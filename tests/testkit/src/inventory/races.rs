@@ -147,7 +147,7 @@ async fn churn(shop: &Shop, caller: usize, reservation: &str) {
         return;
     }
     let request = wants(reservation, [line("cap", 1), line("tee", 1)]);
-    match shop.reserve(&request).await {
+    match shop.reserve(&request).await.unwrap() {
         Ok(_) => {}
         Err(InventoryError::Insufficient { .. }) => return,
         Err(error) => panic!("a reserve during churn was told: {error}"),
@@ -251,7 +251,7 @@ async fn race(shop: Shop, name: String, confirms_after: Option<Duration>) -> Ran
     }
     let mut expired = 0;
     loop {
-        match shop.expire(&name).await {
+        match shop.expire(&name).await.unwrap() {
             Expiry::Expired(_) => expired += 1,
             Expiry::NotDue { .. } => tokio::task::yield_now().await,
             Expiry::Settled(_) => return Ran::Expired(expired),

@@ -97,7 +97,10 @@ impl StockSource for ReplyLost {
 
 #[async_trait]
 impl InventoryStore for ReplyLost {
-    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>> {
+    async fn reserve(
+        &self,
+        requests: &[ReserveRequest],
+    ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
         self.each("reserve", self.store.reserve(requests).await)
     }
 
@@ -112,7 +115,10 @@ impl InventoryStore for ReplyLost {
         self.one("extend", self.store.extend(request).await)
     }
 
-    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>> {
+    async fn expire(
+        &self,
+        ids: &[ReservationId],
+    ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
         self.each("expire", self.store.expire(ids).await)
     }
 
@@ -123,7 +129,10 @@ impl InventoryStore for ReplyLost {
         self.one("expire_overdue", self.store.expire_overdue(limit).await)
     }
 
-    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
+    async fn adjust(
+        &self,
+        adjustments: &[Adjustment],
+    ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         self.each("adjust", self.store.adjust(adjustments).await)
     }
 

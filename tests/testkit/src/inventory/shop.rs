@@ -127,14 +127,24 @@ impl Shop {
     }
 
     pub(super) async fn adjust(&self, adjustment: &Adjustment) -> Result<Adjusted, InventoryError> {
-        only(self.store.adjust(std::slice::from_ref(adjustment)).await)
+        only(
+            self.store
+                .adjust(std::slice::from_ref(adjustment))
+                .await
+                .unwrap(),
+        )
     }
 
     pub(super) async fn reserve(
         &self,
         request: &ReserveRequest,
     ) -> Result<Reserved, InventoryError> {
-        only(self.store.reserve(std::slice::from_ref(request)).await)
+        only(
+            self.store
+                .reserve(std::slice::from_ref(request))
+                .await
+                .unwrap(),
+        )
     }
 
     /// Reserves what must be granted, now.
@@ -200,7 +210,7 @@ impl Shop {
     }
 
     pub(super) async fn expire(&self, reservation: &str) -> Expiry {
-        let expiry = only(self.store.expire(&[id(reservation)]).await);
+        let expiry = only(self.store.expire(&[id(reservation)]).await.unwrap());
         expiry.unwrap_or_else(|error| panic!("expiring {reservation} failed: {error}"))
     }
 

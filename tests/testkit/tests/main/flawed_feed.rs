@@ -53,7 +53,7 @@ impl<T: Publisher> Publisher for FlawedFeed<T> {
         &self,
         topic: &Topic,
         mut messages: Vec<Message>,
-    ) -> Vec<Result<Published, FeedError>> {
+    ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
         if self.flaw == FeedFlaw::DropsHeaders {
             for message in &mut messages {
                 message.headers = Headers::new();
@@ -111,7 +111,10 @@ impl Subscription for FlawedMember {
         Ok(polled)
     }
 
-    async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>> {
+    async fn commit(
+        &mut self,
+        finished: &[Position],
+    ) -> Result<Vec<Result<(), FeedError>>, FeedError> {
         self.inner.commit(finished).await
     }
 

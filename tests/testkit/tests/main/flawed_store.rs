@@ -256,7 +256,10 @@ impl StockSource for FlawedStore {
 
 #[async_trait]
 impl InventoryStore for FlawedStore {
-    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>> {
+    async fn reserve(
+        &self,
+        requests: &[ReserveRequest],
+    ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
         let mut outcomes = Vec::with_capacity(requests.len());
         for request in requests {
             outcomes.push(if self.flaw == Flaw::OversellsUnderConcurrency {
@@ -279,7 +282,10 @@ impl InventoryStore for FlawedStore {
         self.decide(|book| book.extend(request))
     }
 
-    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>> {
+    async fn expire(
+        &self,
+        ids: &[ReservationId],
+    ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
         let mut rows = self.rows();
         ids.iter()
             .map(|id| self.expire_one(&mut rows, id))
@@ -311,7 +317,10 @@ impl InventoryStore for FlawedStore {
         Ok(expired)
     }
 
-    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
+    async fn adjust(
+        &self,
+        adjustments: &[Adjustment],
+    ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         let mut outcomes = Vec::with_capacity(adjustments.len());
         for adjustment in adjustments {
             let mut rows = self.rows();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sqlx::{Connection, PgConnection};
-use stockade_change_feed::{Cause, FeedError, Message, Topic};
+use stockade_change_feed::{Failure, FeedError, Message, Topic};
 use tokio::sync::Notify;
 
 use super::PostgresCapture;
@@ -139,10 +139,9 @@ impl PostgresCapture {
                 biased;
                 done = &mut stepping => return done,
                 () = progress.notified() => {}
-                () = tokio::time::sleep(self.patience) => return Err(PostgresError::Timeout {
-                    operation: OPERATION,
-                    after: self.patience,
-                }),
+                () = tokio::time::sleep(self.patience) => {
+                    return Err(Failure::timed_out(OPERATION, self.patience).into());
+                }
             }
         }
     }
@@ -337,8 +336,5 @@ impl Leader {
 }
 
 fn of_feed(error: FeedError) -> PostgresError {
-    PostgresError::Backend {
-        operation: OPERATION,
-        source: Cause::new(error),
-    }
+    Failure::refused(OPERATION, error).into()
 }

@@ -97,7 +97,7 @@ async fn the_documented_rights_are_enough() {
             content: content.clone(),
             expected: Expected::Any,
         };
-        catalog.put(&[write]).await.remove(0).unwrap();
+        catalog.put(&[write]).await.unwrap().remove(0).unwrap();
     }
     let found = catalog.get(&[ProductKey::Id(id.clone())]).await.unwrap();
     assert!(found[0].is_some());

@@ -136,7 +136,12 @@ async fn ten_thousand_products_are_written_together() {
     // One by one, as the measure.
     let started = Instant::now();
     for number in 0..100 {
-        let outcome = postgres.store.put(&[write(shirt(number))]).await.remove(0);
+        let outcome = postgres
+            .store
+            .put(&[write(shirt(number))])
+            .await
+            .unwrap()
+            .remove(0);
         assert!(outcome.is_ok(), "{outcome:?}");
     }
     let one = started.elapsed() / 100;
@@ -176,8 +181,15 @@ async fn floats_that_jsonb_gives_back_as_integers_are_the_same_content() {
         content,
         expected: Expected::Any,
     }];
-    let first = postgres.store.put(&write).await.remove(0).unwrap().product;
-    let again = postgres.store.put(&write).await.remove(0).unwrap();
+    let first = postgres
+        .store
+        .put(&write)
+        .await
+        .unwrap()
+        .remove(0)
+        .unwrap()
+        .product;
+    let again = postgres.store.put(&write).await.unwrap().remove(0).unwrap();
     assert_eq!(again.product, first, "a repeated write changes nothing");
     let key = [ProductKey::Id(first.content.id.clone())];
     assert_eq!(postgres.store.get(&key).await.unwrap(), [Some(first)]);

@@ -16,7 +16,7 @@ async fn a_connection_that_can_not_write_is_not_lent_again() {
     let pool = host.narrow_pool();
     let feed = feed_over(pool.clone());
     let message = || vec![Message::to_partition(0, "a")];
-    let published = feed.publish(&topic(), message()).await.remove(0);
+    let published = feed.publish(&topic(), message()).await.unwrap().remove(0);
     let at = published.unwrap().partition;
     let demote = async || {
         let demote = "SET default_transaction_read_only TO on";
@@ -24,10 +24,10 @@ async fn a_connection_that_can_not_write_is_not_lent_again() {
     };
 
     demote().await;
-    let refused = feed.publish(&topic(), message()).await.remove(0);
+    let refused = feed.publish(&topic(), message()).await.unwrap().remove(0);
     let refused = refused.unwrap_err();
     assert!(matches!(refused.retry(), Retry::After(_)), "{refused}");
-    let published = feed.publish(&topic(), message()).await.remove(0);
+    let published = feed.publish(&topic(), message()).await.unwrap().remove(0);
     published.unwrap();
 
     demote().await;
@@ -43,8 +43,8 @@ async fn a_connection_that_can_not_write_is_not_lent_again() {
     }
     let position = [records.remove(0).position];
     demote().await;
-    assert!(reader.commit(&position).await[0].is_err());
-    assert!(reader.commit(&position).await[0].is_ok());
+    assert!(reader.commit(&position).await.unwrap()[0].is_err());
+    assert!(reader.commit(&position).await.unwrap()[0].is_ok());
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ async fn trimming_keeps_nobody_from_publishing() {
     let feed = host.feed.clone();
     let trimming = tokio::spawn(async move { feed.trim_older(&topic(), Duration::ZERO).await });
     host.until_blocked().await;
-    for outcome in host.feed.publish(&topic(), numbers(10..12)).await {
+    for outcome in host.feed.publish(&topic(), numbers(10..12)).await.unwrap() {
         outcome.unwrap();
     }
     holding.rollback().await.unwrap();
@@ -73,7 +73,7 @@ async fn trimming_takes_one_connection_and_leaves_nothing() {
             .unwrap()
     };
     let at = TopicPartition::new(topic(), 0);
-    for outcome in feed.publish(&topic(), numbers(0..5_000)).await {
+    for outcome in feed.publish(&topic(), numbers(0..5_000)).await.unwrap() {
         outcome.unwrap();
     }
     feed.trim(&at, 2_500).await.unwrap();
@@ -102,7 +102,7 @@ async fn a_group_begins_again_where_it_is_told() {
     let (group, topics) = (Group::new("g").unwrap(), [topic()]);
     let mut reader = host.reader("g", OnLostOffset::Fail).await;
     let last = all(reader.as_mut()).await.pop().unwrap();
-    assert!(reader.commit(&[last.position]).await[0].is_ok());
+    assert!(reader.commit(&[last.position]).await.unwrap()[0].is_ok());
 
     let refused = host.feed.reset_group(&group, &topics, ResetTo::Earliest);
     let refused = refused.await.unwrap_err();
@@ -148,7 +148,7 @@ async fn who_was_silent_keeps_no_group_from_beginning_again() {
     feed.reset_group(&group, &topics, ResetTo::Since(Timestamp::EPOCH))
         .await
         .unwrap();
-    let late = stalled.commit(&[last.position]).await.remove(0);
+    let late = stalled.commit(&[last.position]).await.unwrap().remove(0);
     assert!(
         matches!(late, Err(FeedError::NotAssigned { .. })),
         "{late:?}"

@@ -218,7 +218,7 @@ async fn a_lost_slot_is_told_and_read_again_from_a_snapshot() {
             last = poll(reader.as_mut()).await.unwrap().records.pop();
         }
         let position = last.unwrap().position;
-        assert!(reader.commit(&[position]).await[0].is_ok());
+        assert!(reader.commit(&[position]).await.unwrap()[0].is_ok());
     }
     host.sql(
         "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \

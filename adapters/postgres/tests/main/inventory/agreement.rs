@@ -94,7 +94,7 @@ async fn step(store: &dyn InventoryStore, dice: &mut Dice, n: usize) -> String {
                 _ => ("tee", dice.one_of(&PLACES)),
             };
             let adjusted = adjustment(&operation, of, change).at(LocationId::new(at).unwrap());
-            match store.adjust(&[adjusted]).await.remove(0) {
+            match store.adjust(&[adjusted]).await.unwrap().remove(0) {
                 Ok(done) => format!(
                     "{:?} {:?} {:?}",
                     done.effect, done.level.counts, done.level.version

@@ -112,7 +112,10 @@ impl StockSource for Host {
 
 #[async_trait]
 impl InventoryStore for Host {
-    async fn reserve(&self, requests: &[ReserveRequest]) -> Vec<Result<Reserved, InventoryError>> {
+    async fn reserve(
+        &self,
+        requests: &[ReserveRequest],
+    ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
         within!(self, store => store.reserve(requests))
     }
 
@@ -127,7 +130,10 @@ impl InventoryStore for Host {
         within!(self, store => store.extend(request))
     }
 
-    async fn expire(&self, ids: &[ReservationId]) -> Vec<Result<Expiry, InventoryError>> {
+    async fn expire(
+        &self,
+        ids: &[ReservationId],
+    ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
         within!(self, store => store.expire(ids))
     }
 
@@ -138,7 +144,10 @@ impl InventoryStore for Host {
         within!(self, store => store.expire_overdue(limit))
     }
 
-    async fn adjust(&self, adjustments: &[Adjustment]) -> Vec<Result<Adjusted, InventoryError>> {
+    async fn adjust(
+        &self,
+        adjustments: &[Adjustment],
+    ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         within!(self, store => store.adjust(adjustments))
     }
 

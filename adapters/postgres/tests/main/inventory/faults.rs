@@ -74,7 +74,7 @@ async fn who_waits_at_one_location_holds_up_nobody_at_another() {
     for place in ["north", "south"] {
         let set = adjustment(place, "tee", StockChange::Set(5));
         let set = set.at(LocationId::new(place).unwrap());
-        h.store.adjust(&[set]).await.remove(0).unwrap();
+        h.store.adjust(&[set]).await.unwrap().remove(0).unwrap();
     }
     let mut host = h.pool.begin().await.unwrap();
     let lock = "SELECT FROM {schema}.levels WHERE location = 'north' FOR UPDATE";
@@ -151,6 +151,7 @@ async fn a_server_that_takes_no_writes_may_be_asked_again() {
     let many = demoted
         .adjust(&[adjustment("op", "tee", StockChange::Set(9))])
         .await
+        .unwrap()
         .remove(0);
     for error in [one.unwrap_err(), many.unwrap_err()] {
         assert!(matches!(error.retry(), Retry::After(_)), "{error}");
@@ -255,10 +256,11 @@ async fn a_lost_reply_is_resolved_by_the_same_id() {
     let error = store
         .adjust(std::slice::from_ref(&received))
         .await
+        .unwrap()
         .remove(0);
     let error = error.unwrap_err();
     assert_eq!(error.retry(), Retry::OutcomeUnknown, "{error}");
-    let again = store.adjust(&[received]).await.remove(0).unwrap();
+    let again = store.adjust(&[received]).await.unwrap().remove(0).unwrap();
     assert_eq!(again.effect, Effect::Repeated);
     assert_eq!(stock(&h.store, "cap").await.physical(), 6);
 }

@@ -162,7 +162,7 @@ async fn the_documented_rights_are_enough_and_no_more() {
     )
     .await;
     assert_eq!(store.expire_overdue(10).await.unwrap().len(), 1);
-    store.expire(&[id("two")]).await.remove(0).unwrap();
+    store.expire(&[id("two")]).await.unwrap().remove(0).unwrap();
     assert_eq!(stock(&store, "tee").await.reserved(), 1);
     store.scan(None, 10).await.unwrap();
     let movements = store.movements(&sku("tee"), None, 10).await.unwrap();

@@ -52,7 +52,7 @@ async fn a_change_at_another_location_keeps_a_sku_unpublished() {
         let place = stockade_inventory_core::LocationId::new(at).unwrap();
         let change = stockade_inventory_core::StockChange::Set(5);
         let set = super::shop::adjustment(at, "tee", change).at(place);
-        h.store.adjust(&[set]).await.remove(0).unwrap();
+        h.store.adjust(&[set]).await.unwrap().remove(0).unwrap();
     }
     let before = unpublished(&h).await;
     let berlin = stockade_inventory_core::LocationId::new("berlin").unwrap();

@@ -54,7 +54,7 @@ pub(crate) fn adjustment(operation: &str, of: &str, change: StockChange) -> Adju
 pub(crate) async fn set(store: &dyn InventoryStore, of: &str, count: u64) {
     let operation = format!("set-{}", ReservationId::random());
     let set = adjustment(&operation, of, StockChange::Set(count));
-    store.adjust(&[set]).await.remove(0).unwrap();
+    store.adjust(&[set]).await.unwrap().remove(0).unwrap();
 }
 
 /// A host's transaction, still open, that has reserved one tee and so locks its level.
@@ -72,7 +72,11 @@ pub(crate) async fn reserve(
     store: &dyn InventoryStore,
     request: &ReserveRequest,
 ) -> Result<Reserved, InventoryError> {
-    store.reserve(std::slice::from_ref(request)).await.remove(0)
+    store
+        .reserve(std::slice::from_ref(request))
+        .await
+        .unwrap()
+        .remove(0)
 }
 
 pub(crate) async fn stock(store: &(impl StockSource + ?Sized), of: &str) -> SkuStock {

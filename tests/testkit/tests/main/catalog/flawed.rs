@@ -169,7 +169,10 @@ impl FlawedCatalog {
 
 #[async_trait]
 impl CatalogStore for FlawedCatalog {
-    async fn put(&self, writes: &[ProductWrite]) -> Vec<Result<Written, CatalogError>> {
+    async fn put(
+        &self,
+        writes: &[ProductWrite],
+    ) -> Result<Vec<Result<Written, CatalogError>>, CatalogError> {
         let mut outcomes = Vec::new();
         for write in writes {
             outcomes.push(self.put_one(write).await);

@@ -68,7 +68,10 @@ impl Subscription for Lacking<Box<dyn Subscription>> {
         Ok(polled)
     }
 
-    async fn commit(&mut self, finished: &[Position]) -> Vec<Result<(), FeedError>> {
+    async fn commit(
+        &mut self,
+        finished: &[Position],
+    ) -> Result<Vec<Result<(), FeedError>>, FeedError> {
         self.1.commit(finished).await
     }
 

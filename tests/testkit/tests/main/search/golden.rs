@@ -33,7 +33,7 @@ async fn shown(batches: impl IntoIterator<Item = &[Record]>) -> Vec<(String, Vie
     index.activate(&generation).await.unwrap();
     let ingest = Ingest::new(index.clone(), generation, projection).unwrap();
     for batch in batches {
-        for disposition in ingest.handle(batch).await {
+        for disposition in ingest.handle(Batch::of(batch)).await {
             assert_eq!(disposition, Disposition::Done);
         }
     }

@@ -11,12 +11,12 @@ use super::DEAD_LETTERS;
 use crate::document::DocumentId;
 use crate::rows::Edit;
 
-/// What one record of the batch asks of a document.
+/// What one record of the job asks of a document.
 pub(super) type Asked = (usize, Edit);
 /// What is asked of documents.
 pub(super) type Edits = BTreeMap<DocumentId, Vec<Asked>>;
 
-pub(super) struct Batch {
+pub(super) struct Job {
     edits: Edits,
     /// `Done` until something else is known.
     ended: Vec<Disposition>,
@@ -24,7 +24,7 @@ pub(super) struct Batch {
     unavailable: Option<Disposition>,
 }
 
-impl Batch {
+impl Job {
     pub(super) fn new(records: usize) -> Self {
         Self {
             edits: Edits::new(),
