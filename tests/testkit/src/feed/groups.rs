@@ -122,7 +122,14 @@ pub(super) async fn each_commit_has_its_own_outcome<H: FeedHarness>(h: H) {
     };
     let mut reader = Reader::join(&h, "g", &topics).await;
     let records = reader.read(6).await;
-    assert!(reader.subscription.commit(&[]).await.unwrap().is_empty());
+    assert!(
+        reader
+            .subscription
+            .commit(&[])
+            .await
+            .expect("the call as a whole succeeds")
+            .is_empty()
+    );
     let last = |partition| {
         let at = TopicPartition::new(topics[0].clone(), partition);
         let mut read = records.iter().rev().map(|record| &record.position);
@@ -133,7 +140,8 @@ pub(super) async fn each_commit_has_its_own_outcome<H: FeedHarness>(h: H) {
     let outcomes = reader
         .subscription
         .commit(&[last(0), foreign, last(1)])
-        .await;
+        .await
+        .expect("the call as a whole succeeds");
     let committed: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(committed, [true, false, true], "{outcomes:?}");
     not_assigned(&outcomes[1], &other, 0);
@@ -180,7 +188,11 @@ pub(super) async fn a_commit_of_a_lost_partition_is_refused<H: FeedHarness>(h: H
         .rev()
         .find(|position| position.partition == lost);
     let last = last.expect("the first member had read both").clone();
-    let outcomes = a.subscription.commit(&[last]).await;
+    let outcomes = a
+        .subscription
+        .commit(&[last])
+        .await
+        .expect("the call as a whole succeeds");
     not_assigned(&outcomes[0], &lost.topic, lost.partition);
     assert_eq!(
         texts(&b.read(3).await),
@@ -226,6 +238,7 @@ pub(super) async fn who_was_silent_finishes_nothing<H: FeedHarness>(h: H) {
     other.settle(1).await;
     let late = &records[3].position;
     let outcomes = silent.subscription.commit(std::slice::from_ref(late)).await;
+    let outcomes = outcomes.expect("the call as a whole succeeds");
     not_assigned(&outcomes[0], &topics[0], 0);
     let again = other.read(3).await;
     assert_eq!(texts(&again), numbers(1..4), "read by one that was silent");

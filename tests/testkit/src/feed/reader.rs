@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use stockade_change_feed::{
-    FeedError, Group, Message, OffsetReset, OnLostOffset, PollLimits, Polled, Position, Published,
-    Record, Start, SubscribeOptions, Subscription, Topic, TopicPartition,
+    FeedError, Gained, Group, Message, OffsetReset, OnLostOffset, PollLimits, Polled, Position,
+    Published, Record, Start, SubscribeOptions, Subscription, Topic, TopicPartition,
 };
 
 use super::{FeedHarness, PublisherHarness};
@@ -44,6 +44,7 @@ pub(super) async fn publish(
 ) -> Vec<Published> {
     let count = messages.len();
     let outcomes = h.publisher().publish(topic, messages).await;
+    let outcomes = outcomes.unwrap_or_else(|error| panic!("publishing failed: {error}"));
     assert_eq!(outcomes.len(), count, "each message has an outcome");
     let taken = outcomes.into_iter();
     taken
@@ -118,9 +119,9 @@ impl<'h, H: FeedHarness> Reader<'h, H> {
             let had = self.owned.remove(&lost);
             assert!(had, "{lost} is reported as lost, and was never gained");
         }
-        for gained in polled.gained {
-            let new = self.owned.insert(gained.clone());
-            assert!(new, "{gained} is reported as gained twice");
+        for Gained { partition, .. } in polled.gained {
+            let new = self.owned.insert(partition.clone());
+            assert!(new, "{partition} is reported as gained twice");
         }
         self.resets.extend(polled.resets);
         for record in &polled.records {
@@ -191,7 +192,8 @@ impl<'h, H: FeedHarness> Reader<'h, H> {
         let outcomes = self
             .subscription
             .commit(std::slice::from_ref(finished))
-            .await;
+            .await
+            .unwrap_or_else(|error| panic!("committing {finished} failed: {error}"));
         assert_eq!(outcomes.len(), 1, "one position has one outcome");
         for outcome in outcomes {
             outcome.unwrap_or_else(|error| panic!("committing {finished} failed: {error}"));

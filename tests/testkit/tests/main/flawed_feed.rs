@@ -106,7 +106,7 @@ impl Subscription for FlawedMember {
         }
         if self.flaw == FeedFlaw::FinishesWhatIsFetched {
             let fetched: Vec<_> = polled.records.iter().map(|r| r.position.clone()).collect();
-            self.inner.commit(&fetched).await;
+            self.inner.commit(&fetched).await?;
         }
         Ok(polled)
     }

@@ -24,8 +24,7 @@ async fn a_connection_that_can_not_write_is_not_lent_again() {
     };
 
     demote().await;
-    let refused = feed.publish(&topic(), message()).await.unwrap().remove(0);
-    let refused = refused.unwrap_err();
+    let refused = feed.publish(&topic(), message()).await.unwrap_err();
     assert!(matches!(refused.retry(), Retry::After(_)), "{refused}");
     let published = feed.publish(&topic(), message()).await.unwrap().remove(0);
     published.unwrap();
@@ -43,7 +42,7 @@ async fn a_connection_that_can_not_write_is_not_lent_again() {
     }
     let position = [records.remove(0).position];
     demote().await;
-    assert!(reader.commit(&position).await.unwrap()[0].is_err());
+    assert!(reader.commit(&position).await.is_err());
     assert!(reader.commit(&position).await.unwrap()[0].is_ok());
 }
 

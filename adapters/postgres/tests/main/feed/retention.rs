@@ -37,7 +37,7 @@ async fn trimming_keeps_nobody_from_publishing() {
     let Some(host) = Host::open().await else {
         return;
     };
-    host.feed.publish(&topic(), numbers(0..10)).await;
+    host.feed.publish(&topic(), numbers(0..10)).await.unwrap();
     // A record that can not be deleted yet.
     let mut holding = host.pool.begin().await.unwrap();
     let hold = "SELECT FROM feed.records WHERE \"offset\" = 5 FOR UPDATE";
@@ -96,7 +96,7 @@ async fn a_group_begins_again_where_it_is_told() {
     let Some(host) = Host::open().await else {
         return;
     };
-    host.feed.publish(&topic(), numbers(0..10)).await;
+    host.feed.publish(&topic(), numbers(0..10)).await.unwrap();
     host.sql("UPDATE feed.records SET published_at = to_timestamp(1000000 + \"offset\")")
         .await;
     let (group, topics) = (Group::new("g").unwrap(), [topic()]);
@@ -140,7 +140,7 @@ async fn who_was_silent_keeps_no_group_from_beginning_again() {
     };
     let silence = Duration::from_secs(1);
     let feed = host.feed.clone().with_session_timeout(silence);
-    feed.publish(&topic(), numbers(0..10)).await;
+    feed.publish(&topic(), numbers(0..10)).await.unwrap();
     let (group, topics) = (Group::new("g").unwrap(), [topic()]);
     let mut stalled = host.reader("g", OnLostOffset::Fail).await;
     let last = all(stalled.as_mut()).await.pop().unwrap();
