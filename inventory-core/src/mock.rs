@@ -8,7 +8,7 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use stockade_change_feed::Cause;
+//! use stockade_change_feed::Failure;
 //! use stockade_inventory_core::mock::MockInventoryStore;
 //! use stockade_inventory_core::{Inventory, InventoryError, Sku};
 //!
@@ -17,11 +17,7 @@
 //! // A store that is away once.
 //! let mut store = MockInventoryStore::new();
 //! store.expect_stock().times(1).returning(|_| {
-//!     Err(InventoryError::Unavailable {
-//!         operation: "stock",
-//!         retry_after: Duration::ZERO,
-//!         source: Cause::new("connection refused"),
-//!     })
+//!     Err(Failure::unavailable("stock", Duration::ZERO, "connection refused").into())
 //! });
 //! store.expect_stock().returning(|skus| Ok(vec![None; skus.len()]));
 //!

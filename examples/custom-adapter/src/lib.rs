@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redb::{Database, ReadableDatabase};
 use rows::{Rows, Snapshot};
-use stockade_change_feed::{Cause, Clock};
+use stockade_change_feed::{Clock, Failure};
 use stockade_inventory_core::book::{Book, LocationPriority};
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
@@ -40,7 +40,7 @@ impl RedbInventory {
     /// Opens the file, or creates it.
     ///
     /// # Errors
-    /// [`InventoryError::Backend`] where the file can't be opened, or is open elsewhere.
+    /// [`InventoryError::Failed`] where the file can't be opened, or is open elsewhere.
     pub fn open(path: impl AsRef<Path>, clock: Arc<dyn Clock>) -> Result<Self, InventoryError> {
         let database = Database::create(path).map_err(failed("open"))?;
         let transaction = database.begin_write().map_err(failed("open"))?;
@@ -73,10 +73,7 @@ impl RedbInventory {
             // After a failed commit the next start finds it done or not done.
             transaction
                 .commit()
-                .map_err(|error| InventoryError::OutcomeUnknown {
-                    operation,
-                    source: Cause::new(error),
-                })?;
+                .map_err(|error| Failure::outcome_unknown(operation, error))?;
             Ok(outcome)
         })
         .await
@@ -141,9 +138,8 @@ impl InventoryStore for RedbInventory {
         &self,
         requests: &[ReserveRequest],
     ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
-        let count = requests.len();
         let requests = requests.to_vec();
-        let outcomes = self.decide("reserve", move |rows, book| {
+        self.decide("reserve", move |rows, book| {
             for request in &requests {
                 rows.load_reservation(book, &request.id)?;
                 for line in request.lines.as_slice() {
@@ -154,8 +150,8 @@ impl InventoryStore for RedbInventory {
                 .iter()
                 .map(|request| book.reserve(request))
                 .collect())
-        });
-        everybodys(outcomes.await, count)
+        })
+        .await
     }
 
     async fn transition(
@@ -185,15 +181,14 @@ impl InventoryStore for RedbInventory {
         &self,
         ids: &[ReservationId],
     ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
-        let count = ids.len();
         let ids = ids.to_vec();
-        let outcomes = self.decide("expire", move |rows, book| {
+        self.decide("expire", move |rows, book| {
             for id in &ids {
                 rows.load_reservation(book, id)?;
             }
             Ok(ids.iter().map(|id| book.expire(id)).collect())
-        });
-        everybodys(outcomes.await, count)
+        })
+        .await
     }
 
     async fn expire_overdue(
@@ -221,9 +216,8 @@ impl InventoryStore for RedbInventory {
         &self,
         adjustments: &[Adjustment],
     ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
-        let count = adjustments.len();
         let adjustments = adjustments.to_vec();
-        let outcomes = self.decide("adjust", move |rows, book| {
+        self.decide("adjust", move |rows, book| {
             for adjustment in &adjustments {
                 rows.load_operation(book, &adjustment.operation)?;
                 rows.load_sku(book, &adjustment.sku)?;
@@ -232,8 +226,8 @@ impl InventoryStore for RedbInventory {
                 .iter()
                 .map(|adjustment| book.adjust(adjustment))
                 .collect())
-        });
-        everybodys(outcomes.await, count)
+        })
+        .await
     }
 
     async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {
@@ -327,19 +321,8 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, InventoryError> {
     match tokio::task::spawn_blocking(run).await {
         Ok(outcome) => outcome,
-        Err(error) => Err(InventoryError::OutcomeUnknown {
-            operation,
-            source: Cause::new(error),
-        }),
+        Err(error) => Err(Failure::outcome_unknown(operation, error).into()),
     }
-}
-
-/// A transaction that failed is everybody's failure.
-fn everybodys<T>(
-    outcomes: Result<Vec<Result<T, InventoryError>>, InventoryError>,
-    count: usize,
-) -> Vec<Result<T, InventoryError>> {
-    outcomes.unwrap_or_else(|error| (0..count).map(|_| Err(error.clone())).collect())
 }
 
 fn at_least_one(limit: usize) -> Result<(), InventoryError> {
@@ -354,10 +337,7 @@ fn at_least_one(limit: usize) -> Result<(), InventoryError> {
 }
 
 fn failed<E: Into<redb::Error>>(operation: &'static str) -> impl Fn(E) -> InventoryError {
-    move |error| InventoryError::Backend {
-        operation,
-        source: Cause::new(error.into()),
-    }
+    move |error| Failure::refused(operation, error.into()).into()
 }
 
 /// The examples of the guide, which are compiled and run as tests.

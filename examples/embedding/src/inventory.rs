@@ -2,6 +2,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
+use stockade_change_feed::Retry;
 use stockade_inventory_core::{InventoryError::*, *};
 
 use crate::host::Customer;
@@ -48,7 +49,7 @@ pub fn refused(error: InventoryError) -> Refusal {
         NotOwner { .. } | UnknownSku { .. } | UnknownReservation { .. } => StatusCode::NOT_FOUND,
         Insufficient { .. } | WrongState { .. } => StatusCode::CONFLICT,
         ReservationConflict { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        Damaged { .. } | Backend { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        _ if error.retry() == Retry::Never => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, error.to_string())

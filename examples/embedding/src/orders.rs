@@ -33,9 +33,11 @@ async fn order(
         .await
         .map_err(unclear)?;
     let within = store.within(&mut transaction);
-    let reserved = within.reserve(&[request]).await.remove(0);
+    let reserved = within.reserve(&[request]).await;
     drop(within);
-    let reserved = reserved.map_err(refused)?;
+    let reserved = reserved
+        .and_then(|mut outcomes| outcomes.remove(0))
+        .map_err(refused)?;
     let order = answer(reserved.clone())?;
     transaction.commit().await.map_err(unclear)?;
     inventory.committed(&reserved).await;

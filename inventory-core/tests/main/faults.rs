@@ -35,37 +35,23 @@ impl Script {
 
     pub(crate) async fn follow<T>(
         &self,
-        call: impl Future<Output = T>,
+        call: impl Future<Output = Result<T, InventoryError>>,
     ) -> Result<T, InventoryError> {
         let fault = self.0.lock().unwrap().pop_front().unwrap_or(Fault::None);
         match fault {
-            Fault::None => Ok(call.await),
-            Fault::Refused => Err(InventoryError::Unavailable {
-                operation: "test",
-                retry_after: Duration::ZERO,
-                source: Cause::new("refused"),
-            }),
+            Fault::None => call.await,
+            Fault::Refused => Err(refused().into()),
             Fault::AnswerLost => {
-                call.await;
-                Err(InventoryError::OutcomeUnknown {
-                    operation: "test",
-                    source: Cause::new("answer lost"),
-                })
+                drop(call.await);
+                Err(Failure::outcome_unknown("test", "answer lost").into())
             }
             Fault::Silence => std::future::pending().await,
         }
     }
+}
 
-    async fn each<T>(
-        &self,
-        requests: usize,
-        call: impl Future<Output = Vec<Result<T, InventoryError>>>,
-    ) -> Vec<Result<T, InventoryError>> {
-        match self.follow(call).await {
-            Ok(outcomes) => outcomes,
-            Err(error) => (0..requests).map(|_| Err(error.clone())).collect(),
-        }
-    }
+fn refused() -> Failure {
+    Failure::unavailable("test", Duration::ZERO, "refused")
 }
 
 /// Something behind a script.
@@ -85,7 +71,7 @@ impl<S> Faulty<S> {
 #[async_trait]
 impl<S: StockSource> StockSource for Faulty<S> {
     async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
-        self.script.follow(self.inner.stock(skus)).await.flatten()
+        self.script.follow(self.inner.stock(skus)).await
     }
 
     async fn scan(
@@ -93,10 +79,7 @@ impl<S: StockSource> StockSource for Faulty<S> {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<StockPage, InventoryError> {
-        self.script
-            .follow(self.inner.scan(after, limit))
-            .await
-            .flatten()
+        self.script.follow(self.inner.scan(after, limit)).await
     }
 }
 
@@ -106,59 +89,43 @@ impl<S: InventoryStore> InventoryStore for Faulty<S> {
         &self,
         requests: &[ReserveRequest],
     ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
-        self.script
-            .each(requests.len(), self.inner.reserve(requests))
-            .await
+        self.script.follow(self.inner.reserve(requests)).await
     }
 
     async fn transition(
         &self,
         request: &TransitionRequest,
     ) -> Result<Transitioned, InventoryError> {
-        self.script
-            .follow(self.inner.transition(request))
-            .await
-            .flatten()
+        self.script.follow(self.inner.transition(request)).await
     }
 
     async fn extend(&self, request: &ExtendRequest) -> Result<Transitioned, InventoryError> {
-        self.script
-            .follow(self.inner.extend(request))
-            .await
-            .flatten()
+        self.script.follow(self.inner.extend(request)).await
     }
 
     async fn expire(
         &self,
         ids: &[ReservationId],
     ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
-        self.script.each(ids.len(), self.inner.expire(ids)).await
+        self.script.follow(self.inner.expire(ids)).await
     }
 
     async fn expire_overdue(
         &self,
         limit: usize,
     ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
-        self.script
-            .follow(self.inner.expire_overdue(limit))
-            .await
-            .flatten()
+        self.script.follow(self.inner.expire_overdue(limit)).await
     }
 
     async fn adjust(
         &self,
         adjustments: &[Adjustment],
     ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
-        self.script
-            .each(adjustments.len(), self.inner.adjust(adjustments))
-            .await
+        self.script.follow(self.inner.adjust(adjustments)).await
     }
 
     async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {
-        self.script
-            .follow(self.inner.reservation(id))
-            .await
-            .flatten()
+        self.script.follow(self.inner.reservation(id)).await
     }
 
     async fn movements(
@@ -170,7 +137,6 @@ impl<S: InventoryStore> InventoryStore for Faulty<S> {
         self.script
             .follow(self.inner.movements(sku, after, limit))
             .await
-            .flatten()
     }
 }
 
@@ -188,18 +154,17 @@ impl<S: StockOutbox> StockOutbox for Faulty<S> {
         self.script
             .follow(self.inner.mark_published(published))
             .await
-            .flatten()
     }
 }
 
 #[async_trait]
 impl<S: ReservationTimer> ReservationTimer for Faulty<S> {
     async fn arm(&self, timers: &[(ReservationId, Duration)]) -> Result<(), InventoryError> {
-        self.script.follow(self.inner.arm(timers)).await.flatten()
+        self.script.follow(self.inner.arm(timers)).await
     }
 
     async fn disarm(&self, ids: &[ReservationId]) -> Result<(), InventoryError> {
-        self.script.follow(self.inner.disarm(ids)).await.flatten()
+        self.script.follow(self.inner.disarm(ids)).await
     }
 
     async fn due(
@@ -263,11 +228,7 @@ impl Log {
         let heartbeat = format!("heartbeat-{partition}");
         let name = if name.is_empty() { heartbeat } else { name };
         if self.refused.lock().unwrap().contains(&name) {
-            return Err(FeedError::Unavailable {
-                operation: "publish",
-                retry_after: Duration::ZERO,
-                source: Cause::new("refused"),
-            });
+            return Err(refused().into());
         }
         let mut kept = self.kept.lock().unwrap();
         kept.push(message);
@@ -287,10 +248,10 @@ impl Publisher for Log {
     ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
         let mut largest = self.largest_batch.lock().unwrap();
         *largest = messages.len().max(*largest);
-        messages
-            .into_iter()
+        let messages = messages.into_iter();
+        Ok(messages
             .map(|message| self.append(topic, message))
-            .collect()
+            .collect())
     }
 
     async fn partitions(&self, _topic: &Topic) -> Result<u32, FeedError> {

@@ -11,7 +11,7 @@ use crate::shop::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_last_unit_goes_to_one() {
     let store = MemoryInventory::new(Arc::new(SystemClock::new()));
-    store.adjust(&[set("first", "tee", 1)]).await;
+    store.adjust(&[set("first", "tee", 1)]).await.unwrap();
     let tries = (0..1000).map(|n| {
         let store = store.clone();
         let request = request(&format!("r{n}"), "tee", 1);

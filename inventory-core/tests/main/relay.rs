@@ -112,7 +112,8 @@ async fn a_change_during_a_pass_is_not_claimed_and_not_lost() {
                     .unwrap();
                 runtime.block_on(async { store.adjust(&changes).await })
             });
-            assert!(adjusted.join().unwrap().iter().all(Result::is_ok));
+            let adjusted = adjusted.join().unwrap().unwrap();
+            assert!(adjusted.iter().all(Result::is_ok));
         }
     }));
     let relay = relay(&shop, &log).with_batch(1);

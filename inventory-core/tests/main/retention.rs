@@ -22,12 +22,12 @@ impl<S: StockRetention> StockRetention for Faulty<S> {
         limit: usize,
     ) -> Result<usize, InventoryError> {
         let purge = self.inner.purge_reservations(keep, limit);
-        self.script.follow(purge).await.flatten()
+        self.script.follow(purge).await
     }
 
     async fn purge_movements(&self, keep: Duration, limit: usize) -> Result<usize, InventoryError> {
         let purge = self.inner.purge_movements(keep, limit);
-        self.script.follow(purge).await.flatten()
+        self.script.follow(purge).await
     }
 }
 

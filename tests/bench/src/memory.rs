@@ -211,7 +211,7 @@ impl Ours {
             ))
         });
         let stocked: Vec<Adjustment> = stocked.collect::<anyhow::Result<_>>()?;
-        for outcome in inventory.adjust(&stocked).await.unwrap() {
+        for outcome in inventory.adjust(&stocked).await? {
             outcome?;
         }
         Ok(Self { inventory, skus })

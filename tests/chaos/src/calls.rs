@@ -109,7 +109,7 @@ async fn receive(
     let change = StockChange::Receive(Quantity::new(units)?);
     let reason = Reason::new("delivery")?;
     let adjustment = Adjustment::new(operation.clone(), sku.clone(), change, reason);
-    for outcome in inventory.adjust(&[adjustment]).await.unwrap() {
+    for outcome in inventory.adjust(&[adjustment]).await? {
         outcome?;
     }
     Ok(())

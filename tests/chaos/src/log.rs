@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use stockade_change_feed::{
-    Cause, FeedError, Message, Offset, Position, Published, Publisher, Record, Timestamp, Topic,
+    Failure, FeedError, Message, Offset, Position, Published, Publisher, Record, Timestamp, Topic,
     TopicPartition,
 };
 use stockade_inventory_core::{StockChanged, StockEvent, inventory_updates};
@@ -55,10 +55,7 @@ impl FileLog {
             line.push(b'\n');
             (&self.file)
                 .write_all(&line)
-                .map_err(|error| FeedError::Backend {
-                    operation: "publish",
-                    source: Cause::new(error),
-                })?;
+                .map_err(|error| Failure::refused("publish", error))?;
         }
         Ok(nowhere(topic).into())
     }
@@ -81,7 +78,7 @@ impl Publisher for FileLog {
         messages: Vec<Message>,
     ) -> Result<Vec<Result<Published, FeedError>>, FeedError> {
         let publish = |message: &Message| self.write(topic, message);
-        messages.iter().map(publish).collect()
+        Ok(messages.iter().map(publish).collect())
     }
 
     async fn partitions(&self, _: &Topic) -> Result<u32, FeedError> {

@@ -215,7 +215,7 @@ pub(super) async fn adjust(
     };
     let location = body.location.unwrap_or_default();
     let adjustment = Adjustment::new(body.operation_id, body.sku, change, body.reason).at(location);
-    let mut outcomes = shop.inventory.adjust(&[adjustment]).await;
+    let mut outcomes = shop.inventory.adjust(&[adjustment]).await?;
     let adjusted = match outcomes.pop() {
         // What inventory calls the stock is what the request called by one of three names.
         Some(Err(InventoryError::Invalid { reason, .. })) => {

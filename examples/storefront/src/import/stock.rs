@@ -78,7 +78,10 @@ pub(super) async fn set(
     stock: &[SetStock],
 ) -> Vec<(usize, InventoryError)> {
     let first: Vec<_> = stock.iter().map(|set| source.adjustment(set, 0)).collect();
-    let outcomes = shop.inventory.adjust(&first).await;
+    let outcomes = match shop.inventory.adjust(&first).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => return stock.iter().map(|set| (set.line, error.clone())).collect(),
+    };
     let mut failures = Vec::new();
     for (set, outcome) in stock.iter().zip(outcomes) {
         let done = match outcome {
@@ -120,6 +123,6 @@ async fn set_again(shop: &Shop, source: &Source, set: &SetStock) -> Result<(), I
         return Ok(());
     }
     let again = source.adjustment(set, runs + 1);
-    let mut outcomes = shop.inventory.adjust(&[again]).await;
+    let mut outcomes = shop.inventory.adjust(&[again]).await?;
     outcomes.pop().transpose().map(|_| ())
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockade_change_feed::Cause;
+use stockade_change_feed::Failure;
 use stockade_inventory_core::{
     Cursor, InventoryError, InventoryStore, OutboxPage, Sku, SkuStock, StockOutbox, StockPage,
     StockSource, Version,
@@ -43,11 +43,8 @@ impl Cut {
         if !self.is_cut() {
             return Ok(());
         }
-        Err(InventoryError::Unavailable {
-            operation,
-            retry_after: Duration::from_secs(1),
-            source: Cause::new("the network is cut"),
-        })
+        let retry_after = Duration::from_secs(1);
+        Err(Failure::unavailable(operation, retry_after, "the network is cut").into())
     }
 }
 

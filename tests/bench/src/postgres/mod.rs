@@ -228,7 +228,7 @@ impl Shop {
                 Ok(Adjustment::new(operation, Sku::new(name)?, change, reason))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
-        for outcome in self.ours.adjust(&adjustments).await.unwrap() {
+        for outcome in self.ours.adjust(&adjustments).await? {
             outcome?;
         }
         Ok(())

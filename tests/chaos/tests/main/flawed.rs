@@ -64,7 +64,7 @@ impl Flawed {
         if self.flaw == Flaw::ForgetsReservations && some(&request.id) {
             copy.id = ReservationId::random();
         }
-        let mut reserved = self.inner.reserve(&[copy]).await.unwrap().remove(0)?;
+        let mut reserved = self.inner.reserve(&[copy]).await?.remove(0)?;
         reserved.reservation.id = request.id.clone();
         if self.flaw == Flaw::RefusesWhatItGrants && some(&request.id) {
             let shortages = Vec::new();
@@ -84,7 +84,7 @@ impl InventoryStore for Flawed {
         for request in requests {
             outcomes.push(self.reserve_one(request).await);
         }
-        outcomes
+        Ok(outcomes)
     }
 
     async fn transition(

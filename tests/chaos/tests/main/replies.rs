@@ -53,16 +53,16 @@ async fn a_lost_reply_is_an_unknown_outcome_that_the_same_id_resolves() {
     // The NUL tells COMMIT from READ COMMITTED.
     let lamp = [received("d2", "lamp")];
     lost_and_found!(proxy, "COMMIT\0", async {
-        store.adjust(&lamp).await.unwrap().remove(0)
+        store.adjust(&lamp).await?.remove(0)
     });
     // One line is one statement, which commits itself; its id is on the way to the server.
     let one = [wanted("one-line", &["tee"])];
     lost_and_found!(proxy, "one-line", async {
-        store.reserve(&one).await.unwrap().remove(0)
+        store.reserve(&one).await?.remove(0)
     });
     let two = [wanted("two-lines", &["tee", "lamp"])];
     lost_and_found!(proxy, "COMMIT\0", async {
-        store.reserve(&two).await.unwrap().remove(0)
+        store.reserve(&two).await?.remove(0)
     });
     let confirm = TransitionRequest {
         id: two[0].id.clone(),

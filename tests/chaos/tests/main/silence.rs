@@ -20,6 +20,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Far more than that, and far less than for ever.
 const FAR_TOO_LONG: Duration = Duration::from_secs(30);
 
+fn only<T>(mut outcomes: Vec<Result<T, InventoryError>>) -> Result<T, InventoryError> {
+    outcomes.remove(0)
+}
+
 fn failure<T>(outcome: Result<T, InventoryError>) -> Retry {
     match outcome {
         Ok(_) => panic!("a server that hangs answered"),
@@ -63,8 +67,8 @@ async fn a_server_that_hangs_keeps_nobody_longer_than_the_deadline() {
     let calls = async {
         let (wanted, received) = ([wanted.clone()], [received.clone()]);
         tokio::join!(
-            async { failure(store.reserve(&wanted).await.unwrap().remove(0)) },
-            async { failure(store.adjust(&received).await.unwrap().remove(0)) },
+            async { failure(store.reserve(&wanted).await.and_then(only)) },
+            async { failure(store.adjust(&received).await.and_then(only)) },
             async { failure(store.transition(&confirm).await) },
             async { failure(store.reservation(&id).await) },
             async { failure(store.stock(std::slice::from_ref(&tee)).await) },

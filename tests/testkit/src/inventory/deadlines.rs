@@ -37,7 +37,7 @@ pub(super) async fn what_is_not_due_does_not_expire<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     let held = shop.hold("r", "tee", 2).await;
     let ttl = Ttl::default().get();
-    match shop.expire("r").await.unwrap() {
+    match shop.expire("r").await {
         Expiry::NotDue { remaining } => assert!(remaining <= ttl && remaining > ttl / 2),
         other => panic!("held for {ttl:?}, and expiring it at once gives {other:?}"),
     }
@@ -52,7 +52,7 @@ pub(super) async fn expiry_gives_units_back_once<H: InventoryHarness>(h: H) {
     shop.hold("neighbour", "tee", 6).await;
     shop.hold_shortly("r", "tee", 3).await;
     h.pass_time(PAST_SHORT).await;
-    match shop.expire("r").await.unwrap() {
+    match shop.expire("r").await {
         Expiry::Expired(reservation) => assert_eq!(reservation.state, ReservationState::Expired),
         other => panic!("overdue, and expiring it gives {other:?}"),
     }
@@ -110,7 +110,7 @@ pub(super) async fn sweeps_share_the_overdue<H: InventoryHarness>(h: H) {
     let requests: Vec<_> = (0..OVERDUE)
         .map(|n| want(&format!("r{n}"), "tee", 1).with_ttl(short_lived()))
         .collect();
-    let granted = shop.store.reserve(&requests).await;
+    let granted = shop.reserve_all(&requests).await;
     assert!(granted.iter().all(Result::is_ok), "{granted:?}");
     h.pass_time(PAST_SHORT).await;
     let swept = together((0..4).map(|_| {
@@ -308,7 +308,7 @@ pub(super) async fn expire_tells_what_became_of_each<H: InventoryHarness>(h: H) 
     shop.hold_shortly("overdue", "tee", 1).await;
     h.pass_time(PAST_SHORT).await;
     let ids = ["released", "overdue", "nobody", "held", "overdue"].map(id);
-    let outcomes = shop.store.expire(&ids).await;
+    let outcomes = shop.expire_all(&ids).await;
     let expiries: Vec<Expiry> = outcomes
         .into_iter()
         .map(|outcome| outcome.unwrap_or_else(|error| panic!("expire failed: {error}")))

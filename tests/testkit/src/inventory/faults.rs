@@ -66,10 +66,8 @@ pub(super) async fn a_batch_whose_reply_is_lost_counts_once<H: InventoryHarness>
     let (shop, connection) = open(&h, &[("tee", 2)]).await;
     let requests = ["a", "b", "c"].map(|reservation| want(reservation, "tee", 1));
     connection.lose(1);
-    for outcome in shop.store.reserve(&requests).await.unwrap() {
-        assert_lost(&outcome);
-    }
-    let outcomes = shop.store.reserve(&requests).await;
+    assert_lost(&shop.store.reserve(&requests).await);
+    let outcomes = shop.reserve_all(&requests).await;
     let effects: Vec<_> = outcomes
         .iter()
         .map(|o| o.as_ref().ok().map(|g| g.effect))
@@ -150,9 +148,7 @@ pub(super) async fn an_expiry_whose_reply_is_lost_counts_once<H: InventoryHarnes
     shop.hold_shortly("r", "tee", 3).await;
     h.pass_time(PAST_SHORT).await;
     connection.lose(1);
-    for outcome in shop.store.expire(&[id("r")]).await.unwrap() {
-        assert_lost(&outcome);
-    }
+    assert_lost(&shop.store.expire(&[id("r")]).await);
     let again = shop.expire("r").await;
     assert_eq!(
         shop.counts("tee").await,

@@ -192,7 +192,7 @@ pub(super) async fn takes_one_sku_from_two_named_locations<H: InventoryHarness>(
 pub(super) async fn a_batch_is_decided_one_by_one<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 2)]).await;
     let requests = ["a", "b", "c"].map(|reservation| want(reservation, "tee", 1));
-    let outcomes = shop.store.reserve(&requests).await;
+    let outcomes = shop.reserve_all(&requests).await;
     let granted: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(
         granted,
@@ -211,12 +211,7 @@ pub(super) async fn a_batch_gives_each_its_own_outcome<H: InventoryHarness>(h: H
         wants("short", [line("cap", 1), line("tee", 2)]),
         want("b", "cap", 1),
     ];
-    let outcomes = shop.store.reserve(&requests).await;
-    assert_eq!(
-        outcomes.len(),
-        requests.len(),
-        "each request has an outcome"
-    );
+    let outcomes = shop.reserve_all(&requests).await;
     let unknown = &outcomes[0];
     assert!(
         matches!(unknown, Err(InventoryError::UnknownSku { .. })),
@@ -244,7 +239,7 @@ pub(super) async fn a_batch_may_hold_one_id_twice<H: InventoryHarness>(h: H) {
         want("r", "tee", 2),
         want("r", "tee", 1),
     ];
-    let outcomes = shop.store.reserve(&requests).await;
+    let outcomes = shop.reserve_all(&requests).await;
     let effect = |at: usize| outcomes[at].as_ref().map(|granted| granted.effect).ok();
     assert_eq!(effect(0), Some(Effect::Applied), "{outcomes:?}");
     assert_eq!(effect(1), Some(Effect::Repeated), "{outcomes:?}");
@@ -259,9 +254,9 @@ pub(super) async fn a_batch_may_hold_one_id_twice<H: InventoryHarness>(h: H) {
 
 pub(super) async fn a_batch_of_nothing_has_no_outcomes<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[]).await;
-    assert!(shop.store.reserve(&[]).await.unwrap().is_empty());
-    assert!(shop.store.adjust(&[]).await.unwrap().is_empty());
-    assert!(shop.store.expire(&[]).await.unwrap().is_empty());
+    assert!(shop.reserve_all(&[]).await.is_empty());
+    assert!(shop.adjust_all(&[]).await.is_empty());
+    assert!(shop.expire_all(&[]).await.is_empty());
     let stock = shop.store.stock(&[]).await;
     assert!(stock.is_ok_and(|stock| stock.is_empty()));
 }

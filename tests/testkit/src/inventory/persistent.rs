@@ -46,11 +46,11 @@ where
 async fn each<I: Clone, T, F>(
     items: &[I],
     call: impl Fn(Vec<I>) -> F,
-) -> Vec<Result<T, InventoryError>>
+) -> Result<Vec<Result<T, InventoryError>>, InventoryError>
 where
-    F: Future<Output = Vec<Result<T, InventoryError>>>,
+    F: Future<Output = Result<Vec<Result<T, InventoryError>>, InventoryError>>,
 {
-    let mut outcomes = call(items.to_vec()).await;
+    let mut outcomes = one(|| call(items.to_vec())).await?;
     for _ in 0..ATTEMPTS {
         let failed = outcomes.iter().enumerate();
         let again: Vec<(usize, Duration)> = failed
@@ -61,12 +61,13 @@ where
         };
         tokio::time::sleep(wait).await;
         let batch = again.iter().filter_map(|(at, _)| items.get(*at).cloned());
-        let repeated = call(batch.collect()).await;
+        let batch: Vec<I> = batch.collect();
+        let repeated = one(|| call(batch.clone())).await?;
         for ((at, _), outcome) in again.into_iter().zip(repeated) {
             outcomes[at] = outcome;
         }
     }
-    outcomes
+    Ok(outcomes)
 }
 
 #[async_trait]

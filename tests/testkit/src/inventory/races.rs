@@ -92,7 +92,7 @@ pub(super) async fn opposite_orders_do_not_deadlock<H: InventoryHarness>(h: H) {
                     .map(|(n, name)| want(&format!("{caller}-{n}"), name, 1))
                     .collect()
             };
-            shop.store.reserve(&requests).await
+            shop.reserve_all(&requests).await
         }
     }))
     .await;
@@ -147,7 +147,7 @@ async fn churn(shop: &Shop, caller: usize, reservation: &str) {
         return;
     }
     let request = wants(reservation, [line("cap", 1), line("tee", 1)]);
-    match shop.reserve(&request).await.unwrap() {
+    match shop.reserve(&request).await {
         Ok(_) => {}
         Err(InventoryError::Insufficient { .. }) => return,
         Err(error) => panic!("a reserve during churn was told: {error}"),
@@ -198,7 +198,7 @@ pub(super) async fn confirm_and_expire_have_one_winner<H: InventoryHarness>(h: H
     let requests = names
         .iter()
         .map(|name| want(name, "tee", 1).with_ttl(short_lived()));
-    let granted = shop.store.reserve(&requests.collect::<Vec<_>>()).await;
+    let granted = shop.reserve_all(&requests.collect::<Vec<_>>()).await;
     assert!(granted.iter().all(Result::is_ok), "{granted:?}");
     h.pass_time(Duration::from_millis(950)).await;
 
@@ -251,7 +251,7 @@ async fn race(shop: Shop, name: String, confirms_after: Option<Duration>) -> Ran
     }
     let mut expired = 0;
     loop {
-        match shop.expire(&name).await.unwrap() {
+        match shop.expire(&name).await {
             Expiry::Expired(_) => expired += 1,
             Expiry::NotDue { .. } => tokio::task::yield_now().await,
             Expiry::Settled(_) => return Ran::Expired(expired),

@@ -190,7 +190,7 @@ pub(super) async fn a_repeated_receive_counts_once<H: InventoryHarness>(h: H) {
         adjustment("set", "tee", StockChange::Set(9)),
         adjustment("set", "tee", StockChange::Set(9)),
     ];
-    let outcomes = shop.store.adjust(&twice).await;
+    let outcomes = shop.adjust_all(&twice).await;
     let effects: Vec<_> = outcomes
         .iter()
         .flatten()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use stockade_change_feed::Cause;
+use stockade_change_feed::Failure;
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
     MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock, StockPage,
@@ -12,7 +12,8 @@ use stockade_inventory_core::{
 };
 
 /// A store in front of another one. Of as many writes as it is told, it lets each take effect and
-/// then answers [`InventoryError::OutcomeUnknown`], as when a connection breaks after the commit.
+/// then fails with [`Retry::OutcomeUnknown`](stockade_change_feed::Retry::OutcomeUnknown), as when
+/// a connection breaks after the commit.
 pub struct ReplyLost {
     store: Arc<dyn InventoryStore>,
     to_lose: AtomicUsize,
@@ -48,7 +49,7 @@ impl ReplyLost {
             .is_ok()
     }
 
-    fn one<T>(
+    fn answer<T>(
         &self,
         operation: &'static str,
         outcome: Result<T, InventoryError>,
@@ -59,25 +60,10 @@ impl ReplyLost {
             outcome
         }
     }
-
-    fn each<T>(
-        &self,
-        operation: &'static str,
-        outcomes: Vec<Result<T, InventoryError>>,
-    ) -> Vec<Result<T, InventoryError>> {
-        if self.lost() {
-            outcomes.iter().map(|_| Err(unknown(operation))).collect()
-        } else {
-            outcomes
-        }
-    }
 }
 
 fn unknown(operation: &'static str) -> InventoryError {
-    InventoryError::OutcomeUnknown {
-        operation,
-        source: Cause::new("the reply was lost on purpose"),
-    }
+    Failure::outcome_unknown(operation, "the reply was lost on purpose").into()
 }
 
 #[async_trait]
@@ -101,39 +87,39 @@ impl InventoryStore for ReplyLost {
         &self,
         requests: &[ReserveRequest],
     ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
-        self.each("reserve", self.store.reserve(requests).await)
+        self.answer("reserve", self.store.reserve(requests).await)
     }
 
     async fn transition(
         &self,
         request: &TransitionRequest,
     ) -> Result<Transitioned, InventoryError> {
-        self.one("transition", self.store.transition(request).await)
+        self.answer("transition", self.store.transition(request).await)
     }
 
     async fn extend(&self, request: &ExtendRequest) -> Result<Transitioned, InventoryError> {
-        self.one("extend", self.store.extend(request).await)
+        self.answer("extend", self.store.extend(request).await)
     }
 
     async fn expire(
         &self,
         ids: &[ReservationId],
     ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
-        self.each("expire", self.store.expire(ids).await)
+        self.answer("expire", self.store.expire(ids).await)
     }
 
     async fn expire_overdue(
         &self,
         limit: usize,
     ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
-        self.one("expire_overdue", self.store.expire_overdue(limit).await)
+        self.answer("expire_overdue", self.store.expire_overdue(limit).await)
     }
 
     async fn adjust(
         &self,
         adjustments: &[Adjustment],
     ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
-        self.each("adjust", self.store.adjust(adjustments).await)
+        self.answer("adjust", self.store.adjust(adjustments).await)
     }
 
     async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {

@@ -83,6 +83,14 @@ pub(super) fn only<T>(mut outcomes: Vec<T>) -> T {
     outcomes.remove(0)
 }
 
+pub(super) type Outcomes<T> = Vec<Result<T, InventoryError>>;
+
+fn one_for_each<I, T>(items: &[I], answer: Result<Outcomes<T>, InventoryError>) -> Outcomes<T> {
+    let outcomes = answer.unwrap_or_else(|error| panic!("a call failed as a whole: {error}"));
+    assert_eq!(outcomes.len(), items.len(), "each item has an outcome");
+    outcomes
+}
+
 /// A store, and the words for using it.
 #[derive(Clone)]
 pub(super) struct Shop {
@@ -127,24 +135,24 @@ impl Shop {
     }
 
     pub(super) async fn adjust(&self, adjustment: &Adjustment) -> Result<Adjusted, InventoryError> {
-        only(
-            self.store
-                .adjust(std::slice::from_ref(adjustment))
-                .await
-                .unwrap(),
-        )
+        only(self.store.adjust(std::slice::from_ref(adjustment)).await?)
+    }
+
+    /// Adjusts in a call that must have an outcome for each.
+    pub(super) async fn adjust_all(&self, adjustments: &[Adjustment]) -> Outcomes<Adjusted> {
+        one_for_each(adjustments, self.store.adjust(adjustments).await)
     }
 
     pub(super) async fn reserve(
         &self,
         request: &ReserveRequest,
     ) -> Result<Reserved, InventoryError> {
-        only(
-            self.store
-                .reserve(std::slice::from_ref(request))
-                .await
-                .unwrap(),
-        )
+        only(self.store.reserve(std::slice::from_ref(request)).await?)
+    }
+
+    /// Reserves in a call that must have an outcome for each.
+    pub(super) async fn reserve_all(&self, requests: &[ReserveRequest]) -> Outcomes<Reserved> {
+        one_for_each(requests, self.store.reserve(requests).await)
     }
 
     /// Reserves what must be granted, now.
@@ -210,8 +218,13 @@ impl Shop {
     }
 
     pub(super) async fn expire(&self, reservation: &str) -> Expiry {
-        let expiry = only(self.store.expire(&[id(reservation)]).await.unwrap());
+        let expiry = self.store.expire(&[id(reservation)]).await.and_then(only);
         expiry.unwrap_or_else(|error| panic!("expiring {reservation} failed: {error}"))
+    }
+
+    /// Expires in a call that must have an outcome for each.
+    pub(super) async fn expire_all(&self, ids: &[ReservationId]) -> Outcomes<Expiry> {
+        one_for_each(ids, self.store.expire(ids).await)
     }
 
     pub(super) async fn sweep(&self, limit: usize) -> Vec<Reservation> {

@@ -268,7 +268,7 @@ impl InventoryStore for FlawedStore {
                 self.reserve_one(request)
             });
         }
-        outcomes
+        Ok(outcomes)
     }
 
     async fn transition(
@@ -287,9 +287,8 @@ impl InventoryStore for FlawedStore {
         ids: &[ReservationId],
     ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
         let mut rows = self.rows();
-        ids.iter()
-            .map(|id| self.expire_one(&mut rows, id))
-            .collect()
+        let ids = ids.iter();
+        Ok(ids.map(|id| self.expire_one(&mut rows, id)).collect())
     }
 
     async fn expire_overdue(
@@ -331,7 +330,7 @@ impl InventoryStore for FlawedStore {
             outcomes.push(book.adjust(adjustment));
             rows.write(book.into_changes());
         }
-        outcomes
+        Ok(outcomes)
     }
 
     async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {

@@ -56,7 +56,7 @@ async fn what_was_acknowledged_survives_kill_9() {
                             1 => vec![line("cap", 1), line("tee", 1)],
                             _ => vec![line(&last, 1)],
                         };
-                        match inventory.reserve(wants(&name, lines)).await.unwrap() {
+                        match inventory.reserve(wants(&name, lines)).await {
                             Ok(done) => acknowledged.push(done.reservation.id),
                             Err(InventoryError::Insufficient { .. }) => {}
                             // Its outcome is unknown, so nothing is promised.

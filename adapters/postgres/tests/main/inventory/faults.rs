@@ -148,11 +148,8 @@ async fn a_server_that_takes_no_writes_may_be_asked_again() {
     let pool = pool.connect(&h.schema.url).await.unwrap();
     let demoted = PostgresInventory::new(pool).with_schema(h.schema.name.clone());
     let one = reserve(&demoted, &wants("one", [line("tee", 1)])).await;
-    let many = demoted
-        .adjust(&[adjustment("op", "tee", StockChange::Set(9))])
-        .await
-        .unwrap()
-        .remove(0);
+    let many = demoted.adjust(&[adjustment("op", "tee", StockChange::Set(9))]);
+    let many = many.await;
     for error in [one.unwrap_err(), many.unwrap_err()] {
         assert!(matches!(error.retry(), Retry::After(_)), "{error}");
     }
@@ -253,12 +250,8 @@ async fn a_lost_reply_is_resolved_by_the_same_id() {
     let received = adjustment("op", "cap", StockChange::Correct(5));
     // A query ends with a zero; READ COMMITTED does not.
     proxy.lose_reply_to("COMMIT\0");
-    let error = store
-        .adjust(std::slice::from_ref(&received))
-        .await
-        .unwrap()
-        .remove(0);
-    let error = error.unwrap_err();
+    let lost = store.adjust(std::slice::from_ref(&received)).await;
+    let error = lost.unwrap_err();
     assert_eq!(error.retry(), Retry::OutcomeUnknown, "{error}");
     let again = store.adjust(&[received]).await.unwrap().remove(0).unwrap();
     assert_eq!(again.effect, Effect::Repeated);

@@ -72,11 +72,8 @@ pub(crate) async fn reserve(
     store: &dyn InventoryStore,
     request: &ReserveRequest,
 ) -> Result<Reserved, InventoryError> {
-    store
-        .reserve(std::slice::from_ref(request))
-        .await
-        .unwrap()
-        .remove(0)
+    let mut outcomes = store.reserve(std::slice::from_ref(request)).await?;
+    outcomes.remove(0)
 }
 
 pub(crate) async fn stock(store: &(impl StockSource + ?Sized), of: &str) -> SkuStock {

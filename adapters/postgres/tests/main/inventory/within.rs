@@ -1,6 +1,7 @@
 //! Inside the host's own transaction.
 
 use sqlx::{Connection, PgConnection};
+use stockade_change_feed::Retry;
 use stockade_inventory_core::{
     Effect, InventoryError, InventoryStore, Transition, TransitionRequest,
 };
@@ -155,7 +156,7 @@ async fn it_takes_a_transaction() {
     let store = h.store.within(&mut connection);
     let refused = reserve(&store, &wants("r", [line("tee", 1)])).await;
     assert!(
-        matches!(refused, Err(InventoryError::Backend { .. })),
+        matches!(&refused, Err(InventoryError::Failed(failure)) if failure.retry() == Retry::Never),
         "{refused:?}"
     );
     drop(store);
