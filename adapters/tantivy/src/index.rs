@@ -59,7 +59,7 @@ impl TantivyIndex {
     /// An index in memory, without generations. It is gone with its last clone.
     ///
     /// # Errors
-    /// [`SearchError::Backend`].
+    /// [`SearchError::Failed`].
     pub fn in_memory(options: TantivyOptions) -> Result<Self, SearchError> {
         let store = Store::in_memory(options.cache_memory)?;
         Self::over(store, None, options)
@@ -70,8 +70,8 @@ impl TantivyIndex {
     /// damaged or of another format is built anew from the stored documents first.
     ///
     /// # Errors
-    /// [`SearchError::Unavailable`] where the directory is open already, in this process or
-    /// another: one at a time may have it. [`SearchError::Backend`] where it can't be read.
+    /// [`SearchError::Failed`] where the directory can't be read, and where it is open already, in
+    /// this process or another: one at a time may have it.
     pub async fn open(
         directory: impl AsRef<Path>,
         options: TantivyOptions,

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use stockade_change_feed::Retry;
 use stockade_search_sync::{
     FieldValue, IndexWriter, Projection, SearchError, SearchIndex, SearchQuery, Total,
 };
@@ -88,7 +89,8 @@ async fn what_was_durable_survives_kill_9_and_is_found() {
         told.by_ref().take(lines).for_each(&mut tell);
         let second = TantivyIndex::open(directory.path(), options()).await;
         match second {
-            Err(error @ SearchError::Unavailable { .. }) => {
+            Err(error @ SearchError::Failed(_)) => {
+                assert_eq!(error.retry(), Retry::After(Duration::from_secs(1)));
                 assert!(error.to_string().contains("is open already"), "{error}");
             }
             other => panic!("a second process may not open it: {other:?}"),

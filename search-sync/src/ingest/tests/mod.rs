@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use stockade_change_feed::debezium::{Change, Columns, RowChange, Sequence, encode};
-use stockade_change_feed::{Message, Offset, Position, Timestamp, TopicPartition};
+use stockade_change_feed::{Failure, Message, Offset, Position, Timestamp, TopicPartition};
 use stockade_inventory_core::{Heartbeat, Sku, StockChanged, Version};
 
 use self::fixtures::*;
@@ -412,10 +412,7 @@ async fn a_damaged_document_is_dead_lettered_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_document_that_can_not_be_loaded_for_now_blames_no_record() {
     let (index, ingest) = setup().await;
-    let away = SearchError::Timeout {
-        operation: "load",
-        after: Duration::from_secs(1),
-    };
+    let away = Failure::timed_out("load", Duration::from_secs(1)).into();
     *index.unloaded.lock().unwrap() = Some((sku("s"), away));
     let records = [product(1), variant("s", 2), variant("t", 3)];
     let ended = ingest.handle(Batch::of(&records)).await;

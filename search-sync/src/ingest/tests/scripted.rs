@@ -120,10 +120,7 @@ impl IndexWriter for Scripted {
             .next_if(|fault| matches!(fault, Fault::LoadFails))
             .is_some()
         {
-            return Err(SearchError::Timeout {
-                operation: "load",
-                after: Duration::from_secs(1),
-            });
+            return Err(Failure::timed_out("load", Duration::from_secs(1)).into());
         }
         if self
             .next_if(|fault| matches!(fault, Fault::LoadHangs))

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stockade_catalog_core::{Product, ProductContent, rows};
 use stockade_change_feed::debezium::{self, Change, RowChange, Sequence};
 use stockade_change_feed::{
-    Disposition, Handler, Offset, Position, Record, Timestamp, Topic, TopicPartition,
+    Batch, Disposition, Handler, Offset, Position, Record, Timestamp, Topic, TopicPartition,
 };
 use stockade_inventory_core::{Sku, StockChanged, Version, inventory_updates};
 use stockade_search_sync::{

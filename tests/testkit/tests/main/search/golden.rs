@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use stockade_catalog_core::rows;
 use stockade_change_feed::{
-    Disposition, Handler, Offset, Position, Record, Timestamp, TopicPartition,
+    Batch, Disposition, Handler, Offset, Position, Record, Timestamp, TopicPartition,
 };
 use stockade_search_sync::memory::MemoryIndex;
 use stockade_search_sync::{
