@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockade_change_feed::{Cause, Timestamp};
+use stockade_change_feed::{Failure, Timestamp};
 use stockade_inventory_core::{
     Counts, Cursor, InventoryError, LocationId, Sku, SkuStock, StockChanged, StockLevel, StockPage,
     StockSource, Version,
@@ -102,11 +102,7 @@ fn stock(entry: &StockChanged) -> SkuStock {
 }
 
 fn down() -> InventoryError {
-    InventoryError::Unavailable {
-        operation: "stock",
-        retry_after: Duration::from_secs(1),
-        source: Cause::new("scripted"),
-    }
+    Failure::unavailable("stock", Duration::from_secs(1), "scripted").into()
 }
 
 #[async_trait]
@@ -180,11 +176,7 @@ impl ScriptedCache {
 }
 
 fn unreachable() -> CatalogError {
-    CatalogError::Unavailable {
-        operation: "cache",
-        retry_after: Duration::from_secs(7),
-        source: Cause::new("scripted"),
-    }
+    Failure::unavailable("cache", Duration::from_secs(7), "scripted").into()
 }
 
 #[async_trait]

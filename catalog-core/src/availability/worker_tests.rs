@@ -166,7 +166,8 @@ async fn stock_reaches_pages_through_the_log_only() {
         StockChange::Receive(Quantity::new(7).unwrap()),
         Reason::new("delivery").unwrap(),
     );
-    inventory.adjust(&[delivery]).await.remove(0).unwrap();
+    let received = inventory.adjust(&[delivery]).await.unwrap().remove(0);
+    received.unwrap();
     let relay = OutboxRelay::new(inventory.clone(), inventory.clone(), feed.clone());
     relay.pass().await.unwrap();
 

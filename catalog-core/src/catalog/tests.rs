@@ -1,4 +1,5 @@
 use serde_json::{Value, json};
+use stockade_change_feed::Failure;
 use stockade_inventory_core::Sku;
 
 use super::*;
@@ -118,7 +119,7 @@ async fn a_refused_write_keeps_no_other_from_being_written() {
     let mut untitled = chair("untitled");
     untitled.title.clear();
     let writes = [chair("a"), lamp, untitled, chair("b")].map(any);
-    let outcomes = catalog.put_many(writes.into()).await;
+    let outcomes = catalog.put_many(writes.into()).await.unwrap();
     assert!(outcomes[0].is_ok());
     assert!(matches!(
         outcomes[1],
@@ -197,7 +198,7 @@ impl CatalogStore for Listing {
     }
     async fn find(&self, query: &ProductQuery) -> Result<Vec<Product>, CatalogError> {
         match self.fault {
-            Fault::Fails => Err(no_outcome("find")),
+            Fault::Fails => Err(Failure::refused("find", "scripted").into()),
             Fault::Hangs => std::future::pending().await,
             Fault::NeverEnds => self.inner.find(&ProductQuery::first(query.limit)).await,
         }
@@ -222,7 +223,8 @@ async fn a_stored_type_is_no_failure_where_its_products_can_not_be_counted() {
         let inner = MemoryCatalog::new();
         let furniture = ProductType::permissive(type_name("furniture"));
         inner.put_type(&furniture).await.unwrap();
-        for outcome in inner.put(&[any(chair("a")), any(chair("b"))]).await {
+        let writes = [any(chair("a")), any(chair("b"))];
+        for outcome in inner.put(&writes).await.unwrap() {
             outcome.unwrap();
         }
         let deadline = match fault {

@@ -38,7 +38,7 @@ async fn put(
         content: content.clone(),
         expected,
     };
-    catalog.put(&[write]).await.remove(0)
+    catalog.put(&[write]).await?.remove(0)
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn each_write_has_its_own_outcome() {
         content,
         expected: Expected::Any,
     });
-    let outcomes = catalog.put(&writes).await;
+    let outcomes = catalog.put(&writes).await.unwrap();
     assert!(outcomes[0].is_ok());
     assert!(matches!(
         outcomes[1],

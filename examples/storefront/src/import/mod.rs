@@ -196,7 +196,10 @@ impl<'a> Import<'a> {
             .into_iter()
             .map(|content| ProductWrite { content, expected })
             .collect();
-        let outcomes = self.shop.catalog.put_many(writes).await;
+        let outcomes = match self.shop.catalog.put_many(writes).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => lines.iter().map(|_| Err(error.clone())).collect(),
+        };
         let mut refused = BTreeSet::new();
         for ((line, product_type), outcome) in lines.into_iter().zip(types).zip(outcomes) {
             match outcome.map(|written| written.effect) {

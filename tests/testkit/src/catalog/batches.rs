@@ -27,7 +27,7 @@ pub(super) async fn each_write_is_for_itself<H: CatalogHarness>(h: H) {
         (product("last", &["last-m"]), Expected::Absent),
     ]
     .map(|(content, expected)| ProductWrite { content, expected });
-    let outcomes = shop.store.put(&writes).await;
+    let outcomes = shop.store.put(&writes).await.unwrap();
     let told = outcomes.iter().map(|outcome| match outcome {
         Ok(written) => written.product.content.id.as_str(),
         Err(CatalogError::UnknownProductType { .. }) => "unknown type",
@@ -68,7 +68,7 @@ pub(super) async fn many_writes_in_one_call<H: CatalogHarness>(h: H) {
         expected: Expected::Absent,
     };
     let writes: Vec<_> = names.iter().map(write).collect();
-    let outcomes = shop.store.put(&writes).await;
+    let outcomes = shop.store.put(&writes).await.unwrap();
     assert_eq!(outcomes.len(), writes.len(), "each write has an outcome");
     let written: Vec<_> = outcomes.into_iter().flatten().map(|w| w.product).collect();
     assert_eq!(ids(&written), names, "each is written, in order");

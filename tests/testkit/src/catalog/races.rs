@@ -181,7 +181,7 @@ pub(super) async fn opposite_orders_do_not_deadlock<H: CatalogHarness>(h: H) {
                     ProductWrite { content, expected }
                 })
                 .collect();
-            shop.store.put(&writes).await
+            shop.store.put(&writes).await.unwrap()
         }
     }))
     .await;

@@ -111,7 +111,8 @@ impl Shop {
         expected: Expected,
     ) -> Result<Written, CatalogError> {
         let content = content.clone();
-        let mut outcomes = self.store.put(&[ProductWrite { content, expected }]).await;
+        let write = ProductWrite { content, expected };
+        let mut outcomes = self.store.put(&[write]).await?;
         assert_eq!(outcomes.len(), 1, "one write has one outcome");
         outcomes.remove(0)
     }

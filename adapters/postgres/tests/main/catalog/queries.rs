@@ -147,7 +147,7 @@ async fn ten_thousand_products_are_written_together() {
     let one = started.elapsed() / 100;
     let writes: Vec<ProductWrite> = (100..10_100).map(|number| write(shirt(number))).collect();
     let started = Instant::now();
-    let outcomes = postgres.store.put(&writes).await;
+    let outcomes = postgres.store.put(&writes).await.unwrap();
     let each = started.elapsed() / 10_000;
     assert!(outcomes.iter().all(Result::is_ok));
     eprintln!("one by one {one:?}, together {each:?}");
@@ -165,7 +165,7 @@ async fn one_that_the_server_refuses_does_not_take_others_with_it() {
         content,
         expected: Expected::Any,
     });
-    let outcomes = postgres.store.put(&writes).await;
+    let outcomes = postgres.store.put(&writes).await.unwrap();
     let taken: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(taken, [true, false, true], "{outcomes:?}");
 }
@@ -205,7 +205,7 @@ async fn a_repeated_import_touches_no_row() {
             expected: Expected::Any,
         })
         .collect();
-    postgres.store.put(&writes).await;
+    postgres.store.put(&writes).await.unwrap();
     let schema = postgres.store.schema();
     // Where a row is in its table, and who wrote it.
     let rows = format!(
@@ -215,7 +215,7 @@ async fn a_repeated_import_touches_no_row() {
     );
     let rows = || sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(rows.clone()));
     let before = rows().fetch_all(&postgres.pool).await.unwrap();
-    postgres.store.put(&writes).await;
+    postgres.store.put(&writes).await.unwrap();
     let after = rows().fetch_all(&postgres.pool).await.unwrap();
     assert_eq!(before, after);
 }

@@ -177,7 +177,7 @@ impl CatalogStore for FlawedCatalog {
         for write in writes {
             outcomes.push(self.put_one(write).await);
         }
-        outcomes
+        Ok(outcomes)
     }
 
     async fn delete(&self, id: &ProductId, expected: Expected) -> Result<Deleted, CatalogError> {
