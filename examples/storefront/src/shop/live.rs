@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
-use stockade_change_feed::{Batch, Disposition, Handler, Record};
+use stockade_change_feed::{Batch, Disposition, Handler};
 use stockade_inventory_core::{Sku, StockChanged, StockEvent};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 

@@ -27,7 +27,11 @@ pub(super) async fn each_write_is_for_itself<H: CatalogHarness>(h: H) {
         (product("last", &["last-m"]), Expected::Absent),
     ]
     .map(|(content, expected)| ProductWrite { content, expected });
-    let outcomes = shop.store.put(&writes).await.unwrap();
+    let outcomes = shop
+        .store
+        .put(&writes)
+        .await
+        .expect("the call as a whole succeeds");
     let told = outcomes.iter().map(|outcome| match outcome {
         Ok(written) => written.product.content.id.as_str(),
         Err(CatalogError::UnknownProductType { .. }) => "unknown type",
@@ -54,7 +58,13 @@ pub(super) async fn each_write_is_for_itself<H: CatalogHarness>(h: H) {
 
 pub(super) async fn a_batch_of_nothing_has_no_outcomes<H: CatalogHarness>(h: H) {
     let shop = Shop::open(&h).await;
-    assert!(shop.store.put(&[]).await.unwrap().is_empty());
+    assert!(
+        shop.store
+            .put(&[])
+            .await
+            .expect("the call as a whole succeeds")
+            .is_empty()
+    );
     assert_eq!(shop.get(&[]).await, []);
     let types = shop.store.get_types(&[]).await;
     assert!(types.is_ok_and(|types| types.is_empty()));
@@ -68,7 +78,11 @@ pub(super) async fn many_writes_in_one_call<H: CatalogHarness>(h: H) {
         expected: Expected::Absent,
     };
     let writes: Vec<_> = names.iter().map(write).collect();
-    let outcomes = shop.store.put(&writes).await.unwrap();
+    let outcomes = shop
+        .store
+        .put(&writes)
+        .await
+        .expect("the call as a whole succeeds");
     assert_eq!(outcomes.len(), writes.len(), "each write has an outcome");
     let written: Vec<_> = outcomes.into_iter().flatten().map(|w| w.product).collect();
     assert_eq!(ids(&written), names, "each is written, in order");

@@ -181,7 +181,10 @@ pub(super) async fn opposite_orders_do_not_deadlock<H: CatalogHarness>(h: H) {
                     ProductWrite { content, expected }
                 })
                 .collect();
-            shop.store.put(&writes).await.unwrap()
+            shop.store
+                .put(&writes)
+                .await
+                .expect("the call as a whole succeeds")
         }
     }))
     .await;
