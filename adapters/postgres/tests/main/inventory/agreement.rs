@@ -62,7 +62,7 @@ async fn step(store: &dyn InventoryStore, dice: &mut Dice, n: usize) -> String {
             let batch: Vec<_> = (0..4)
                 .map(|k| wants(&format!("b{}-{k}", n / 2), [dice.line()]))
                 .collect();
-            let outcomes = store.reserve(&batch).await;
+            let outcomes = store.reserve(&batch).await.unwrap();
             outcomes.into_iter().map(told).collect()
         }
         7 | 8 => {

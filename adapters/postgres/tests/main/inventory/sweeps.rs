@@ -64,7 +64,7 @@ async fn damage_spoils_no_batch() {
          UPDATE {schema}.reservations SET lines = '[7]' WHERE id = 'damaged'",
     )
     .await;
-    let outcomes = h.store.expire(&ids).await;
+    let outcomes = h.store.expire(&ids).await.unwrap();
     for (id, outcome) in ids.iter().zip(&outcomes) {
         match outcome {
             Ok(Expiry::Expired(_)) => assert_ne!(id.as_str(), "damaged"),
