@@ -241,6 +241,18 @@ impl Polled {
         self
     }
 
+    /// Whether there is nothing: neither a record nor a report.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            records,
+            gained,
+            lost,
+            resets,
+        } = self;
+        records.is_empty() && gained.is_empty() && lost.is_empty() && resets.is_empty()
+    }
+
     /// With resets.
     #[must_use]
     pub fn with_resets(mut self, resets: Vec<OffsetReset>) -> Self {

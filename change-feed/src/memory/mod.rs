@@ -1,6 +1,5 @@
 //! A log in memory, with all that the traits promise but durability.
 
-mod group;
 mod log;
 mod subscription;
 #[cfg(test)]
@@ -13,11 +12,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use self::group::GroupState;
 use self::log::{Cursor, Log};
 use self::subscription::MemorySubscription;
 use crate::error::FeedError;
 use crate::feed::{Feed, Group, PartitionLag, Publisher, SubscribeOptions, Subscription};
+use crate::membership::{GroupState, MemberId};
 use crate::record::{Message, Offset, Position, Published, Topic, TopicPartition};
 use crate::time::Clock;
 
@@ -46,8 +45,18 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     log: Log,
-    groups: BTreeMap<Group, GroupState>,
+    groups: BTreeMap<Group, GroupOfReaders>,
+    /// How many members there ever were.
+    members: u64,
     session_timeout: Duration,
+}
+
+/// What is known of a group.
+#[derive(Debug, Default)]
+struct GroupOfReaders {
+    state: GroupState,
+    /// Where it goes on.
+    progress: BTreeMap<TopicPartition, Cursor>,
 }
 
 impl MemoryFeed {
@@ -57,6 +66,7 @@ impl MemoryFeed {
         let state = State {
             log: Log::default(),
             groups: BTreeMap::new(),
+            members: 0,
             session_timeout: Duration::from_secs(30),
         };
         let changes = watch::Sender::new(0);
@@ -185,8 +195,14 @@ impl Feed for MemoryFeed {
         topics: &[Topic],
         options: SubscribeOptions,
     ) -> Result<Box<dyn Subscription>, FeedError> {
-        let subscription = MemorySubscription::join(self.clone(), group, topics, options);
-        self.wake();
+        let member = {
+            let mut state = self.lock();
+            state.log.sizes(topics);
+            state.members += 1;
+            MemberId(state.members)
+        };
+        let (feed, group, topics) = (self.clone(), group.clone(), topics.to_vec());
+        let subscription = MemorySubscription::new(feed, group, topics, options, member);
         Ok(Box::new(subscription))
     }
 
