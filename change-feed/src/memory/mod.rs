@@ -27,8 +27,6 @@ use crate::time::Clock;
 /// - The partition of a key is the same in every process.
 /// - A partition changes hands when its reader polls and so lets go of it; when the reader
 ///   closes; or when another member polls after the reader was silent for the session timeout.
-/// - Where a group starts with [`Start::Latest`](crate::Start::Latest) is decided once for each
-///   partition, so that a change of hands before the first commit skips nothing.
 #[derive(Clone, Debug)]
 pub struct MemoryFeed {
     shared: Arc<Shared>,
