@@ -17,6 +17,8 @@ pub trait Publisher: Send + Sync {
     /// - `Ok` means durable by the log's own standard: it survives what the log survives.
     /// - Messages of one call that go to one partition are appended in the order given; those
     ///   after a failed one may still succeed.
+    /// - Which partition a message goes to is said by its [`Route`](crate::Route).
+    /// - Readers see a message soon after it is appended, perhaps only after this call has returned.
     /// - At least once: after [`Retry::OutcomeUnknown`](crate::Retry::OutcomeUnknown) the
     ///   message may be in the log, and publishing it again may append it twice.
     ///
@@ -39,11 +41,17 @@ pub trait Publisher: Send + Sync {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Feed: Send + Sync {
-    /// Joins `group` as a new member that reads `topics`.
+    /// Returns a new member of `group` that reads `topics`. A topic that is named twice counts
+    /// once.
     ///
-    /// Each partition is read by at most one member of a group at a time, as far as the log can
-    /// tell; a member that stalls may overlap with its successor, so effects must be
-    /// conditional. Partitions arrive with the first polls.
+    /// - The member joins with its first poll. One that is never polled takes no partition from
+    ///   others, and partitions arrive with the first polls.
+    /// - Each partition is read by at most one member of a group at a time, as far as the log can
+    ///   tell; a member that stalls may overlap with its successor, so effects must be
+    ///   conditional.
+    /// - Members of a group may read different topics, and have different options: those of the
+    ///   member that gains a partition count for it. A partition goes only to members that read
+    ///   its topic.
     ///
     /// # Errors
     /// [`FeedError::UnknownTopic`]; [`FeedError::Failed`].
@@ -54,7 +62,8 @@ pub trait Feed: Send + Sync {
         options: SubscribeOptions,
     ) -> Result<Box<dyn Subscription>, FeedError>;
 
-    /// How far `group` is behind, for every partition of `topics`, whether read or not.
+    /// How far `group` is behind, for every partition of `topics`, whether read or not. Where the
+    /// group has committed nothing it is behind by all records, wherever it will start.
     ///
     /// # Errors
     /// [`FeedError::UnknownTopic`]; [`FeedError::Failed`].
@@ -71,21 +80,31 @@ pub trait Subscription: Send {
     /// - Returns as soon as one record or a change of the assignment is there, and after
     ///   [`PollLimits::wait`] with none.
     /// - Never more than [`PollLimits::records`] or, past the first record,
-    ///   [`PollLimits::bytes`]. With a limit of 0 records it fetches nothing.
-    /// - Leaves out the partitions in [`PollLimits::paused`]; they stay assigned.
-    /// - Polling is the heartbeat: a member that does not poll within the log's session timeout
-    ///   loses its partitions.
+    ///   [`PollLimits::bytes`]. With a limit of 0 records it fetches nothing, and reports changes
+    ///   of the assignment all the same.
+    /// - Leaves out the partitions in [`PollLimits::paused`]; they stay assigned. Partitions there
+    ///   that are not assigned are ignored.
+    /// - Records come only from partitions that were reported in [`Polled::gained`], by this poll
+    ///   or an earlier one, and not in [`Polled::lost`] since.
+    /// - A partition with many records keeps no other partition from being read.
+    /// - Polling is the heartbeat, whatever its limits: a member that does not poll within the
+    ///   log's session timeout loses its partitions. By polling again it becomes a member again:
+    ///   it is told of the partitions that it has lost, and of those that it gains.
     /// - Cancel-safe: a poll that is dropped loses no record and no report.
+    /// - A poll that fails returns nothing, and loses no record and no report either: the next one
+    ///   that succeeds has them.
     /// - Records before a partition is reported in [`Polled::lost`] are delivered again to its
     ///   next owner unless committed.
     ///
     /// # Errors
-    /// [`FeedError::OffsetLost`] under [`OnLostOffset::Fail`]; [`FeedError::Failed`], after
-    /// which polling again is right.
+    /// [`FeedError::OffsetLost`] under [`OnLostOffset::Fail`], from each poll that would read the
+    /// partition: not while it is paused, nor with a limit of 0 records. Other partitions are read
+    /// only while it is paused. [`FeedError::Failed`], after which polling again is right.
     async fn poll(&mut self, limits: &PollLimits) -> Result<Polled, FeedError>;
 
     /// Records that everything up to and including each position is finished, and returns an
-    /// outcome for each.
+    /// outcome for each. The positions are of records that this member has read; of several in one
+    /// partition the furthest counts.
     ///
     /// Durable when `Ok`, up to that position or a boundary of the log's own before it, such as
     /// the end of a transaction: never past it, so that what is not finished comes again. A
@@ -155,13 +174,17 @@ pub struct SubscribeOptions {
     pub on_lost_offset: OnLostOffset,
 }
 
-/// Where a group starts that has committed nothing.
+/// Where a group starts in a partition of which it has committed nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
-    /// At the oldest record that the log still has.
+    /// At the oldest record that the log still has. Nothing is committed by that: until the first
+    /// commit, each member that gains the partition starts at the oldest record there is then.
     #[default]
     Earliest,
-    /// After the newest one.
+    /// After the newest record. Which one that is, is determined by the first poll of the group
+    /// that gains the partition, not by [`Feed::subscribe`], and committed before that poll
+    /// returns. So every record that is appended later is read, also where the member crashes
+    /// before its first commit.
     Latest,
 }
 
@@ -217,7 +240,8 @@ pub struct Polled {
     pub records: Vec<Record>,
     /// Partitions that this member reads from now on.
     pub gained: Vec<Gained>,
-    /// Partitions that others read from now on; what is unfinished there is theirs.
+    /// Partitions that this member reads no longer: others do from now on, and what is unfinished
+    /// there is theirs. Or their topic was deleted.
     pub lost: Vec<TopicPartition>,
     /// Partitions where reading did not go on at the committed offset.
     pub resets: Vec<OffsetReset>,
@@ -241,6 +265,18 @@ impl Polled {
         self
     }
 
+    /// Whether there is nothing: neither a record nor a report.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            records,
+            gained,
+            lost,
+            resets,
+        } = self;
+        records.is_empty() && gained.is_empty() && lost.is_empty() && resets.is_empty()
+    }
+
     /// With resets.
     #[must_use]
     pub fn with_resets(mut self, resets: Vec<OffsetReset>) -> Self {
@@ -256,8 +292,9 @@ pub struct Gained {
     /// Which partition.
     pub partition: TopicPartition,
     /// The group has committed everything up to and including this offset, or an offset between
-    /// it and the next record; reading goes on after it. `None` where it has committed nothing:
-    /// reading begins at [`SubscribeOptions::start`].
+    /// it and the next record; reading goes on after it. With [`Start::Latest`] that is the newest
+    /// record that the first poll found. `None` where the group has committed nothing: reading
+    /// begins at the oldest record.
     pub committed: Option<Offset>,
 }
 

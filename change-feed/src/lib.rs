@@ -6,11 +6,12 @@ pub mod debezium;
 mod error;
 mod failure;
 mod feed;
+pub mod membership;
 pub mod memory;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod record;
-pub mod sharing;
+mod route;
 mod text;
 pub mod time;
 
@@ -25,5 +26,6 @@ pub use feed::{
 pub use record::{
     Headers, Message, Offset, Position, Published, Record, Route, Topic, TopicPartition,
 };
+pub use route::partition_of;
 pub use text::shorten;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

@@ -198,7 +198,8 @@ pub struct Message {
 /// Which partition a message goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The key decides: equal keys share a partition and keep their order.
+    /// The key decides: equal keys share a partition and keep their order. A message without a key
+    /// goes where one with the empty key goes, so all messages without a key share a partition.
     Key,
     /// This partition, whatever the key.
     Partition(u32),

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::error::FeedError;
-use crate::record::{Message, Offset, Position, Record, Route, Topic, TopicPartition};
-use crate::sharing::partition_of;
+use crate::record::{Message, Offset, Position, Record, Topic, TopicPartition};
 use crate::time::Timestamp;
 
 /// All topics.
@@ -17,8 +16,6 @@ pub(super) struct Log {
     pub(super) max_message_bytes: usize,
     /// The most records that are kept in each partition, where that is bounded.
     retention: BTreeMap<Topic, usize>,
-    /// Rises whenever a topic comes or goes, so that groups know when to assign anew.
-    version: u64,
 }
 
 impl Default for Log {
@@ -28,32 +25,34 @@ impl Default for Log {
             partitions: 4,
             max_message_bytes: 1 << 20,
             retention: BTreeMap::new(),
-            version: 1,
         }
     }
 }
 
 impl Log {
-    pub(super) fn version(&self) -> u64 {
-        self.version
-    }
-
     /// The partitions of a topic, which is created if need be.
     pub(super) fn topic(&mut self, topic: &Topic) -> &mut Vec<Partition> {
         let Self {
-            topics,
-            partitions,
-            version,
-            ..
+            topics, partitions, ..
         } = self;
-        topics.entry(topic.clone()).or_insert_with(|| {
-            *version += 1;
-            (0..*partitions).map(|_| Partition::default()).collect()
-        })
+        topics
+            .entry(topic.clone())
+            .or_insert_with(|| (0..*partitions).map(|_| Partition::default()).collect())
     }
 
     pub(super) fn partitions_of(&mut self, topic: &Topic) -> u32 {
         u32::try_from(self.topic(topic).len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many partitions each of these topics has.
+    pub(super) fn sizes<'a>(
+        &mut self,
+        topics: impl IntoIterator<Item = &'a Topic>,
+    ) -> BTreeMap<Topic, u32> {
+        let topics = topics.into_iter();
+        topics
+            .map(|topic| (topic.clone(), self.partitions_of(topic)))
+            .collect()
     }
 
     /// A partition; none where the topic has not so many or was deleted.
@@ -62,9 +61,7 @@ impl Log {
     }
 
     pub(super) fn delete(&mut self, topic: &Topic) {
-        if self.topics.remove(topic).is_some() {
-            self.version += 1;
-        }
+        self.topics.remove(topic);
     }
 
     pub(super) fn trim(&mut self, at: &TopicPartition, before: Offset) {
@@ -91,19 +88,7 @@ impl Log {
                 limit,
             });
         }
-        let partitions = self.partitions_of(topic);
-        let number = match message.route {
-            Route::Key => partition_of(message.key.as_deref().unwrap_or_default(), partitions),
-            Route::Partition(number) => number,
-        };
-        if number >= partitions {
-            return Err(FeedError::UnknownPartition {
-                topic: topic.clone(),
-                partition: number,
-                partitions,
-            });
-        }
-        Ok(number)
+        message.partition_in(topic, self.partitions_of(topic))
     }
 
     pub(super) fn append(

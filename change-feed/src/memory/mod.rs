@@ -1,6 +1,5 @@
 //! A log in memory, with all that the traits promise but durability.
 
-mod group;
 mod log;
 mod subscription;
 #[cfg(test)]
@@ -13,11 +12,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use self::group::GroupState;
 use self::log::{Cursor, Log};
 use self::subscription::MemorySubscription;
 use crate::error::FeedError;
 use crate::feed::{Feed, Group, PartitionLag, Publisher, SubscribeOptions, Subscription};
+use crate::membership::{GroupState, MemberId};
 use crate::record::{Message, Offset, Position, Published, Topic, TopicPartition};
 use crate::time::Clock;
 
@@ -28,8 +27,6 @@ use crate::time::Clock;
 /// - The partition of a key is the same in every process.
 /// - A partition changes hands when its reader polls and so lets go of it; when the reader
 ///   closes; or when another member polls after the reader was silent for the session timeout.
-/// - Where a group starts with [`Start::Latest`](crate::Start::Latest) is decided once for each
-///   partition, so that a change of hands before the first commit skips nothing.
 #[derive(Clone, Debug)]
 pub struct MemoryFeed {
     shared: Arc<Shared>,
@@ -46,8 +43,18 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     log: Log,
-    groups: BTreeMap<Group, GroupState>,
+    groups: BTreeMap<Group, GroupOfReaders>,
+    /// How many members there ever were.
+    members: u64,
     session_timeout: Duration,
+}
+
+/// What is known of a group.
+#[derive(Debug, Default)]
+struct GroupOfReaders {
+    state: GroupState,
+    /// Where it goes on.
+    progress: BTreeMap<TopicPartition, Cursor>,
 }
 
 impl MemoryFeed {
@@ -57,6 +64,7 @@ impl MemoryFeed {
         let state = State {
             log: Log::default(),
             groups: BTreeMap::new(),
+            members: 0,
             session_timeout: Duration::from_secs(30),
         };
         let changes = watch::Sender::new(0);
@@ -185,8 +193,14 @@ impl Feed for MemoryFeed {
         topics: &[Topic],
         options: SubscribeOptions,
     ) -> Result<Box<dyn Subscription>, FeedError> {
-        let subscription = MemorySubscription::join(self.clone(), group, topics, options);
-        self.wake();
+        let member = {
+            let mut state = self.lock();
+            state.log.sizes(topics);
+            state.members += 1;
+            MemberId(state.members)
+        };
+        let (feed, group, topics) = (self.clone(), group.clone(), topics.to_vec());
+        let subscription = MemorySubscription::new(feed, group, topics, options, member);
         Ok(Box::new(subscription))
     }
 

@@ -36,8 +36,8 @@ CREATE TABLE records (
 
 CREATE TABLE groups (
     name TEXT COLLATE "C" NOT NULL,
-    -- Rises whenever members should look who reads what.
-    generation BIGINT NOT NULL DEFAULT 0,
+    -- Rises whenever members should look again who owns which partition.
+    version BIGINT NOT NULL DEFAULT 0,
     CONSTRAINT groups_pkey PRIMARY KEY (name)
 ) WITH (fillfactor = 50);
 
@@ -59,9 +59,10 @@ CREATE TABLE progress (
     -- The first offset that is not finished; none where nothing is, and reading starts with the
     -- oldest record.
     next BIGINT,
-    -- Who reads it, and how often it has changed hands.
+    -- The member that reads the partition, and how often the partition was assigned: a commit has
+    -- to name both.
     owner BIGINT,
-    epoch BIGINT NOT NULL DEFAULT 0,
+    generation BIGINT NOT NULL DEFAULT 0,
     CONSTRAINT progress_pkey PRIMARY KEY (group_name, topic, partition),
     CONSTRAINT progress_group_name_fkey FOREIGN KEY (group_name) REFERENCES groups ON DELETE CASCADE
 ) WITH (fillfactor = 50);

@@ -1,216 +1,249 @@
-//! Who reads which partition.
+//! What is stored of a group: its members, and who owns which partition. What becomes of them is
+//! decided by [`membership`](stockade_change_feed::membership).
 
 use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
-use stockade_change_feed::sharing::assign;
-use stockade_change_feed::{FeedError, Group, Start, Topic, TopicPartition};
+use stockade_change_feed::membership::{
+    Changes, Generation, GroupState, Member, MemberId, MemberPoll, Ownership,
+};
+use stockade_change_feed::{FeedError, Group, Offset, Start, Timestamp, Topic, TopicPartition};
 
 use super::PostgresFeed;
-use super::subscription::PostgresSubscription;
+use super::topics::number;
 use crate::error::{PostgresError, failed};
 
-const OPERATION: &str = "share partitions";
+const POLL: &str = "share partitions";
+const LEAVE: &str = "leave group";
 
-impl PostgresFeed {
-    /// Locks a group, which there is from now on; says its generation.
-    pub(super) async fn enter_group(
-        &self,
-        connection: &mut PgConnection,
-        group: &Group,
-    ) -> Result<i64, PostgresError> {
-        let (statements, failed) = (&self.shared.statements, failed(OPERATION));
-        let enter = sqlx::query(statements.enter_group.clone()).bind(group.as_str());
-        enter.execute(&mut *connection).await.map_err(failed)?;
-        let lock = sqlx::query_scalar(statements.lock_group.clone()).bind(group.as_str());
-        lock.fetch_one(connection).await.map_err(failed)
-    }
-
-    /// Gives up the members that were silent for the session timeout, but for one; says how many.
-    pub(super) async fn forget_silent(
-        &self,
-        connection: &mut PgConnection,
-        group: &Group,
-        but: Option<i64>,
-    ) -> Result<i64, PostgresError> {
-        let forget = sqlx::query_scalar(self.shared.statements.forget_silent.clone())
-            .bind(group.as_str())
-            .bind(but)
-            .bind(self.shared.session_timeout.as_secs_f64());
-        let silent = forget.fetch_one(connection).await;
-        silent.map_err(failed(OPERATION))
-    }
-
-    /// Lets all members look again who reads what, and from where.
-    pub(super) async fn raise_generation(
-        &self,
-        connection: &mut PgConnection,
-        group: &Group,
-    ) -> Result<i64, PostgresError> {
-        let raise = self.shared.statements.raise_generation.clone();
-        let raise = sqlx::query_scalar(raise).bind(group.as_str());
-        let raised = raise.fetch_one(connection).await;
-        raised.map_err(failed(OPERATION))
-    }
-}
-
-/// A partition that a member reads.
+/// Where reading goes on in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Owned {
-    /// How often it has changed hands: by that a member sees that it was somebody else's in
-    /// between, and a commit that it is too late.
-    pub(super) epoch: i64,
+pub(super) struct Cursor {
+    /// Which topic, of those that have had this name.
     pub(super) topic: i64,
+    /// The first offset that is not read.
     pub(super) next: i64,
 }
 
-/// What a member reads, and the generation of the group in which that was so.
+/// What a member owns after it polled.
 #[derive(Debug)]
-pub(super) struct Share {
-    pub(super) generation: i64,
-    pub(super) owned: BTreeMap<TopicPartition, Owned>,
+pub(super) struct PolledGroup {
+    /// The version of the group: it rises whenever members should look again who owns what.
+    pub(super) version: i64,
+    pub(super) owned: BTreeMap<TopicPartition, Generation>,
+    pub(super) progress: BTreeMap<TopicPartition, Progress>,
 }
 
-impl PostgresSubscription {
-    /// Is heard of, gives up members that are silent, lets go of what others should read, and
-    /// takes what is free and meant for this one.
-    pub(super) async fn share(&self) -> Result<Share, PostgresError> {
-        let sessions = &self.feed.shared.sessions;
-        let sharing = async {
-            let mut work = sessions.begin(OPERATION).await?;
-            let shared = self.share_within(work.connection()).await;
-            work.end(shared).await
-        };
-        sessions.in_time(OPERATION, sharing).await
+/// How far a group is in a partition.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    topic: i64,
+    /// The oldest record.
+    first: i64,
+    /// The first offset that is not finished; none where nothing is.
+    next: Option<i64>,
+}
+
+impl Progress {
+    pub(super) fn cursor(self) -> Cursor {
+        Cursor {
+            topic: self.topic,
+            next: self.next.unwrap_or(self.first),
+        }
     }
 
-    async fn share_within(&self, connection: &mut PgConnection) -> Result<Share, PostgresError> {
-        let statements = &self.feed.shared.statements;
-        let group = self.group.as_str();
-        let failed = failed(OPERATION);
-        let mut generation = self.feed.enter_group(connection, &self.group).await?;
-
-        let topics: Vec<&str> = self.topics.iter().map(Topic::as_str).collect();
-        let hear = sqlx::query_scalar(statements.hear.clone())
-            .bind(group)
-            .bind(self.member)
-            .bind(topics);
-        let new: bool = hear.fetch_one(&mut *connection).await.map_err(failed)?;
-        let forget = self
-            .feed
-            .forget_silent(connection, &self.group, Some(self.member));
-        let silent = forget.await?;
-        let know = sqlx::query(statements.know_partitions.clone()).bind(group);
-        know.execute(&mut *connection).await.map_err(failed)?;
-
-        let moved = self.hand_over(connection).await?;
-        if new || silent > 0 || moved {
-            generation = self.feed.raise_generation(connection, &self.group).await?;
-        }
-        let owned = self.owned(connection).await?;
-        Ok(Share { generation, owned })
+    /// The last offset that is finished.
+    pub(super) fn committed(self) -> Option<Offset> {
+        let last = self.next?.checked_sub(1)?;
+        u128::try_from(last).ok().map(Offset)
     }
+}
 
-    /// Says whether something changed hands.
-    async fn hand_over(&self, connection: &mut PgConnection) -> Result<bool, PostgresError> {
-        let statements = &self.feed.shared.statements;
-        let group = self.group.as_str();
-        let members = sqlx::query_as(statements.members.clone()).bind(group);
-        let members = members.fetch_all(&mut *connection).await;
-        let members: Vec<(i64, Vec<String>)> = members.map_err(failed(OPERATION))?;
-        let owners = sqlx::query_as(statements.owners.clone()).bind(group);
-        let owners = owners.fetch_all(&mut *connection).await;
-        let owners: Vec<(String, i32, Option<i64>)> = owners.map_err(failed(OPERATION))?;
+/// A group that nobody else changes until the end of the transaction, because its row is locked.
+pub(super) struct LockedGroup {
+    version: i64,
+    /// The server's clock, read after the row was locked.
+    pub(super) now: Timestamp,
+    pub(super) state: GroupState,
+    partitions: BTreeMap<Topic, u32>,
+    progress: BTreeMap<TopicPartition, Progress>,
+}
 
-        let mut readers: BTreeMap<u64, Vec<Topic>> = BTreeMap::new();
-        for (member, topics) in members {
-            let topics: Result<_, _> = topics.into_iter().map(Topic::new).collect();
-            readers.insert(
-                member.unsigned_abs(),
-                topics.map_err(|error| damaged(&error))?,
-            );
-        }
-        let (mut partitions, mut before) = (Vec::new(), BTreeMap::new());
-        for (topic, partition, owner) in owners {
-            let at = partition_at(topic, partition)?;
-            if let Some(owner) = owner {
-                before.insert(at.clone(), owner.unsigned_abs());
-            }
-            partitions.push(at);
-        }
-        let readers = readers.iter().map(|(id, topics)| (*id, topics.as_slice()));
-        let wanted = assign(&readers.collect(), &partitions, &before);
+type MemberRow = (i64, Option<i64>, Option<Vec<String>>, Option<i64>);
+type OwnerRow = (String, i32, Option<i64>, i64, i64, i64, Option<i64>);
 
-        let me = self.member.unsigned_abs();
-        let mine = |owners: &BTreeMap<TopicPartition, u64>, at| owners.get(at) == Some(&me);
-        let drop = partitions
-            .iter()
-            .filter(|at| mine(&before, at) && !mine(&wanted, at));
-        let drop: Vec<&TopicPartition> = drop.collect();
-        let take = partitions
-            .iter()
-            .filter(|at| mine(&wanted, at) && !before.contains_key(at));
-        let take: Vec<&TopicPartition> = take.collect();
-        let latest = self.options.start == Start::Latest;
-        let dropped = self.give(connection, &drop, None).await?;
-        let taken = self.give(connection, &take, Some(latest)).await?;
-        Ok(dropped + taken > 0)
-    }
-
-    /// Lets go of partitions, or takes them; says how many.
-    async fn give(
+impl PostgresFeed {
+    /// A member polls.
+    pub(super) async fn poll_group(
         &self,
-        connection: &mut PgConnection,
-        partitions: &[&TopicPartition],
-        take_at_latest: Option<bool>,
-    ) -> Result<u64, PostgresError> {
-        if partitions.is_empty() {
-            return Ok(0);
-        }
-        let statements = &self.feed.shared.statements;
-        let topics: Vec<&str> = partitions.iter().map(|at| at.topic.as_str()).collect();
-        let numbers: Vec<i32> = partitions.iter().map(|at| number(at)).collect();
-        let statement = match take_at_latest {
-            Some(_) => &statements.take,
-            None => &statements.drop_owned,
-        };
-        let mut query = sqlx::query(statement.clone())
-            .bind(self.group.as_str())
-            .bind(self.member)
-            .bind(topics)
-            .bind(numbers);
-        if let Some(latest) = take_at_latest {
-            query = query.bind(latest);
-        }
-        let given = query.execute(&mut *connection).await;
-        Ok(given.map_err(failed(OPERATION))?.rows_affected())
-    }
-
-    async fn owned(
-        &self,
-        connection: &mut PgConnection,
-    ) -> Result<BTreeMap<TopicPartition, Owned>, PostgresError> {
-        let query = sqlx::query_as(self.feed.shared.statements.owned.clone())
-            .bind(self.group.as_str())
-            .bind(self.member);
-        let rows = query.fetch_all(&mut *connection).await;
-        let rows: Vec<(String, i32, i64, i64, i64)> = rows.map_err(failed(OPERATION))?;
-        let owned = rows
-            .into_iter()
-            .map(|(name, partition, epoch, topic, next)| {
-                Ok((partition_at(name, partition)?, Owned { epoch, topic, next }))
+        group: &Group,
+        id: MemberId,
+        topics: &[Topic],
+        start: Start,
+    ) -> Result<PolledGroup, PostgresError> {
+        let polling = async |connection: &mut PgConnection| {
+            let mut locked = self.lock_group(connection, group, topics, POLL).await?;
+            let changes = locked.state.poll(&MemberPoll {
+                id,
+                topics,
+                partitions: &locked.partitions,
+                now: locked.now,
+                session_timeout: self.shared.session_timeout,
             });
-        owned.collect()
+            self.write_group(connection, group, &mut locked, changes, start)
+                .await?;
+            Ok(PolledGroup {
+                version: locked.version,
+                owned: locked.state.owned_by(id),
+                progress: locked.progress,
+            })
+        };
+        self.transact(POLL, polling).await
+    }
+
+    /// A member leaves.
+    pub(super) async fn leave_group(
+        &self,
+        group: &Group,
+        id: MemberId,
+    ) -> Result<(), PostgresError> {
+        let leaving = async |connection: &mut PgConnection| {
+            let mut locked = self.lock_group(connection, group, &[], LEAVE).await?;
+            let changes = locked.state.leave(id);
+            self.write_group(connection, group, &mut locked, changes, Start::Earliest)
+                .await
+        };
+        self.transact(LEAVE, leaving).await
+    }
+
+    /// Locks a group, which is created if need be, and loads its members and the owners of the
+    /// partitions of `topics` and of those that members read.
+    pub(super) async fn lock_group(
+        &self,
+        connection: &mut PgConnection,
+        group: &Group,
+        topics: &[Topic],
+        operation: &'static str,
+    ) -> Result<LockedGroup, PostgresError> {
+        let (statements, failed) = (&self.shared.statements, failed(operation));
+        let version = loop {
+            let lock = sqlx::query_scalar(statements.lock_group.clone()).bind(group.as_str());
+            let locked = lock.fetch_optional(&mut *connection).await;
+            if let Some(version) = locked.map_err(failed)? {
+                break version;
+            }
+            let enter = sqlx::query(statements.enter_group.clone()).bind(group.as_str());
+            enter.execute(&mut *connection).await.map_err(failed)?;
+        };
+
+        let members = sqlx::query_as(statements.members.clone()).bind(group.as_str());
+        let rows: Vec<MemberRow> = members.fetch_all(&mut *connection).await.map_err(failed)?;
+        let now = rows
+            .first()
+            .map_or(Timestamp::EPOCH, |row| Timestamp::from_micros(row.0));
+        let members: Result<Vec<Member>, _> = rows.into_iter().filter_map(member).collect();
+        let members = members?;
+
+        let of_members = members.iter().flat_map(|member| &member.topics);
+        let topics: Vec<&str> = of_members.chain(topics).map(Topic::as_str).collect();
+        let owners = sqlx::query_as(statements.owners.clone())
+            .bind(group.as_str())
+            .bind(topics);
+        let rows: Vec<OwnerRow> = owners.fetch_all(&mut *connection).await.map_err(failed)?;
+        let (mut owners, mut partitions) = (BTreeMap::new(), BTreeMap::new());
+        let mut progress = BTreeMap::new();
+        for (name, partition, owner, generation, topic, first, next) in rows {
+            let at = partition_at(name, partition)?;
+            *partitions.entry(at.topic.clone()).or_default() += 1;
+            progress.insert(at.clone(), Progress { topic, first, next });
+            let ownership = Ownership {
+                owner: owner.map(|owner| MemberId(owner.unsigned_abs())),
+                generation: Generation(generation.unsigned_abs()),
+            };
+            owners.insert(at, ownership);
+        }
+        Ok(LockedGroup {
+            version,
+            now,
+            state: GroupState::new(members, owners),
+            partitions,
+            progress,
+        })
+    }
+
+    /// Writes what was decided. A partition that was never finished up to anywhere starts at
+    /// `start`, once it has an owner.
+    pub(super) async fn write_group(
+        &self,
+        connection: &mut PgConnection,
+        group: &Group,
+        locked: &mut LockedGroup,
+        changes: Changes,
+        start: Start,
+    ) -> Result<(), PostgresError> {
+        let Changes {
+            heard,
+            gone,
+            owners,
+            others_should_poll,
+        } = changes;
+        locked.version += i64::from(others_should_poll);
+        let topics = heard.iter().flat_map(|member| &member.topics);
+        let topics: Vec<&str> = topics.map(Topic::as_str).collect();
+        let gone: Vec<i64> = gone.into_iter().map(stored_id).collect();
+        let names: Vec<&str> = owners.keys().map(|at| at.topic.as_str()).collect();
+        let numbers: Vec<i32> = owners.keys().map(number).collect();
+        let rows = owners.values();
+        let ids: Vec<Option<i64>> = rows.clone().map(|row| row.owner.map(stored_id)).collect();
+        let generations: Vec<i64> = rows.map(|row| stored_generation(row.generation)).collect();
+        let write = sqlx::query_as(self.shared.statements.write_group.clone())
+            .bind(group.as_str())
+            .bind(heard.as_ref().map(|member| stored_id(member.id)))
+            .bind(topics)
+            .bind(heard.as_ref().map(|member| member.last_heard.as_micros()))
+            .bind(gone)
+            .bind(locked.version)
+            .bind(names)
+            .bind(numbers)
+            .bind(ids)
+            .bind(generations)
+            .bind(start == Start::Latest);
+        let rows: Vec<(String, i32, i64, i64)> =
+            write.fetch_all(connection).await.map_err(failed(POLL))?;
+        for (name, partition, topic, next) in rows {
+            let progress = locked.progress.entry(partition_at(name, partition)?);
+            let progress = progress.or_default();
+            (progress.topic, progress.next) = (topic, Some(next));
+        }
+        Ok(())
     }
 }
 
-pub(super) fn number(at: &TopicPartition) -> i32 {
-    i32::try_from(at.partition).unwrap_or(i32::MAX)
+fn member(row: MemberRow) -> Option<Result<Member, PostgresError>> {
+    let (_, Some(id), topics, last_heard) = row else {
+        return None;
+    };
+    let topics = topics.unwrap_or_default().into_iter().map(Topic::new);
+    let topics: Result<Vec<Topic>, _> = topics.collect();
+    let member = topics.map(|topics| Member {
+        id: MemberId(id.unsigned_abs()),
+        topics,
+        last_heard: Timestamp::from_micros(last_heard.unwrap_or_default()),
+    });
+    Some(member.map_err(|error| damaged(&error)))
 }
 
 fn partition_at(topic: String, partition: i32) -> Result<TopicPartition, PostgresError> {
     let topic = Topic::new(topic).map_err(|error| damaged(&error))?;
     Ok(TopicPartition::new(topic, partition.unsigned_abs()))
+}
+
+pub(super) fn stored_id(id: MemberId) -> i64 {
+    i64::try_from(id.0).unwrap_or(i64::MAX)
+}
+
+pub(super) fn stored_generation(generation: Generation) -> i64 {
+    i64::try_from(generation.0).unwrap_or(i64::MAX)
 }
 
 fn damaged(error: &FeedError) -> PostgresError {

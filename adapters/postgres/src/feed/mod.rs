@@ -4,6 +4,7 @@ mod capture;
 mod group;
 mod headers;
 mod publish;
+mod read;
 mod retention;
 mod statements;
 mod subscription;
@@ -149,6 +150,21 @@ impl PostgresFeed {
         self.shared.sessions.ask(operation, executing).await
     }
 
+    /// A transaction: all of the work takes effect, or nothing where it fails.
+    async fn transact<T>(
+        &self,
+        operation: &'static str,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
+        let sessions = &self.shared.sessions;
+        let transacting = async {
+            let mut transaction = sessions.begin(operation).await?;
+            let done = work(transaction.connection()).await;
+            transaction.end(done).await
+        };
+        sessions.in_time(operation, transacting).await
+    }
+
     fn wake(&self) {
         let changes = &self.shared.changes;
         changes.send_modify(|changes| *changes = changes.wrapping_add(1));
@@ -166,9 +182,9 @@ impl Feed for PostgresFeed {
         for topic in topics {
             self.topic(topic).await?;
         }
-        let joined = PostgresSubscription::join(self.clone(), group, topics, options).await?;
-        self.wake();
-        Ok(Box::new(joined))
+        let (feed, topics) = (self.clone(), topics.to_vec());
+        let joining = PostgresSubscription::new(feed, group.clone(), topics, options);
+        Ok(Box::new(joining.await?))
     }
 
     async fn lag(&self, group: &Group, topics: &[Topic]) -> Result<Vec<PartitionLag>, FeedError> {

@@ -2,9 +2,8 @@
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
-use stockade_change_feed::sharing::partition_of;
 use stockade_change_feed::{
-    FeedError, Message, Offset, Published, Publisher, Route, Topic, TopicPartition,
+    FeedError, Message, Offset, Published, Publisher, Topic, TopicPartition,
 };
 
 use super::PostgresFeed;
@@ -68,15 +67,7 @@ impl PostgresFeed {
                 limit,
             });
         }
-        let number = route(message, entry.partitions);
-        if number >= entry.partitions {
-            return Err(FeedError::UnknownPartition {
-                topic: topic.clone(),
-                partition: number,
-                partitions: entry.partitions,
-            });
-        }
-        Ok(number)
+        message.partition_in(topic, entry.partitions)
     }
 
     /// The offset of each message, in their order.
@@ -112,13 +103,6 @@ impl PostgresFeed {
         rows.sort_unstable();
         let offset = |(_, _, offset): (i64, i32, i64)| Offset(offset.unsigned_abs().into());
         Ok(rows.into_iter().map(offset).collect())
-    }
-}
-
-pub(super) fn route(message: &Message, partitions: u32) -> u32 {
-    match message.route {
-        Route::Key => partition_of(message.key.as_deref().unwrap_or_default(), partitions),
-        Route::Partition(number) => number,
     }
 }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use sqlx::PgConnection;
-use stockade_change_feed::{FeedError, Group, Timestamp, Topic, TopicPartition};
+use stockade_change_feed::{FeedError, Group, Start, Timestamp, Topic, TopicPartition};
 
 use super::PostgresFeed;
-use super::group::number;
+use super::topics::number;
 use crate::error::{PostgresError, committing, failed};
 
 const TRIM: &str = "trim";
@@ -137,13 +137,10 @@ impl PostgresFeed {
         topics: &[Topic],
         to: ResetTo,
     ) -> Result<(), FeedError> {
-        let sessions = &self.shared.sessions;
-        let resetting = async {
-            let mut work = sessions.begin(RESET).await?;
-            let reset = self.reset_on(work.connection(), group, topics, to).await;
-            work.end(reset).await
+        let resetting = async |connection: &mut PgConnection| {
+            self.reset_on(connection, group, topics, to).await
         };
-        match sessions.in_time(RESET, resetting).await? {
+        match self.transact(RESET, resetting).await? {
             Reset::Done => Ok(()),
             Reset::Active(members) => Err(FeedError::GroupActive {
                 group: group.clone(),
@@ -160,18 +157,18 @@ impl PostgresFeed {
         topics: &[Topic],
         to: ResetTo,
     ) -> Result<Reset, PostgresError> {
-        let statements = &self.shared.statements;
         // No member joins until this is over.
-        self.enter_group(connection, group).await?;
-        self.forget_silent(connection, group, None).await?;
-        let members = sqlx::query(statements.members.clone()).bind(group.as_str());
-        let members = members.fetch_all(&mut *connection).await;
-        let members = members.map_err(failed(RESET))?.len();
+        let mut locked = self.lock_group(connection, group, &[], RESET).await?;
+        let timeout = self.shared.session_timeout;
+        let mut changes = locked.state.remove_expired(locked.now, timeout);
+        let members = locked.state.len();
+        // A member that was silent and comes back has to look where to go on.
+        changes.others_should_poll = true;
+        self.write_group(connection, group, &mut locked, changes, Start::Earliest)
+            .await?;
         if members > 0 {
             return Ok(Reset::Active(members));
         }
-        // Who was silent and comes back has to look where to go on.
-        self.raise_generation(connection, group).await?;
         let mut begins = Vec::new();
         for topic in topics {
             let begin = self.since(connection, topic, to.micros()).await?;
@@ -182,7 +179,7 @@ impl PostgresFeed {
         }
         for (topic, begin) in begins {
             let (partitions, offsets): (Vec<i32>, Vec<i64>) = begin.into_iter().unzip();
-            let reset = sqlx::query(statements.reset_group.clone())
+            let reset = sqlx::query(self.shared.statements.reset_group.clone())
                 .bind(group.as_str())
                 .bind(topic.as_str())
                 .bind(partitions)

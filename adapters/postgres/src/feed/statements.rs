@@ -24,7 +24,6 @@ macro_rules! statements {
 }
 
 statements! {
-    create_topic, topic, delete_topic, append, cut, trim, since, enter_group, lock_group, hear,
-    forget_silent, leave, members, know_partitions, owners, drop_owned, take, owned,
-    raise_generation, read, commit, reset, reset_group, lag,
+    create_topic, topic, delete_topic, append, cut, trim, since, enter_group, lock_group, members,
+    owners, write_group, read, commit, reset, reset_group, lag,
 }

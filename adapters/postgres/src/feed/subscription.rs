@@ -5,71 +5,42 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
+use stockade_change_feed::membership::{AssignedPartition, AssignedPartitions, MemberId};
 use stockade_change_feed::{
-    FeedError, Gained, Group, Offset, OffsetReset, OnLostOffset, PollLimits, Polled, Position,
-    Record, SubscribeOptions, Subscription, Timestamp, Topic, TopicPartition,
+    FeedError, Group, Offset, OffsetReset, OnLostOffset, PollLimits, Polled, Position,
+    SubscribeOptions, Subscription, Topic, TopicPartition,
 };
 
-use super::group::{Owned, Share, number};
-use super::{PostgresFeed, headers};
+use super::PostgresFeed;
+use super::group::{Cursor, stored_generation, stored_id};
+use super::read::Found;
+use super::topics::number;
 use crate::error::{PostgresError, committing, failed};
 
 /// How long a waiting poll rests before it asks again for what other processes published.
 const NAP: Duration = Duration::from_millis(50);
-const READ: &str = "read records";
 const COMMIT: &str = "commit offsets";
 
 /// A member of a group. Dropped, it stays one until the session timeout.
 pub(super) struct PostgresSubscription {
-    pub(super) feed: PostgresFeed,
-    pub(super) group: Group,
-    pub(super) topics: Vec<Topic>,
-    pub(super) options: SubscribeOptions,
-    pub(super) member: i64,
-    held: BTreeMap<TopicPartition, Owned>,
-    /// When this member was last heard of, and in which generation of the group.
-    shared: Option<(Instant, i64)>,
+    feed: PostgresFeed,
+    group: Group,
+    topics: Vec<Topic>,
+    options: SubscribeOptions,
+    member: MemberId,
+    assigned: AssignedPartitions<Cursor>,
+    /// When this member was last heard of, and the version that the group had then.
+    heard: Option<(Instant, i64)>,
     /// Where reading went on elsewhere, and the group's progress does not say so yet.
     unsaved: Vec<TopicPartition>,
-    /// What the next successful poll reports.
-    report: Polled,
-    /// From which of its partitions the next poll reads first.
-    turn: usize,
 }
-
-/// A partition that a poll asked for: how it is now, and what was found in it.
-struct Found {
-    at: TopicPartition,
-    /// None where the topic is gone.
-    now: Option<Bounds>,
-    records: Vec<(i64, Record)>,
-}
-
-#[derive(Clone, Copy)]
-struct Bounds {
-    topic: i64,
-    first: i64,
-    next: i64,
-}
-
-type Row = (
-    i64,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<Vec<u8>>,
-    Option<Vec<u8>>,
-    Option<Vec<u8>>,
-);
 
 impl PostgresSubscription {
-    pub(super) async fn join(
+    /// A member to be: it joins with its first poll.
+    pub(super) async fn new(
         feed: PostgresFeed,
-        group: &Group,
-        topics: &[Topic],
+        group: Group,
+        topics: Vec<Topic>,
         options: SubscribeOptions,
     ) -> Result<Self, PostgresError> {
         const OPERATION: &str = "join group";
@@ -77,150 +48,90 @@ impl PostgresSubscription {
             .shared
             .schema
             .sql("SELECT nextval('{schema}.members_seq')");
-        let joining = async |connection: &mut PgConnection| {
+        let naming = async |connection: &mut PgConnection| {
             let member = sqlx::query_scalar(next).fetch_one(connection).await;
             member.map_err(failed(OPERATION))
         };
-        let member = feed.shared.sessions.ask(OPERATION, joining).await?;
+        let member: i64 = feed.shared.sessions.ask(OPERATION, naming).await?;
         Ok(Self {
             feed,
-            group: group.clone(),
-            topics: topics.to_vec(),
+            group,
+            topics,
             options,
-            member,
-            held: BTreeMap::new(),
-            shared: None,
+            member: MemberId(member.unsigned_abs()),
+            assigned: AssignedPartitions::default(),
+            heard: None,
             unsaved: Vec::new(),
-            report: Polled::default(),
-            turn: 0,
         })
     }
 
-    /// What can be returned without waiting. State changes only between awaits, so a poll that is
-    /// dropped loses nothing.
+    /// What can be returned without waiting. State changes only between awaits, and the report is
+    /// taken last, so a poll that fails or is dropped loses nothing.
     async fn poll_now(&mut self, limits: &PollLimits) -> Result<Polled, FeedError> {
-        let session = self.feed.shared.session_timeout;
-        if self
-            .shared
-            .is_none_or(|(heard, _)| heard.elapsed() >= session / 4)
-        {
-            let share = self.share().await?;
-            self.note(share);
-        }
-        let (mut generation, mut found) = self.read(limits).await?;
-        while Some(generation) != self.shared.map(|(_, generation)| generation) {
-            let share = self.share().await?;
-            self.note(share);
-            (generation, found) = self.read(limits).await?;
-        }
+        let heartbeat = self.feed.shared.session_timeout / 4;
+        let mut found = loop {
+            let version = match self.heard {
+                Some((at, version)) if at.elapsed() < heartbeat => version,
+                Some(_) | None => self.poll_group().await?,
+            };
+            let (now, found) = self.read(limits).await?;
+            if now == Some(version) {
+                break found;
+            }
+            self.heard = None;
+        };
         if limits.records > 0 {
             self.check_offsets(&mut found)?;
             self.save_resets().await?;
         }
-        self.turn = self.turn.wrapping_add(1);
         let mut records = Vec::new();
         for (offset, record) in found.into_iter().flat_map(|found| found.records) {
-            if let Some(held) = self.held.get_mut(&record.position.partition) {
-                held.next = offset + 1;
+            if let Some(assigned) = self.assigned.get_mut(&record.position.partition) {
+                assigned.cursor.next = offset + 1;
                 records.push(record);
             }
         }
-        let report = std::mem::take(&mut self.report);
-        Ok(Polled::records(records)
-            .with_assignment(report.gained, report.lost)
-            .with_resets(report.resets))
+        let mut polled = self.assigned.take_report();
+        polled.records = records;
+        Ok(polled)
     }
 
-    fn note(&mut self, share: Share) {
-        let Share { generation, owned } = share;
-        self.shared = Some((Instant::now(), generation));
-        let report = &mut self.report;
-        self.held.retain(|at, held| {
-            let kept = owned.get(at).is_some_and(|owned| owned.epoch == held.epoch);
-            if !kept {
-                // What was never reported as gained need not be reported as lost.
-                let reported = report.gained.len();
-                report.gained.retain(|gained| gained.partition != *at);
-                if report.gained.len() == reported {
-                    report.lost.push(at.clone());
-                }
-            }
-            kept
+    /// Is heard of, and looks which partitions it owns. Says the group's version.
+    async fn poll_group(&mut self) -> Result<i64, PostgresError> {
+        let start = self.options.start;
+        let polling = self
+            .feed
+            .poll_group(&self.group, self.member, &self.topics, start);
+        let polled = polling.await?;
+        self.heard = Some((Instant::now(), polled.version));
+        self.assigned.update(&polled.owned, |at| {
+            let progress = polled.progress.get(at).copied().unwrap_or_default();
+            (progress.cursor(), progress.committed())
         });
-        for (at, owned) in owned {
-            self.held.entry(at.clone()).or_insert_with(|| {
-                let last = u128::try_from(owned.next - 1).ok().map(Offset);
-                report.gained.push(Gained::new(at, last));
-                owned
-            });
-        }
-        self.unsaved.retain(|at| self.held.contains_key(at));
+        let assigned = &self.assigned;
+        self.unsaved.retain(|at| assigned.get(at).is_some());
+        Ok(polled.version)
     }
 
-    /// Reads from the partitions that are not paused, in turn, and the group's generation.
-    async fn read(&self, limits: &PollLimits) -> Result<(i64, Vec<Found>), PostgresError> {
-        let mut wanted: Vec<(&TopicPartition, &Owned)> = self.held.iter().collect();
-        let turn = self.turn.checked_rem(wanted.len()).unwrap_or(0);
-        wanted.rotate_left(turn);
-        wanted.retain(|(at, _)| !limits.paused.contains(at));
-        let names: Vec<&str> = wanted.iter().map(|(at, _)| at.topic.as_str()).collect();
-        let query = sqlx::query_as(self.feed.shared.statements.read.clone())
-            .bind(self.group.as_str())
-            .bind(names)
-            .bind(wanted.iter().map(|(at, _)| number(at)).collect::<Vec<_>>())
-            .bind(
-                wanted
-                    .iter()
-                    .map(|(_, held)| held.topic)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(wanted.iter().map(|(_, held)| held.next).collect::<Vec<_>>())
-            .bind(i64::try_from(limits.records).unwrap_or(i64::MAX))
-            .bind(i64::try_from(limits.bytes).unwrap_or(i64::MAX));
-        let reading = async |connection: &mut PgConnection| {
-            let rows = query.fetch_all(connection).await;
-            rows.map_err(failed(READ))
-        };
-        let rows: Vec<Row> = self.feed.shared.sessions.ask(READ, reading).await?;
-
-        let unknown = |at: &TopicPartition| Found {
-            at: at.clone(),
-            now: None,
-            records: Vec::new(),
-        };
-        let mut found: Vec<Found> = wanted.iter().map(|(at, _)| unknown(at)).collect();
-        // Where the group was forgotten, it has to be entered anew.
-        let generation = rows.first().map_or(-1, |row| row.0);
-        for (_, place, topic, first, next, offset, micros, key, value, headers) in rows {
-            let place = place.and_then(|place| usize::try_from(place).ok());
-            let Some(found) = place.and_then(|place| found.get_mut(place)) else {
-                continue;
-            };
-            if let (Some(topic), Some(first), Some(next)) = (topic, first, next) {
-                found.now = Some(Bounds { topic, first, next });
-            }
-            let (Some(offset), Some(micros)) = (offset, micros) else {
-                continue;
-            };
-            let position = Position {
-                partition: found.at.clone(),
-                offset: Offset(offset.unsigned_abs().into()),
-                timestamp: Timestamp::from_micros(micros),
-            };
-            let record = Record::new(position)
-                .with_key(key.map(Into::into))
-                .with_value(value.map(Into::into))
-                .with_headers(headers::decode(headers)?);
-            found.records.push((offset, record));
-        }
-        Ok((generation, found))
+    /// Reads from the partitions that are not paused, and the group's version.
+    async fn read(
+        &mut self,
+        limits: &PollLimits,
+    ) -> Result<(Option<i64>, Vec<Found>), PostgresError> {
+        let in_turn = self.assigned.in_turn(&limits.paused).into_iter();
+        let wanted = in_turn.filter_map(|at| {
+            let cursor = self.assigned.get(&at)?.cursor;
+            Some((at, cursor))
+        });
+        let wanted: Vec<(TopicPartition, Cursor)> = wanted.collect();
+        self.feed.read(&self.group, &wanted, limits).await
     }
 
     /// Applies the policy where reading can't go on. Before anything is returned, so that an error
     /// loses no record.
     fn check_offsets(&mut self, found: &mut [Found]) -> Result<(), FeedError> {
         for Found { at, now, records } in found {
-            let Some(held) = self.held.get_mut(at) else {
+            let Some(assigned) = self.assigned.get_mut(at) else {
                 continue;
             };
             let Some(now) = *now else {
@@ -228,8 +139,9 @@ impl PostgresSubscription {
                 records.clear();
                 continue;
             };
-            let holds = held.topic == now.topic && (now.first..=now.next).contains(&held.next);
-            if holds {
+            let cursor = &mut assigned.cursor;
+            let same = cursor.topic == now.topic;
+            if same && (now.first..=now.next).contains(&cursor.next) {
                 continue;
             }
             let offset = |number: i64| Offset(number.unsigned_abs().into());
@@ -238,17 +150,17 @@ impl PostgresSubscription {
                     return Err(FeedError::OffsetLost {
                         topic: at.topic.clone(),
                         partition: at.partition,
-                        wanted: offset(held.next),
+                        wanted: offset(cursor.next),
                         earliest: offset(now.first),
                     });
                 }
                 OnLostOffset::Earliest => now.first,
                 OnLostOffset::Latest => now.next,
             };
-            let committed = offset(held.next.saturating_sub(1).max(0));
+            let committed = offset(cursor.next.saturating_sub(1).max(0));
+            (cursor.topic, cursor.next) = (now.topic, resumed);
             let reset = OffsetReset::new(at.clone(), committed, offset(resumed));
-            self.report.resets.push(reset);
-            (held.topic, held.next) = (now.topic, resumed);
+            self.assigned.note_reset(reset);
             records.clear();
             self.unsaved.push(at.clone());
         }
@@ -261,44 +173,48 @@ impl PostgresSubscription {
         if self.unsaved.is_empty() {
             return Ok(());
         }
-        let held = self.unsaved.iter();
-        let held = held.filter_map(|at| self.held.get_key_value(at));
-        let query = self.bind(
-            &self.feed.shared.statements.reset,
-            &held.collect::<Vec<_>>(),
-        );
+        let assigned = &self.assigned;
+        let unsaved = self.unsaved.iter();
+        let unsaved = unsaved.filter_map(|at| Some((at, *assigned.get(at)?)));
+        let query = self.bind(&self.feed.shared.statements.reset, &unsaved.collect());
         self.feed.execute("reset offsets", query).await?;
         self.unsaved.clear();
         Ok(())
     }
 
-    /// A statement about partitions as this member holds them.
+    /// A statement about partitions that this member owns, and how far they are finished.
     fn bind<'q>(
         &self,
         statement: &sqlx::SqlStr,
-        held: &[(&TopicPartition, &Owned)],
+        partitions: &BTreeMap<&TopicPartition, AssignedPartition<Cursor>>,
     ) -> sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments> {
-        let topics: Vec<String> = held.iter().map(|(at, _)| at.topic.to_string()).collect();
+        let names: Vec<String> = partitions.keys().map(|at| at.topic.to_string()).collect();
+        let numbers: Vec<i32> = partitions.keys().map(|at| number(at)).collect();
+        let assigned = partitions.values();
+        let generations = assigned
+            .clone()
+            .map(|assigned| stored_generation(assigned.generation));
+        let topics = assigned.clone().map(|assigned| assigned.cursor.topic);
+        let next = assigned.map(|assigned| assigned.cursor.next);
         sqlx::query(statement.clone())
             .bind(self.group.as_str().to_owned())
-            .bind(self.member)
-            .bind(topics)
-            .bind(held.iter().map(|(at, _)| number(at)).collect::<Vec<_>>())
-            .bind(held.iter().map(|(_, held)| held.topic).collect::<Vec<_>>())
-            .bind(held.iter().map(|(_, held)| held.epoch).collect::<Vec<_>>())
-            .bind(held.iter().map(|(_, held)| held.next).collect::<Vec<_>>())
+            .bind(stored_id(self.member))
+            .bind(names)
+            .bind(numbers)
+            .bind(topics.collect::<Vec<_>>())
+            .bind(generations.collect::<Vec<_>>())
+            .bind(next.collect::<Vec<_>>())
     }
 
-    /// The partitions of those that were still this member's, and are committed.
-    async fn commit_held(
+    /// The partitions of those that are still this member's, and are committed.
+    async fn commit_assigned(
         &self,
-        finished: &BTreeMap<&TopicPartition, Owned>,
+        finished: &BTreeMap<&TopicPartition, AssignedPartition<Cursor>>,
     ) -> Result<Vec<(String, i32)>, PostgresError> {
         if finished.is_empty() {
             return Ok(Vec::new());
         }
-        let held: Vec<_> = finished.iter().map(|(at, held)| (*at, held)).collect();
-        let query = self.bind(&self.feed.shared.statements.commit, &held);
+        let query = self.bind(&self.feed.shared.statements.commit, finished);
         let asking = async |connection: &mut PgConnection| {
             let rows = query.fetch_all(connection).await;
             rows.map_err(committing(COMMIT))
@@ -325,7 +241,7 @@ impl Subscription for PostgresSubscription {
             changes.mark_unchanged();
             let polled = self.poll_now(limits).await?;
             let rest = limits.wait.saturating_sub(started.elapsed());
-            if !is_empty(&polled) || rest.is_zero() {
+            if !polled.is_empty() || rest.is_zero() {
                 return Ok(polled);
             }
             // The sender lives in the feed.
@@ -337,25 +253,27 @@ impl Subscription for PostgresSubscription {
         &mut self,
         finished: &[Position],
     ) -> Result<Vec<Result<(), FeedError>>, FeedError> {
-        let mut last: BTreeMap<&TopicPartition, Owned> = BTreeMap::new();
+        let mut last: BTreeMap<&TopicPartition, AssignedPartition<Cursor>> = BTreeMap::new();
         for position in finished {
-            let Some(held) = self.held.get(&position.partition) else {
+            let Some(assigned) = self.assigned.get(&position.partition) else {
                 continue;
             };
             let next = i64::try_from(position.offset.0).unwrap_or(i64::MAX - 1) + 1;
-            let furthest = last
-                .entry(&position.partition)
-                .or_insert(Owned { next, ..*held });
-            furthest.next = furthest.next.max(next);
+            let furthest = last.entry(&position.partition).or_insert_with(|| {
+                let mut first = *assigned;
+                first.cursor.next = next;
+                first
+            });
+            furthest.cursor.next = furthest.cursor.next.max(next);
         }
-        let committed = self.commit_held(&last).await?;
+        let committed = self.commit_assigned(&last).await?;
         let outcome = |position: &Position| {
             let TopicPartition { topic, partition } = &position.partition;
             let is_this = |(name, at): &(String, i32)| {
                 name == topic.as_str() && u32::try_from(*at) == Ok(*partition)
             };
-            let held = last.contains_key(&position.partition);
-            if held && committed.iter().any(is_this) {
+            let assigned = last.contains_key(&position.partition);
+            if assigned && committed.iter().any(is_this) {
                 return Ok(());
             }
             Err(FeedError::NotAssigned {
@@ -367,18 +285,8 @@ impl Subscription for PostgresSubscription {
     }
 
     async fn close(self: Box<Self>) -> Result<(), FeedError> {
-        let leave = sqlx::query(self.feed.shared.statements.leave.clone())
-            .bind(self.group.as_str())
-            .bind(self.member);
-        self.feed.execute("leave group", leave).await?;
+        self.feed.leave_group(&self.group, self.member).await?;
         self.feed.wake();
         Ok(())
     }
-}
-
-fn is_empty(polled: &Polled) -> bool {
-    polled.records.is_empty()
-        && polled.gained.is_empty()
-        && polled.lost.is_empty()
-        && polled.resets.is_empty()
 }

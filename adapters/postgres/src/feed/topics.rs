@@ -1,7 +1,7 @@
 //! Topics, created when first named.
 
 use sqlx::PgConnection;
-use stockade_change_feed::Topic;
+use stockade_change_feed::{Topic, TopicPartition};
 
 use super::PostgresFeed;
 use crate::error::{PostgresError, committing, failed};
@@ -14,6 +14,11 @@ pub(super) struct TopicEntry {
 }
 
 const OPERATION: &str = "find topic";
+
+/// The number of a partition, as it is stored.
+pub(super) fn number(at: &TopicPartition) -> i32 {
+    i32::try_from(at.partition).unwrap_or(i32::MAX)
+}
 
 impl PostgresFeed {
     /// The topic of that name.

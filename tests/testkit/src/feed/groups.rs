@@ -77,6 +77,44 @@ pub(super) async fn a_start_is_only_for_new_groups<H: FeedHarness>(h: H) {
     );
 }
 
+pub(super) async fn the_newest_is_determined_once<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..2).await;
+    let mut a = Reader::join_with(&h, "g", &topics, from(Start::Latest)).await;
+    number(&h, &topics[0], 0, 2..4).await;
+    a.settle(1).await;
+    a.expect_nothing("it starts after what was there at its first poll")
+        .await;
+    number(&h, &topics[0], 0, 4..7).await;
+    // It crashes, and has committed nothing.
+    drop(a);
+    let mut b = Reader::join_with(&h, "g", &topics, from(Start::Latest)).await;
+    b.settle(1).await;
+    number(&h, &topics[0], 0, 7..8).await;
+    assert_eq!(
+        texts(&b.read(4).await),
+        numbers(4..8),
+        "records after the newest that the first member of the group found"
+    );
+}
+
+pub(super) async fn who_never_polled_takes_nothing<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(2).await];
+    let mut a = Reader::join(&h, "g", &topics).await;
+    a.settle(2).await;
+    let b = Reader::join(&h, "g", &topics).await;
+    for partition in [0, 1] {
+        number(&h, &topics[0], partition, 0..3).await;
+    }
+    let mut read = 0;
+    for _ in 0..5 {
+        read += a.poll(&limits(100)).await.len();
+        assert_eq!(a.owned.len(), 2, "the other one has not polled yet");
+    }
+    assert_eq!(read, 6, "records of both partitions");
+    b.close().await;
+}
+
 pub(super) async fn what_is_unfinished_comes_again_after_a_close<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(2).await];
     number(&h, &topics[0], 0, 0..3).await;
@@ -165,6 +203,25 @@ pub(super) async fn a_commit_behind_changes_nothing<H: FeedHarness>(h: H) {
         texts(&next.read(2).await),
         numbers(4..6),
         "finished up to 3, whatever came later"
+    );
+}
+
+pub(super) async fn of_several_positions_the_furthest_counts<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..6).await;
+    let mut reader = Reader::join(&h, "g", &topics).await;
+    let records = reader.read(6).await;
+    let position = |n: usize| records[n].position.clone();
+    let finished = [position(1), position(3), position(0)];
+    let outcomes = reader.subscription.commit(&finished).await;
+    let outcomes = outcomes.expect("the call as a whole succeeds");
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    reader.close().await;
+    let mut next = Reader::join(&h, "g", &topics).await;
+    assert_eq!(
+        texts(&next.read(2).await),
+        numbers(4..6),
+        "finished up to 3, by one commit of 1, 3 and 0"
     );
 }
 

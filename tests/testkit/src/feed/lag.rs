@@ -39,6 +39,15 @@ pub(super) async fn lag_is_what_is_unfinished<H: FeedHarness>(h: H) {
     assert_behind(&lag(&h, &topics).await[0], 2);
 }
 
+pub(super) async fn a_new_group_is_behind_by_everything<H: FeedHarness>(h: H) {
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..7).await;
+    assert_behind(&lag(&h, &topics).await[0], 7);
+    let mut reader = Reader::join(&h, "g", &topics).await;
+    reader.read(7).await;
+    assert_behind(&lag(&h, &topics).await[0], 7);
+}
+
 pub(super) async fn lag_tells_of_every_partition<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(3).await, h.create_topic(1).await];
     number(&h, &topics[0], 1, 0..4).await;

@@ -52,6 +52,7 @@ suite! { $
     publishing {
         outcomes_are_in_order,
         equal_keys_share_a_partition,
+        messages_without_a_key_share_a_partition,
         a_named_partition_is_kept,
         an_unknown_partition_is_refused_alone,
         partitions_are_counted,
@@ -72,6 +73,8 @@ suite! { $
         a_poll_keeps_to_its_bytes,
         a_poll_for_no_records_fetches_nothing,
         paused_partitions_are_left_out_and_kept,
+        no_partition_starves,
+        a_topic_named_twice_is_read_once,
         a_poll_ends_after_its_wait,
         a_poll_ends_with_the_first_record,
         a_dropped_poll_loses_nothing,
@@ -82,16 +85,20 @@ suite! { $
         members_share_what_there_is,
         a_group_goes_on_after_what_is_finished,
         a_start_is_only_for_new_groups,
+        the_newest_is_determined_once,
+        who_never_polled_takes_nothing,
         what_is_unfinished_comes_again_after_a_close,
         what_is_unfinished_comes_again_after_a_crash,
         each_commit_has_its_own_outcome,
         a_commit_behind_changes_nothing,
+        of_several_positions_the_furthest_counts,
         a_commit_of_a_lost_partition_is_refused,
         a_dropped_commit_can_be_made_again,
         who_was_silent_finishes_nothing,
     }
     lag {
         lag_is_what_is_unfinished,
+        a_new_group_is_behind_by_everything,
         lag_tells_of_every_partition,
         lag_grows_old,
     }
@@ -117,6 +124,8 @@ suite! { $
     retention {
         removing_what_is_finished_loses_nothing,
         a_lost_offset_stops_the_group,
+        a_lost_offset_stops_only_what_reads_it,
+        a_poll_that_fails_loses_no_report,
         a_lost_offset_goes_on_at_the_oldest,
         a_lost_offset_goes_on_after_the_newest,
         a_topic_created_anew_is_noticed,

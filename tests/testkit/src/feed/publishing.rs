@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stockade_change_feed::{FeedError, Message, Offset, Published};
+use stockade_change_feed::{FeedError, Message, Offset, Published, Route};
 
 use super::PublisherHarness;
 use super::reader::{number, publish};
@@ -47,6 +47,25 @@ pub(super) async fn equal_keys_share_a_partition<H: PublisherHarness>(h: H) {
         partitions().await,
         first,
         "equal keys went to other partitions"
+    );
+}
+
+pub(super) async fn messages_without_a_key_share_a_partition<H: PublisherHarness>(h: H) {
+    let topic = h.create_topic(4).await;
+    let without_key = |n: usize| Message {
+        route: Route::Key,
+        key: None,
+        ..Message::to_partition(0, n.to_string())
+    };
+    let mut messages: Vec<Message> = (0..20).map(without_key).collect();
+    messages.push(Message::keyed("", "v"));
+    let positions = publish(&h, &topic, messages).await;
+    let partitions: BTreeSet<u32> = positions.iter().map(|at| at.partition.partition).collect();
+    assert_eq!(
+        partitions.len(),
+        1,
+        "messages whose key decides, and that have none, go where the empty key goes; these went \
+         to {partitions:?}"
     );
 }
 

@@ -197,6 +197,36 @@ pub(super) async fn paused_partitions_are_left_out_and_kept<H: FeedHarness>(h: H
     );
 }
 
+pub(super) async fn no_partition_starves<H: FeedHarness>(h: H) {
+    const POLLS: usize = 20;
+    let topic = h.create_topic(2).await;
+    for partition in [0, 1] {
+        number(&h, &topic, partition, 0..100).await;
+    }
+    let mut reader = Reader::join(&h, "g", std::slice::from_ref(&topic)).await;
+    reader.settle(2).await;
+    let mut read: BTreeMap<u32, usize> = BTreeMap::new();
+    for _ in 0..POLLS {
+        for record in reader.poll(&limits(3)).await {
+            *read.entry(record.position.partition.partition).or_default() += 1;
+        }
+    }
+    assert_eq!(
+        read.len(),
+        2,
+        "of two partitions with 100 records each, {POLLS} polls for 3 records read {read:?}"
+    );
+}
+
+pub(super) async fn a_topic_named_twice_is_read_once<H: FeedHarness>(h: H) {
+    let topic = h.create_topic(2).await;
+    number(&h, &topic, 0, 0..3).await;
+    let mut reader = Reader::join(&h, "g", &[topic.clone(), topic]).await;
+    assert_eq!(texts(&reader.read(3).await), numbers(0..3));
+    reader.expect_nothing("all 3 records were read").await;
+    reader.settle(2).await;
+}
+
 pub(super) async fn a_poll_ends_after_its_wait<H: FeedHarness>(h: H) {
     let topic = h.create_topic(1).await;
     let mut reader = Reader::join(&h, "g", &[topic]).await;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use stockade_change_feed::{
-    FeedError, Offset, OnLostOffset, Position, Start, SubscribeOptions, Topic,
+    FeedError, Offset, OnLostOffset, PollLimits, Position, Start, SubscribeOptions, Topic,
+    TopicPartition,
 };
 
 use super::RetentionHarness;
@@ -75,6 +76,56 @@ pub(super) async fn a_lost_offset_stops_the_group<H: RetentionHarness>(h: H) {
             other => panic!("the committed offset is lost, and polling says {other}"),
         }
     }
+}
+
+/// A topic of two partitions, of which the group `g` has lost its offset in the first one, and
+/// finished all of the second.
+async fn one_of_two_lost<H: RetentionHarness>(h: &H) -> [Topic; 1] {
+    let topics = [h.create_topic(2).await];
+    number(h, &topics[0], 0, 0..10).await;
+    number(h, &topics[0], 1, 10..12).await;
+    let mut reader = Reader::join(h, "g", &topics).await;
+    let records = reader.read(12).await;
+    let of = |partition| {
+        let positions = records.iter().map(|record| &record.position);
+        positions.filter(move |position| position.partition.partition == partition)
+    };
+    let first: Vec<&Position> = of(0).collect();
+    reader.commit(first[2]).await;
+    reader.commit(of(1).next_back().expect("2 were read")).await;
+    trim(h, first[6]).await;
+    reader.close().await;
+    topics
+}
+
+pub(super) async fn a_lost_offset_stops_only_what_reads_it<H: RetentionHarness>(h: H) {
+    let topics = one_of_two_lost(&h).await;
+    let mut reader = Reader::join_with(&h, "g", &topics, on_loss(OnLostOffset::Fail)).await;
+    failure(&mut reader).await;
+    number(&h, &topics[0], 1, 12..14).await;
+    let paused = PollLimits {
+        paused: vec![TopicPartition::new(topics[0].clone(), 0)],
+        ..limits(10)
+    };
+    let mut read = Vec::new();
+    for _ in 0..50 {
+        read.extend(reader.poll(&paused).await);
+        if read.len() >= 2 {
+            break;
+        }
+    }
+    assert_eq!(texts(&read), numbers(12..14), "of the partition beside it");
+    failure(&mut reader).await;
+}
+
+pub(super) async fn a_poll_that_fails_loses_no_report<H: RetentionHarness>(h: H) {
+    let topics = one_of_two_lost(&h).await;
+    let mut reader = Reader::join_with(&h, "g", &topics, on_loss(OnLostOffset::Fail)).await;
+    for _ in 0..2 {
+        failure(&mut reader).await;
+    }
+    // Polls for no records, which do not fail.
+    reader.settle(2).await;
 }
 
 pub(super) async fn a_lost_offset_goes_on_at_the_oldest<H: RetentionHarness>(h: H) {

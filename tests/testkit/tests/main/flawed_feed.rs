@@ -1,12 +1,15 @@
 //! A log in front of the one in memory, and timers and an outbox, that break one rule each.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_change_feed::{
     Feed, FeedError, Group, Headers, Message, OnLostOffset, PartitionLag, PollLimits, Polled,
-    Position, Published, Publisher, SubscribeOptions, Subscription, Topic,
+    Position, Published, Publisher, Route, Start, SubscribeOptions, Subscription, Topic,
+    TopicPartition,
 };
 
 /// The rule that a log breaks.
@@ -22,15 +25,30 @@ pub(crate) enum FeedFlaw {
     DropsHeaders,
     /// Goes on at the oldest record where the committed one is gone, and says nothing of it.
     GoesOnAtTheOldest,
+    /// Determines the newest record for each member anew, until the group commits.
+    ForgetsTheStart,
+    /// Fails, and forgets what it would have reported.
+    LosesReportsOfFailures,
+    /// Reads from its first partition for as long as there is something.
+    StarvesPartitions,
+    /// Joins the group before it is polled.
+    JoinsUnpolled,
+    /// Spreads messages without a key.
+    SpreadsTheKeyless,
 }
 
 impl FeedFlaw {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::FinishesWhatIsFetched,
         Self::LosesWhatIsDropped,
         Self::IgnoresPauses,
         Self::DropsHeaders,
         Self::GoesOnAtTheOldest,
+        Self::ForgetsTheStart,
+        Self::LosesReportsOfFailures,
+        Self::StarvesPartitions,
+        Self::JoinsUnpolled,
+        Self::SpreadsTheKeyless,
     ];
 }
 
@@ -59,6 +77,14 @@ impl<T: Publisher> Publisher for FlawedFeed<T> {
                 message.headers = Headers::new();
             }
         }
+        if self.flaw == FeedFlaw::SpreadsTheKeyless {
+            let partitions = self.inner.partitions(topic).await.unwrap();
+            let keyless = messages.iter_mut().filter(|message| message.key.is_none());
+            let keyless = keyless.filter(|message| message.route == Route::Key);
+            for (message, partition) in keyless.zip((0..partitions).cycle()) {
+                message.route = Route::Partition(partition);
+            }
+        }
         self.inner.publish(topic, messages).await
     }
 
@@ -78,9 +104,25 @@ impl<T: Feed> Feed for FlawedFeed<T> {
         if self.flaw == FeedFlaw::GoesOnAtTheOldest {
             options.on_lost_offset = OnLostOffset::Earliest;
         }
-        let inner = self.inner.subscribe(group, topics, options).await?;
-        let flaw = self.flaw;
-        Ok(Box::new(FlawedMember { inner, flaw }))
+        let mut group = group.clone();
+        if self.flaw == FeedFlaw::ForgetsTheStart && options.start == Start::Latest {
+            let nobody = self.inner.lag(&Group::new("nobody")?, topics).await?;
+            if self.inner.lag(&group, topics).await? == nobody {
+                // It has committed nothing, and begins as another group.
+                group = Group::new(format!("{group}-{}", unused()))?;
+            }
+        }
+        let mut inner = self.inner.subscribe(&group, topics, options).await?;
+        let mut unreported = Polled::default();
+        if self.flaw == FeedFlaw::JoinsUnpolled {
+            unreported = inner.poll(&for_nothing()).await?;
+        }
+        Ok(Box::new(FlawedMember {
+            inner,
+            flaw: self.flaw,
+            unreported,
+            assigned: BTreeSet::new(),
+        }))
     }
 
     async fn lag(&self, group: &Group, topics: &[Topic]) -> Result<Vec<PartitionLag>, FeedError> {
@@ -91,6 +133,45 @@ impl<T: Feed> Feed for FlawedFeed<T> {
 struct FlawedMember {
     inner: Box<dyn Subscription>,
     flaw: FeedFlaw,
+    /// For the next poll.
+    unreported: Polled,
+    assigned: BTreeSet<TopicPartition>,
+}
+
+/// A number that no other group has.
+fn unused() -> u32 {
+    static GROUPS: AtomicU32 = AtomicU32::new(0);
+    GROUPS.fetch_add(1, Ordering::Relaxed)
+}
+
+fn for_nothing() -> PollLimits {
+    PollLimits {
+        records: 0,
+        wait: Duration::ZERO,
+        ..PollLimits::default()
+    }
+}
+
+impl FlawedMember {
+    /// Polls each partition by itself, and returns with the first that has something.
+    async fn poll_one_by_one(&mut self, limits: &PollLimits) -> Result<Polled, FeedError> {
+        for at in self.assigned.clone() {
+            if limits.records == 0 || limits.paused.contains(&at) {
+                continue;
+            }
+            let others = self.assigned.iter().filter(|other| **other != at);
+            let alone = PollLimits {
+                paused: others.cloned().collect(),
+                wait: Duration::ZERO,
+                ..limits.clone()
+            };
+            let polled = self.inner.poll(&alone).await?;
+            if !polled.is_empty() {
+                return Ok(polled);
+            }
+        }
+        self.inner.poll(limits).await
+    }
 }
 
 #[async_trait]
@@ -100,7 +181,23 @@ impl Subscription for FlawedMember {
         if self.flaw == FeedFlaw::IgnoresPauses {
             limits.paused.clear();
         }
-        let polled = self.inner.poll(&limits).await?;
+        if !self.unreported.is_empty() {
+            return Ok(std::mem::take(&mut self.unreported));
+        }
+        let polled = match self.flaw {
+            FeedFlaw::StarvesPartitions => self.poll_one_by_one(&limits).await,
+            _ => self.inner.poll(&limits).await,
+        };
+        if polled.is_err() && self.flaw == FeedFlaw::LosesReportsOfFailures {
+            self.inner.poll(&for_nothing()).await?;
+        }
+        let polled = polled?;
+        for lost in &polled.lost {
+            self.assigned.remove(lost);
+        }
+        let gained = polled.gained.iter();
+        self.assigned
+            .extend(gained.map(|gained| gained.partition.clone()));
         if self.flaw == FeedFlaw::LosesWhatIsDropped && polled.gained.is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -1,6 +1,6 @@
 //! Each flaw fails in the cases that it breaks and in no other, and for its own reason.
 
-use stockade_testkit::feed::{self, feed_cases};
+use stockade_testkit::feed::{self, feed_cases, publisher_cases};
 use stockade_testkit::inventory::{self, outbox_cases, retention_cases, store_cases, timer_cases};
 
 use crate::fails::assert_fails;
@@ -117,10 +117,12 @@ fn finishes_what_is_fetched() {
             "what_is_unfinished_comes_again_after_a_crash",
             "a_group_goes_on_after_what_is_finished",
             "a_commit_behind_changes_nothing",
+            "of_several_positions_the_furthest_counts",
             "a_commit_of_a_lost_partition_is_refused",
             "a_dropped_commit_can_be_made_again",
             "who_was_silent_finishes_nothing",
             "lag_is_what_is_unfinished",
+            "a_new_group_is_behind_by_everything",
             "lag_tells_of_every_partition",
             "lag_grows_old",
         ],
@@ -297,9 +299,62 @@ fn goes_on_where_it_should_stop() {
         &feed::retention_cases::<FlawedMemory<{ FeedFlaw::GoesOnAtTheOldest as usize }>>(),
         &[
             "a_lost_offset_stops_the_group",
+            "a_lost_offset_stops_only_what_reads_it",
+            "a_poll_that_fails_loses_no_report",
             "a_lost_offset_goes_on_after_the_newest",
             "a_topic_created_anew_is_noticed",
         ],
         "the committed offset is lost, and reading went on",
+    );
+}
+
+#[test]
+fn determines_the_newest_again_for_each_member() {
+    assert_fails(
+        &feed_cases::<FlawedMemory<{ FeedFlaw::ForgetsTheStart as usize }>>(),
+        &["the_newest_is_determined_once"],
+        "records that came",
+    );
+}
+
+#[test]
+fn forgets_what_it_would_have_reported() {
+    assert_fails(
+        &feed::retention_cases::<FlawedMemory<{ FeedFlaw::LosesReportsOfFailures as usize }>>(),
+        &[
+            "a_poll_that_fails_loses_no_report",
+            "a_lost_offset_stops_only_what_reads_it",
+        ],
+        "a member should read 2 partitions",
+    );
+}
+
+#[test]
+fn reads_one_partition_for_as_long_as_it_can() {
+    assert_fails(
+        &feed_cases::<FlawedMemory<{ FeedFlaw::StarvesPartitions as usize }>>(),
+        &["no_partition_starves"],
+        "of two partitions with 100 records each",
+    );
+}
+
+#[test]
+fn joins_before_it_is_polled() {
+    assert_fails(
+        &feed_cases::<FlawedMemory<{ FeedFlaw::JoinsUnpolled as usize }>>(),
+        &[
+            "who_never_polled_takes_nothing",
+            "the_newest_is_determined_once",
+        ],
+        "the other one has not polled yet",
+    );
+}
+
+#[test]
+fn spreads_messages_without_a_key() {
+    assert_fails(
+        &publisher_cases::<FlawedMemory<{ FeedFlaw::SpreadsTheKeyless as usize }>>(),
+        &["messages_without_a_key_share_a_partition"],
+        "where the empty key goes",
     );
 }

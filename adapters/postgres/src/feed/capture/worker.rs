@@ -15,7 +15,7 @@ use super::page::Page;
 use super::slot::{self, SlotStatus};
 use super::state::State;
 use crate::error::{PostgresError, failed};
-use crate::feed::publish::{Batch, route};
+use crate::feed::publish::Batch;
 use crate::feed::topics::TopicEntry;
 use crate::session::in_time;
 
@@ -262,7 +262,10 @@ impl PostgresCapture {
             };
             let batch = batches.entry(topic).or_default();
             match record {
-                Captured::Row(_, message) => batch.add(route(&message, partitions), message),
+                Captured::Row(_, message) => {
+                    let partition = message.partition_in(topic, partitions).map_err(of_feed)?;
+                    batch.add(partition, message);
+                }
                 Captured::Truncated(_, value) => {
                     for partition in 0..partitions {
                         batch.add(partition, Message::to_partition(partition, value.clone()));

@@ -1,1 +1,1 @@
-SELECT generation FROM {schema}.groups WHERE name = $1 FOR UPDATE
+SELECT version FROM {schema}.groups WHERE name = $1 FOR UPDATE

@@ -1,6 +1,7 @@
-SELECT g.topic, g.partition, g.owner
-FROM {schema}.progress AS g
-JOIN {schema}.topics AS t ON t.name = g.topic
-JOIN {schema}.partitions AS p ON p.topic_id = t.topic_id AND p.partition = g.partition
-WHERE g.group_name = $1
-ORDER BY g.topic, g.partition
+SELECT t.name, p.partition, g.owner, coalesce(g.generation, 0),
+    CASE WHEN g.next IS NULL THEN t.topic_id ELSE g.topic_id END, p.first, g.next
+FROM {schema}.topics AS t
+JOIN {schema}.partitions AS p USING (topic_id)
+LEFT JOIN {schema}.progress AS g
+    ON g.group_name = $1 AND g.topic = t.name AND g.partition = p.partition
+WHERE t.name = ANY($2::text[])

@@ -17,7 +17,7 @@ WITH cursor AS (
     FROM found
     WINDOW read AS (ORDER BY place, "offset")
 )
-SELECT g.generation, c.place - 1, t.topic_id, p.first, p.next,
+SELECT g.version, c.place - 1, t.topic_id, p.first, p.next,
     f."offset", (extract(epoch FROM f.published_at) * 1000000)::bigint, f.key, f.value, f.headers
 FROM {schema}.groups AS g
 LEFT JOIN (

@@ -3,6 +3,7 @@
 mod capture;
 mod connections;
 mod crash;
+mod groups;
 mod host;
 mod log;
 mod publications;
