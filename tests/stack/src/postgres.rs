@@ -1,17 +1,17 @@
 //! Postgres, from Debian's packages or wherever `initdb` is found.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use rustix::process::Signal;
-use tempfile::TempDir;
 
-use crate::process::Process;
-use crate::server::{Left, Server};
-use crate::watchdog::Watchdog;
+use crate::daemon::Daemon;
+use crate::port::Port;
+use crate::programs;
+use crate::server::{Kind, Left, Server};
 
 /// Settings of the server beside its defaults. Durability is the default: commits are flushed.
 const SETTINGS: &[&str] = &[
@@ -38,13 +38,10 @@ const FAREWELL: Signal = Signal::QUIT;
 /// another.
 #[derive(Debug)]
 pub struct Postgres {
-    // Ended before its data is removed: fields are dropped in this order.
-    process: Option<Process>,
-    folder: TempDir,
-    watchdog: Watchdog,
+    daemon: Daemon,
+    port: Port,
     programs: Programs,
     settings: Vec<String>,
-    port: u16,
 }
 
 /// Where its programs are, and who runs them.
@@ -71,23 +68,18 @@ impl Postgres {
     /// As for [`start`](Postgres::start).
     pub fn start_with(settings: &[&str]) -> anyhow::Result<Self> {
         let programs = Programs::find()?;
-        let folder = tempfile::Builder::new()
-            .prefix("stockade-postgres-")
-            .tempdir()?;
-        let watchdog = Watchdog::new(FAREWELL, Some(folder.path()))?;
-        programs.own(folder.path())?;
+        let daemon = Daemon::new("postgres", FAREWELL)?;
+        programs.own(daemon.folder())?;
         // The last one of a name counts.
         let settings = SETTINGS.iter().chain(settings);
         let mut postgres = Self {
-            process: None,
-            folder,
-            watchdog,
+            daemon,
+            port: Port::take()?,
             programs,
             settings: settings.map(|&setting| setting.to_owned()).collect(),
-            port: 0,
         };
         postgres.init()?;
-        postgres.start_anywhere()?;
+        postgres.restart()?;
         Ok(postgres)
     }
 
@@ -98,20 +90,13 @@ impl Postgres {
     /// Where it is required and does not start.
     #[must_use]
     pub fn for_test() -> Option<Self> {
-        match Self::start() {
-            Ok(server) => Some(server),
-            Err(error) if std::env::var_os("STOCKADE_REQUIRE_POSTGRES").is_none() => {
-                eprintln!("SKIPPED: {error:#}");
-                None
-            }
-            Err(error) => panic!("{error:#}"),
-        }
+        Kind::Postgres.for_test(Self::start())
     }
 
     /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        self.port.address()
     }
 
     /// Where it is reached at another address, such as a proxy's.
@@ -122,10 +107,7 @@ impl Postgres {
 
     /// Kills it with SIGKILL, in the midst of whatever it does.
     pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill();
-            self.watchdog.forget();
-        }
+        self.daemon.kill();
     }
 
     /// Starts it again after a [kill](Postgres::kill), on the same port, with its data kept.
@@ -133,22 +115,28 @@ impl Postgres {
     /// # Errors
     /// With the end of its log, where it does not start.
     pub fn restart(&mut self) -> anyhow::Result<()> {
-        self.kill();
-        self.start_at(self.port)
+        let port = self.port.number();
+        let mut command = self.programs.command("postgres");
+        command.arg("-D").arg(self.data());
+        command.args(["-p", &port.to_string()]);
+        for setting in &self.settings {
+            command.args(["-c", setting]);
+        }
+        self.daemon.start(&command, || self.programs.ask(port))
     }
 
     /// Stops all its processes until they are [resumed](Postgres::resume).
     pub fn pause(&self) {
-        self.process.iter().for_each(Process::pause);
+        self.daemon.pause();
     }
 
     /// Lets it go on after a [pause](Postgres::pause).
     pub fn resume(&self) {
-        self.process.iter().for_each(Process::resume);
+        self.daemon.resume();
     }
 
-    fn log(&self) -> PathBuf {
-        self.folder.path().join("log")
+    fn data(&self) -> PathBuf {
+        self.daemon.folder().join("data")
     }
 
     fn init(&self) -> anyhow::Result<()> {
@@ -156,44 +144,8 @@ impl Postgres {
         initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]);
         // The files of a throw-away cluster need not survive the machine.
         initdb.args(["--no-instructions", "--no-sync", "-D"]);
-        initdb.arg(self.folder.path().join("data"));
-        let process = Process::start(&initdb, &self.log(), &self.watchdog)?;
-        let done = process.finish().context("initdb");
-        self.watchdog.forget();
-        done
-    }
-
-    /// Somebody else may take the port that was free a moment ago, so there are further tries.
-    fn start_anywhere(&mut self) -> anyhow::Result<()> {
-        let mut tries = 0;
-        loop {
-            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-                .local_addr()?
-                .port();
-            tries += 1;
-            match self.start_at(port) {
-                Err(_) if tries < 3 => {}
-                result => return result,
-            }
-        }
-    }
-
-    fn start_at(&mut self, port: u16) -> anyhow::Result<()> {
-        let folder = self.folder.path();
-        let mut command = self.programs.command("postgres");
-        command
-            .arg("-D")
-            .arg(folder.join("data"))
-            .arg("-p")
-            .arg(port.to_string());
-        for setting in &self.settings {
-            command.args(["-c", setting]);
-        }
-        let mut process = Process::start(&command, &self.log(), &self.watchdog)?;
-        process.ready(|| self.programs.ask(port))?;
-        self.process = Some(process);
-        self.port = port;
-        Ok(())
+        initdb.arg(self.data());
+        self.daemon.prepare(&initdb).context("initdb")
     }
 }
 
@@ -202,26 +154,21 @@ impl Server for Postgres {
         self.url_at(self.address())
     }
 
-    fn log(&self) -> PathBuf {
-        self.log()
+    fn logs(&self) -> Vec<PathBuf> {
+        vec![self.daemon.log()]
     }
 
-    fn leave(mut self: Box<Self>) -> Left {
-        let url = self.url();
-        let process = self
-            .process
-            .take()
-            .expect("it runs from its start to its end");
-        let Self { folder, .. } = *self;
-        process.leave(url, folder.keep())
+    fn leave(self: Box<Self>) -> Left {
+        Left {
+            url: self.url(),
+            processes: vec![self.daemon.leave()],
+        }
     }
 }
 
 impl Programs {
     fn find() -> anyhow::Result<Self> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::env::split_paths(&path).collect();
-        Self::find_in(path, Path::new("/usr/lib/postgresql"))
+        Self::find_in(programs::path(), Path::new("/usr/lib/postgresql"))
     }
 
     /// In one of these folders, or where Debian keeps those of each version.
@@ -243,12 +190,8 @@ impl Programs {
                 .all(|program| folder.join(program).is_file())
         });
         let Some(folder) = found else {
-            let sudo = if root { "" } else { "sudo " };
-            bail!(
-                "Postgres is not installed: run `{sudo}apt-get update && {sudo}env RUNLEVEL=1 \
-                 apt-get install -y --no-install-recommends postgresql`, or set \
-                 STOCKADE_POSTGRES_URL"
-            );
+            let variable = Kind::Postgres.variable();
+            return Err(programs::missing("Postgres", "postgresql", variable));
         };
         let user = match root {
             false => None,
@@ -290,12 +233,13 @@ impl Programs {
     fn own(&self, folder: &Path) -> anyhow::Result<()> {
         let Some(user) = self.user else { return Ok(()) };
         let mut chown = Command::new("chown");
-        run(chown.arg(format!("{user}:{}", group(user))).arg(folder))?;
+        programs::run(chown.arg(format!("{user}:{}", group(user))).arg(folder))?;
         let mut test = self.command_of(Path::new("test"));
-        run(test.arg("-w").arg(folder)).with_context(|| {
+        programs::run(test.arg("-w").arg(folder)).with_context(|| {
             let folder = folder.display();
             format!("{user} can't reach {folder}: set TMPDIR to a folder that all may enter")
-        })
+        })?;
+        Ok(())
     }
 
     /// Whether the server on that port answers a query.
@@ -314,23 +258,12 @@ impl Programs {
         ]);
         psql.args(["-c", "select 1", "-p", &port.to_string()])
             .env("PGCONNECT_TIMEOUT", "5");
-        run(&mut psql)
+        programs::run(&mut psql).map(drop)
     }
 }
 
 fn group(user: &str) -> &str {
     if user == "nobody" { "nogroup" } else { user }
-}
-
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("{command:?} can't be run"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{command:?} ended with {}: {}", output.status, said.trim());
-    }
-    Ok(())
 }
 
 #[cfg(test)]
