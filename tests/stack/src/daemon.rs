@@ -89,6 +89,16 @@ impl Daemon {
         ready
     }
 
+    /// Waits until it ends by itself.
+    pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
+        let Some(process) = self.process.take() else {
+            return Ok(());
+        };
+        let done = process.finish();
+        self.watchdog.forget();
+        done
+    }
+
     /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

@@ -7,7 +7,11 @@
 //!
 //! Each server is one file, and implements [`Server`].
 
+mod cache;
 mod daemon;
+mod java;
+mod kafka;
+mod maven;
 mod port;
 mod postgres;
 mod process;
@@ -18,6 +22,7 @@ mod server;
 mod tls;
 mod watchdog;
 
+pub use kafka::{Kafka, KafkaCluster, KafkaOptions, KafkaTool, Listener, RunningTool};
 pub use port::Port;
 pub use postgres::Postgres;
 pub use process::{Process, keep, notes};

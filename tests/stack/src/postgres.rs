@@ -190,8 +190,7 @@ impl Programs {
                 .all(|program| folder.join(program).is_file())
         });
         let Some(folder) = found else {
-            let variable = Kind::Postgres.variable();
-            return Err(programs::missing("Postgres", "postgresql", variable));
+            return Err(programs::missing("Postgres", "postgresql"));
         };
         let user = match root {
             false => None,

@@ -18,12 +18,12 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// Says that something is not installed, and what mends it.
-pub(crate) fn missing(name: &str, packages: &str, variable: &str) -> anyhow::Error {
+pub(crate) fn missing(name: &str, packages: &str) -> anyhow::Error {
     let root = rustix::process::geteuid().is_root();
     let sudo = if root { "" } else { "sudo " };
     anyhow::anyhow!(
         "{name} is not installed: run `{sudo}apt-get update && {sudo}env RUNLEVEL=1 apt-get \
-         install -y --no-install-recommends {packages}`, or set {variable}"
+         install -y --no-install-recommends {packages}`"
     )
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use crate::{Postgres, Redis, RedisCluster};
+use crate::{Kafka, KafkaCluster, Postgres, Redis, RedisCluster};
 
 /// A server that is running. It ends when it is dropped.
 pub trait Server: Send {
@@ -31,11 +31,21 @@ pub enum Kind {
     Redis,
     /// A cluster of Redis: three primaries with a replica each.
     RedisCluster,
+    /// One broker of Kafka.
+    Kafka,
+    /// Three brokers of Kafka.
+    KafkaCluster,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Postgres, Self::Redis, Self::RedisCluster];
+    pub const ALL: &[Self] = &[
+        Self::Postgres,
+        Self::Redis,
+        Self::RedisCluster,
+        Self::Kafka,
+        Self::KafkaCluster,
+    ];
 
     /// The environment variable that tells tests where it is. Where it is set already, that
     /// server is used, and none is started.
@@ -45,6 +55,8 @@ impl Kind {
             Self::Postgres => "STOCKADE_POSTGRES_URL",
             Self::Redis => "STOCKADE_REDIS_URL",
             Self::RedisCluster => "STOCKADE_REDIS_CLUSTER_URL",
+            Self::Kafka => "STOCKADE_KAFKA_BOOTSTRAP",
+            Self::KafkaCluster => "STOCKADE_KAFKA_CLUSTER_BOOTSTRAP",
         }
     }
 
@@ -54,6 +66,7 @@ impl Kind {
         let variable = match self {
             Self::Postgres => "STOCKADE_REQUIRE_POSTGRES",
             Self::Redis | Self::RedisCluster => "STOCKADE_REQUIRE_REDIS",
+            Self::Kafka | Self::KafkaCluster => "STOCKADE_REQUIRE_KAFKA",
         };
         std::env::var_os(variable).is_some()
     }
@@ -85,8 +98,13 @@ impl Kind {
             Self::Postgres => Postgres::start().map(boxed),
             Self::Redis => Redis::start().map(boxed),
             Self::RedisCluster => RedisCluster::start().map(boxed),
+            Self::Kafka => Kafka::start().map(boxed),
+            Self::KafkaCluster => KafkaCluster::start().map(boxed),
         };
-        server.with_context(|| format!("{self} does not start"))
+        server.with_context(|| {
+            let variable = self.variable();
+            format!("{self} does not start, and {variable} does not tell of another")
+        })
     }
 
     /// What was started for a test, or none where it does not start: which is said, and is a
@@ -122,10 +140,10 @@ fn boxed(server: impl Server + 'static) -> Box<dyn Server> {
     Box::new(server)
 }
 
-/// Host and port of a URL that names both.
+/// Host and port of a URL, or of the first of a list of them without a scheme.
 fn address(url: &str) -> Option<String> {
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?']).next()?;
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', ',']).next()?;
     let (_, address) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (host, port) = address.rsplit_once(':')?;
     let port: u16 = port.parse().ok()?;
@@ -138,6 +156,8 @@ impl fmt::Display for Kind {
             Self::Postgres => "postgres",
             Self::Redis => "redis",
             Self::RedisCluster => "redis-cluster",
+            Self::Kafka => "kafka",
+            Self::KafkaCluster => "kafka-cluster",
         })
     }
 }

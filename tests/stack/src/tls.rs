@@ -37,6 +37,9 @@ impl Certificates {
             .push(ExtendedKeyUsagePurpose::ClientAuth);
         named(&mut server, "server");
         made.sign(&server, &authority, &made.server(), &made.server_key())?;
+        let mut both = fs::read(made.server_key())?;
+        both.extend(fs::read(made.server())?);
+        fs::write(made.server_with_key(), both)?;
 
         let mut client = CertificateParams::default();
         client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -61,6 +64,12 @@ impl Certificates {
     #[must_use]
     pub fn server_key(&self) -> PathBuf {
         self.folder.join("server.key")
+    }
+
+    /// Both in one file, as Java takes them.
+    #[must_use]
+    pub fn server_with_key(&self) -> PathBuf {
+        self.folder.join("server-with-key.pem")
     }
 
     /// A certificate that a client may show. Servers don't insist on it.

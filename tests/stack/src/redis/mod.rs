@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use crate::daemon::Daemon;
 use crate::port::Port;
 use crate::programs;
-use crate::server::{Kind, Left, Server};
+use crate::server::{Left, Server};
 use crate::tls::Certificates;
 
 pub use cluster::RedisCluster;
@@ -66,8 +66,7 @@ impl Redis {
     fn new(options: RedisOptions, certificates: Option<Certificates>) -> anyhow::Result<Self> {
         for program in ["redis-server", "redis-cli"] {
             if programs::find(program).is_none() {
-                let variable = Kind::Redis.variable();
-                return Err(programs::missing("Redis", PACKAGES, variable));
+                return Err(programs::missing("Redis", PACKAGES));
             }
         }
         let daemon = Daemon::new("redis", FAREWELL)?;

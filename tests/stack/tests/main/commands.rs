@@ -111,6 +111,24 @@ fn send(child: &Child, signal: Signal) {
 }
 
 #[test]
+fn all_that_this_machine_has_start_together_and_tests_are_told_where() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let mut command = machine.command(&["test", "--", machine.folder()]);
+    let cargo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/main/variables");
+    let output = command.env("CARGO", cargo).output().unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
+    let (told, said) = (String::from_utf8_lossy(&output.stdout), errors(&output));
+    for kind in Kind::ALL {
+        let told = told.contains(&format!("{}=", kind.variable()));
+        let skipped = said.contains(&format!("SKIPPED: {kind} does not start"));
+        assert!(told != skipped, "{kind}: {said}");
+    }
+    machine.is_clean_in_the_end();
+}
+
+#[test]
 fn nothing_is_left_of_a_run_that_was_interrupted_or_killed() {
     let Some(machine) = Machine::new() else {
         return;

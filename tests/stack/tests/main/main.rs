@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod commands;
+mod kafka;
 mod redis;
 
 use std::time::{Duration, Instant};
