@@ -12,7 +12,7 @@ use crate::server::{Left, LeftProcess};
 use crate::watchdog::Watchdog;
 
 /// How long a server may take until it answers.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_secs(120);
 
 /// How much of a log is shown when its server fails.
 const TAIL_LINES: usize = 30;
@@ -71,7 +71,7 @@ impl Process {
     /// Waits until `answers` succeeds.
     ///
     /// # Errors
-    /// With the end of the log, where the process ends before or a minute has passed.
+    /// With the end of the log, where the process ends before or two minutes have passed.
     pub fn ready(&mut self, mut answers: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
         let begun = Instant::now();
         loop {

@@ -79,7 +79,7 @@ impl KafkaCluster {
     /// Waits until each broker that runs knows of all that run.
     ///
     /// # Errors
-    /// Where one does not within a minute.
+    /// Where one does not within two minutes.
     pub fn agreed(&mut self) -> anyhow::Result<()> {
         let running = self.brokers.iter().filter(|broker| broker.runs()).count();
         let mut brokers = self.brokers.iter_mut().filter(|broker| broker.runs());
