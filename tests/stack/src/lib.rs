@@ -20,11 +20,12 @@ mod proxy;
 mod redis;
 mod server;
 mod tls;
+mod user;
 mod watchdog;
 
 pub use kafka::{Kafka, KafkaCluster, KafkaOptions, KafkaTool, Listener, RunningTool};
 pub use port::Port;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, PostgresOptions};
 pub use process::{Process, keep, notes};
 pub use proxy::Proxy;
 pub use redis::{Redis, RedisCluster, RedisOptions};
