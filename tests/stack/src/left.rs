@@ -4,19 +4,29 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use stack::{Kind, Left};
+use stack::{Kind, Left, LeftProcess};
 
-/// Starts those that do not run yet.
-pub(crate) fn up(kinds: &[Kind]) -> anyhow::Result<()> {
+/// Starts those that do not run yet: those named, or all.
+pub(crate) fn up(names: &[Kind]) -> anyhow::Result<()> {
     let _alone = alone()?;
-    for kind in kinds {
-        if kind.given()?.is_some() || running(*kind)?.is_some() {
-            continue;
+    let mut wanted = Vec::new();
+    for kind in if names.is_empty() { Kind::ALL } else { names } {
+        if kind.given()?.is_none() && running(*kind)?.is_none() {
+            wanted.push(*kind);
         }
-        let left = kind.start()?.leave();
-        write(*kind, &left).inspect_err(|_| drop(left.end()))?;
     }
-    tell()
+    // Those that do start run on, where others do not.
+    let mut failed = Vec::new();
+    for (kind, server) in stack::start_all(&wanted) {
+        let written = server.and_then(|server| {
+            let left = server.leave();
+            write(kind, &left).inspect_err(|_| drop(left.end()))
+        });
+        failed.extend(written.err().map(|error| format!("{error:#}")));
+    }
+    tell()?;
+    anyhow::ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    Ok(())
 }
 
 /// Ends them all.
@@ -49,8 +59,8 @@ fn tell() -> anyhow::Result<()> {
     for kind in Kind::ALL {
         match (kind.given(), running(*kind)?) {
             (given, Some(left)) if !matches!(&given, Ok(Some(url)) if *url != left.url) => {
-                let (url, pid, log) = (&left.url, left.pid, left.log());
-                println!("{kind}: {url} (pid {pid}, log in {})", log.display());
+                let parts: Vec<_> = left.processes.iter().map(described).collect();
+                println!("{kind}: {} ({})", left.url, parts.join("; "));
             }
             (Ok(Some(url)), _) => println!("{kind}: {url} (given by {})", kind.variable()),
             (Err(error), _) => println!("{kind}: {error:#}"),
@@ -58,6 +68,10 @@ fn tell() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn described(process: &LeftProcess) -> String {
+    format!("pid {}, log in {}", process.pid, process.log().display())
 }
 
 /// Two commands at once would both start a server, and note one.
@@ -77,7 +91,16 @@ fn running(kind: Kind) -> anyhow::Result<Option<Left>> {
     if left.is_running() {
         return Ok(Some(left));
     }
-    eprintln!("{kind} has ended by itself; {}", stack::keep(&left.log()));
+    for process in left
+        .processes
+        .iter()
+        .filter(|process| !process.is_running())
+    {
+        eprintln!(
+            "{kind} has ended by itself; {}",
+            stack::keep(&process.log())
+        );
+    }
     clear(kind, &left)?;
     Ok(None)
 }

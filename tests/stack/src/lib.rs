@@ -7,14 +7,28 @@
 //!
 //! Each server is one file, and implements [`Server`].
 
+mod cache;
+mod daemon;
+mod java;
+mod kafka;
+mod maven;
+mod port;
 mod postgres;
 mod process;
+mod programs;
 mod proxy;
+mod redis;
 mod server;
+mod tls;
+mod user;
 mod watchdog;
 
-pub use postgres::Postgres;
+pub use kafka::{Kafka, KafkaCluster, KafkaOptions, KafkaTool, Listener, RunningTool};
+pub use port::Port;
+pub use postgres::{Postgres, PostgresOptions};
 pub use process::{Process, keep, notes};
 pub use proxy::Proxy;
-pub use server::{Kind, Left, Server};
+pub use redis::{Redis, RedisCluster, RedisOptions};
+pub use server::{Kind, Left, LeftProcess, Server, start_all};
+pub use tls::Certificates;
 pub use watchdog::Watchdog;

@@ -31,7 +31,7 @@ enum Command {
     Env,
     /// Starts servers, runs `cargo test` with these arguments, and ends the servers.
     Test {
-        /// Which servers; all without it. May repeat.
+        /// Which servers; without it all that this machine has. May repeat.
         #[arg(long = "only")]
         names: Vec<Kind>,
         /// Arguments of `cargo test`.
@@ -51,17 +51,13 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let or_all = |names: Vec<Kind>| match names.is_empty() {
-        true => Kind::ALL.to_vec(),
-        false => names,
-    };
     match command {
-        Command::Up { names } => left::up(&or_all(names))?,
+        Command::Up { names } => left::up(&names)?,
         Command::Down => left::down()?,
         Command::Status => left::status()?,
         Command::Env => left::env()?,
         Command::Test { names, arguments } => {
-            return Ok(trial::test(&or_all(names), &arguments)?.into());
+            return Ok(trial::test(&names, &arguments)?.into());
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::server::Left;
+use crate::server::{Left, LeftProcess};
 use crate::watchdog::Watchdog;
 
 /// How long a server may take until it answers.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_secs(120);
 
 /// How much of a log is shown when its server fails.
 const TAIL_LINES: usize = 30;
@@ -71,7 +71,7 @@ impl Process {
     /// Waits until `answers` succeeds.
     ///
     /// # Errors
-    /// With the end of the log, where the process ends before or a minute has passed.
+    /// With the end of the log, where the process ends before or two minutes have passed.
     pub fn ready(&mut self, mut answers: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
         let begun = Instant::now();
         loop {
@@ -121,13 +121,26 @@ impl Process {
         signal(&family(self.pid()), Signal::CONT);
     }
 
+    /// Asks it to end by SIGTERM, and waits until it has.
+    pub(crate) fn stop(&mut self, patience: Duration) -> anyhow::Result<()> {
+        self.resume();
+        signal(&[self.pid()], Signal::TERM);
+        let asked = Instant::now();
+        while !self.has_ended() {
+            if asked.elapsed() > patience {
+                anyhow::bail!("it does not end within {patience:?}; {}", keep(&self.log));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
     /// Lets it run on by itself, in that folder.
-    pub(crate) fn leave(self, url: String, folder: PathBuf) -> Left {
+    pub(crate) fn leave(self, folder: PathBuf) -> LeftProcess {
         let (pid, farewell) = (self.pid(), self.farewell.as_raw());
         std::mem::forget(self);
         let started = started(pid).unwrap_or_default();
-        Left {
-            url,
+        LeftProcess {
             pid,
             started,
             farewell,
@@ -151,6 +164,23 @@ impl Drop for Process {
 }
 
 impl Left {
+    /// Whether all of it still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.processes.iter().all(LeftProcess::is_running)
+    }
+
+    /// Ends it and removes its data.
+    ///
+    /// # Errors
+    /// Where the data can not be removed.
+    pub fn end(&self) -> anyhow::Result<()> {
+        let ended: Vec<_> = self.processes.iter().map(LeftProcess::end).collect();
+        ended.into_iter().collect()
+    }
+}
+
+impl LeftProcess {
     /// What it has said.
     #[must_use]
     pub fn log(&self) -> PathBuf {
@@ -163,11 +193,7 @@ impl Left {
         is_running(self.pid) && started(self.pid) == Some(self.started)
     }
 
-    /// Ends it and removes its data.
-    ///
-    /// # Errors
-    /// Where the data can not be removed.
-    pub fn end(&self) -> anyhow::Result<()> {
+    fn end(&self) -> anyhow::Result<()> {
         if self.is_running() {
             let all = family(self.pid);
             if let Some(farewell) = Signal::from_named_raw(self.farewell) {

@@ -7,15 +7,15 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use crate::Postgres;
+use crate::{Kafka, KafkaCluster, Postgres, Redis, RedisCluster};
 
 /// A server that is running. It ends when it is dropped.
 pub trait Server: Send {
     /// Where it is reached.
     fn url(&self) -> String;
 
-    /// What it has said so far; gone with it, unless it is [kept](crate::keep).
-    fn log(&self) -> PathBuf;
+    /// What its processes have said so far; gone with them, unless it is [kept](crate::keep).
+    fn logs(&self) -> Vec<PathBuf>;
 
     /// Lets it run on after this process. [`Left::end`] ends it.
     fn leave(self: Box<Self>) -> Left;
@@ -23,15 +23,29 @@ pub trait Server: Send {
 
 /// Which servers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Postgres with a logical write-ahead log.
     Postgres,
+    /// Redis by itself.
+    Redis,
+    /// A cluster of Redis: three primaries with a replica each.
+    RedisCluster,
+    /// One broker of Kafka.
+    Kafka,
+    /// Three brokers of Kafka.
+    KafkaCluster,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Postgres];
+    pub const ALL: &[Self] = &[
+        Self::Postgres,
+        Self::Redis,
+        Self::RedisCluster,
+        Self::Kafka,
+        Self::KafkaCluster,
+    ];
 
     /// The environment variable that tells tests where it is. Where it is set already, that
     /// server is used, and none is started.
@@ -39,7 +53,22 @@ impl Kind {
     pub const fn variable(self) -> &'static str {
         match self {
             Self::Postgres => "STOCKADE_POSTGRES_URL",
+            Self::Redis => "STOCKADE_REDIS_URL",
+            Self::RedisCluster => "STOCKADE_REDIS_CLUSTER_URL",
+            Self::Kafka => "STOCKADE_KAFKA_BOOTSTRAP",
+            Self::KafkaCluster => "STOCKADE_KAFKA_CLUSTER_BOOTSTRAP",
         }
+    }
+
+    /// Whether its absence is a failure: `STOCKADE_REQUIRE_POSTGRES` or the like is set.
+    #[must_use]
+    pub fn is_required(self) -> bool {
+        let variable = match self {
+            Self::Postgres => "STOCKADE_REQUIRE_POSTGRES",
+            Self::Redis | Self::RedisCluster => "STOCKADE_REQUIRE_REDIS",
+            Self::Kafka | Self::KafkaCluster => "STOCKADE_REQUIRE_KAFKA",
+        };
+        std::env::var_os(variable).is_some()
     }
 
     /// The URL of one that is there already, so that none is to be started.
@@ -66,16 +95,55 @@ impl Kind {
     /// the server's log.
     pub fn start(self) -> anyhow::Result<Box<dyn Server>> {
         let server: anyhow::Result<Box<dyn Server>> = match self {
-            Self::Postgres => Postgres::start().map(|server| Box::new(server) as _),
+            Self::Postgres => Postgres::start().map(boxed),
+            Self::Redis => Redis::start().map(boxed),
+            Self::RedisCluster => RedisCluster::start().map(boxed),
+            Self::Kafka => Kafka::start().map(boxed),
+            Self::KafkaCluster => KafkaCluster::start().map(boxed),
         };
-        server.with_context(|| format!("{self} does not start"))
+        server.with_context(|| {
+            let variable = self.variable();
+            format!("{self} does not start, and {variable} does not tell of another")
+        })
+    }
+
+    /// What was started for a test, or none where it does not start: which is said, and is a
+    /// failure where it is [required](Kind::is_required).
+    pub(crate) fn for_test<S>(self, started: anyhow::Result<S>) -> Option<S> {
+        match started {
+            Ok(server) => Some(server),
+            Err(error) if !self.is_required() => {
+                eprintln!("SKIPPED: {self} does not start: {error:#}");
+                None
+            }
+            Err(error) => panic!("{self} does not start: {error:#}"),
+        }
     }
 }
 
-/// Host and port of a URL that names both.
+/// Starts these, at the same time.
+pub fn start_all(kinds: &[Kind]) -> Vec<(Kind, anyhow::Result<Box<dyn Server>>)> {
+    std::thread::scope(|scope| {
+        let starts: Vec<_> = kinds
+            .iter()
+            .map(|&kind| (kind, scope.spawn(move || kind.start())))
+            .collect();
+        let started = starts.into_iter().map(|(kind, start)| {
+            let panicked = |_| Err(anyhow::anyhow!("starting {kind} panicked"));
+            (kind, start.join().unwrap_or_else(panicked))
+        });
+        started.collect()
+    })
+}
+
+fn boxed(server: impl Server + 'static) -> Box<dyn Server> {
+    Box::new(server)
+}
+
+/// Host and port of a URL, or of the first of a list of them without a scheme.
 fn address(url: &str) -> Option<String> {
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?']).next()?;
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', ',']).next()?;
     let (_, address) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (host, port) = address.rsplit_once(':')?;
     let port: u16 = port.parse().ok()?;
@@ -86,6 +154,10 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::RedisCluster => "redis-cluster",
+            Self::Kafka => "kafka",
+            Self::KafkaCluster => "kafka-cluster",
         })
     }
 }
@@ -95,10 +167,17 @@ impl fmt::Display for Kind {
 pub struct Left {
     /// Where it is reached.
     pub url: String,
-    /// Its process.
+    /// What it consists of.
+    pub processes: Vec<LeftProcess>,
+}
+
+/// A process that runs on by itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LeftProcess {
+    /// Its id.
     pub pid: u32,
-    /// When that process was started, in clock ticks since the machine was: a pid alone may be
-    /// somebody else's by now.
+    /// When it was started, in clock ticks since the machine was: a pid alone may be somebody
+    /// else's by now.
     pub started: u64,
     /// The signal that asks it to end.
     pub farewell: i32,

@@ -4,30 +4,34 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use stack::{Kind, Server, Watchdog};
+use stack::{Kind, Watchdog};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
 /// How long tests have to end after they were told to.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the tests and returns their exit code. The servers end with it, also when it is
-/// interrupted.
+/// interrupted. Where none is named all are started, and one that this machine lacks is left out
+/// unless it is required.
 #[tokio::main]
-pub(crate) async fn test(kinds: &[Kind], arguments: &[String]) -> anyhow::Result<u8> {
+pub(crate) async fn test(names: &[Kind], arguments: &[String]) -> anyhow::Result<u8> {
     let mut wanted = Vec::new();
-    for kind in kinds {
+    for kind in if names.is_empty() { Kind::ALL } else { names } {
         if kind.given()?.is_none() {
             wanted.push(*kind);
         }
     }
-    let start = tokio::task::spawn_blocking(move || {
-        let start = |kind: Kind| Ok((kind, kind.start()?));
-        wanted
-            .into_iter()
-            .map(start)
-            .collect::<anyhow::Result<Vec<_>>>()
-    });
-    let servers: Vec<(Kind, Box<dyn Server>)> = start.await??;
+    let started = tokio::task::spawn_blocking(move || stack::start_all(&wanted)).await?;
+    let mut servers = Vec::new();
+    for (kind, server) in started {
+        match server {
+            Ok(server) => servers.push((kind, server)),
+            Err(error) if names.is_empty() && !kind.is_required() => {
+                eprintln!("SKIPPED: {error:#}");
+            }
+            Err(error) => return Err(error),
+        }
+    }
 
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -41,7 +45,9 @@ pub(crate) async fn test(kinds: &[Kind], arguments: &[String]) -> anyhow::Result
     let code = match ended(child, told).await? {
         Ended::ByItself(code) => {
             for (kind, server) in servers.iter().filter(|_| code != 0) {
-                eprintln!("{kind}: {}", stack::keep(&server.log()));
+                for log in server.logs() {
+                    eprintln!("{kind}: {}", stack::keep(&log));
+                }
             }
             code
         }

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use stack::{Postgres, Server as _};
+use stack::{Postgres, PostgresOptions, Server as _};
 use storefront::{Options, Shop};
 
 /// What a shop that can't start says: one line, and why for a program.
@@ -76,7 +76,10 @@ async fn a_shop_over_a_database_that_it_can_not_follow_says_what_to_set() {
     if Postgres::for_test().is_none() {
         return;
     }
-    let server = Postgres::start_with(&["wal_level=replica"]).unwrap();
+    let server = PostgresOptions::new()
+        .set("wal_level", "replica")
+        .start()
+        .unwrap();
     assert_says(&["--postgres", &server.url()], &["wal_level", "logical"]);
     let missing = server.url().replace("/postgres", "/missing");
     let missing = missing.replace("postgres:/missing", "postgres://postgres");

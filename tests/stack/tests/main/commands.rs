@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use stack::Postgres;
+use stack::{Kind, Postgres, RedisCluster};
 use tempfile::TempDir;
 
 /// A machine with folders of its own, on which `cargo stack` is run.
@@ -36,8 +36,10 @@ impl Machine {
         command
             .args(arguments)
             .env("TMPDIR", self.temporary.path())
-            .env("CARGO_TARGET_DIR", self.target.path())
-            .env_remove("STOCKADE_POSTGRES_URL");
+            .env("CARGO_TARGET_DIR", self.target.path());
+        for kind in Kind::ALL {
+            command.env_remove(kind.variable());
+        }
         command
     }
 
@@ -55,7 +57,7 @@ impl Machine {
     /// `cargo stack test` with this in place of cargo.
     fn test_with(&self, cargo: impl AsRef<Path>) -> Command {
         // Named in the arguments, so that they are found as well.
-        let mut command = self.command(&["test", "--", self.folder()]);
+        let mut command = self.command(&["test", "--only", "postgres", "--", self.folder()]);
         command.env("CARGO", cargo.as_ref()).stdout(Stdio::null());
         command
     }
@@ -106,6 +108,24 @@ fn endless() -> PathBuf {
 fn send(child: &Child, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
+}
+
+#[test]
+fn all_that_this_machine_has_start_together_and_tests_are_told_where() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let mut command = machine.command(&["test", "--", machine.folder()]);
+    let cargo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/main/variables");
+    let output = command.env("CARGO", cargo).output().unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
+    let (told, said) = (String::from_utf8_lossy(&output.stdout), errors(&output));
+    for kind in Kind::ALL {
+        let told = told.contains(&format!("{}=", kind.variable()));
+        let skipped = said.contains(&format!("SKIPPED: {kind} does not start"));
+        assert!(told != skipped, "{kind}: {said}");
+    }
+    machine.is_clean_in_the_end();
 }
 
 #[test]
@@ -162,6 +182,13 @@ fn a_failed_test_shows_the_end_of_the_log_and_keeps_it() {
     assert_eq!(machine.test_with("true").output().unwrap().stderr, b"");
 }
 
+/// What `status` and `up` say of one.
+fn line<'a>(said: &'a str, kind: &str) -> &'a str {
+    let mut lines = said.lines();
+    let found = lines.find(|line| line.starts_with(&format!("{kind}: ")));
+    found.expect(said)
+}
+
 /// The server's process as `status` tells it.
 fn pid(status: &str) -> Pid {
     let (_, rest) = status.split_once("(pid ").expect(status);
@@ -180,20 +207,45 @@ fn a_server_runs_on_until_it_is_taken_down() {
     let Some(machine) = Machine::new() else {
         return;
     };
-    assert_eq!(machine.says(&["status"]), "postgres: not started\n");
+    let not_started = machine.says(&["status"]);
+    assert_eq!(line(&not_started, "postgres"), "postgres: not started");
     assert_eq!(machine.says(&["env"]), "");
-    let up = machine.says(&["up"]);
+    let up = machine.says(&["up", "postgres"]);
     assert_eq!(machine.says(&["up", "postgres"]), up, "it is the same one");
     assert_eq!(machine.says(&["status"]), up);
-    let url = up.split(' ').nth(1).unwrap();
+    let url = line(&up, "postgres").split(' ').nth(1).unwrap();
     assert_eq!(
         machine.says(&["env"]),
         format!("export STOCKADE_POSTGRES_URL='{url}'\n")
     );
     machine.says(&["down"]);
     machine.is_clean_in_the_end();
-    assert_eq!(machine.says(&["status"]), "postgres: not started\n");
+    assert_eq!(machine.says(&["status"]), not_started);
     machine.says(&["down"]);
+}
+
+#[test]
+fn a_server_of_several_processes_runs_on_until_one_of_them_ends() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    if RedisCluster::for_test().is_none() {
+        return;
+    }
+    let up = machine.says(&["up", "redis-cluster"]);
+    assert_eq!(
+        line(&up, "redis-cluster").matches("pid ").count(),
+        6,
+        "{up}"
+    );
+    assert_eq!(machine.says(&["status"]), up);
+    let pid = pid(&up);
+    kill_process(pid, Signal::KILL).unwrap();
+    machine.wait_until("it ends", || has_ended(pid));
+    let output = machine.run(&["status"]);
+    let said = errors(&output);
+    assert_eq!(said.matches("ended by itself").count(), 1, "{said}");
+    machine.is_clean_in_the_end();
 }
 
 #[test]
@@ -201,21 +253,22 @@ fn what_is_left_of_a_server_that_ended_by_itself_is_cleared_away() {
     let Some(machine) = Machine::new() else {
         return;
     };
-    for next in ["status", "up", "down", "env"] {
-        let before = machine.says(&["up"]);
+    let nexts: [&[&str]; 4] = [&["status"], &["up", "postgres"], &["down"], &["env"]];
+    for next in nexts {
+        let before = machine.says(&["up", "postgres"]);
         let pid = pid(&before);
         kill_process(pid, Signal::KILL).unwrap();
         machine.wait_until("it ends", || has_ended(pid));
-        let output = machine.run(&[next]);
+        let output = machine.run(next);
         assert!(output.status.success(), "{}", errors(&output));
         let said = errors(&output);
-        assert!(said.contains("ended by itself"), "{next}: {said}");
+        assert!(said.contains("ended by itself"), "{next:?}: {said}");
         assert!(
             said.contains("ready to accept connections"),
-            "{next}: {said}"
+            "{next:?}: {said}"
         );
-        let running = usize::from(next == "up");
-        assert_eq!(machine.folders(), running, "{next}");
+        let running = usize::from(next[0] == "up");
+        assert_eq!(machine.folders(), running, "{next:?}");
         machine.says(&["down"]);
     }
     machine.is_clean_in_the_end();
@@ -227,7 +280,7 @@ fn two_commands_at_once_start_one_server() {
         return;
     };
     let start = || {
-        let mut command = machine.command(&["up"]);
+        let mut command = machine.command(&["up", "postgres"]);
         command.stdout(Stdio::piped()).spawn().unwrap()
     };
     let said = [start(), start()].map(|up| up.wait_with_output().unwrap().stdout);
@@ -248,11 +301,11 @@ fn what_is_given_is_used_and_nothing_started() {
         command.env("STOCKADE_POSTGRES_URL", &url);
         command.output().unwrap()
     };
-    let said = with(machine.command(&["up"])).stdout;
+    let said = with(machine.command(&["up", "postgres"])).stdout;
     let said = String::from_utf8(said).unwrap();
     assert_eq!(
-        said,
-        format!("postgres: {url} (given by STOCKADE_POSTGRES_URL)\n")
+        line(&said, "postgres"),
+        format!("postgres: {url} (given by STOCKADE_POSTGRES_URL)")
     );
     assert!(with(machine.test_with("true")).status.success());
     assert_eq!(machine.folders(), 0);

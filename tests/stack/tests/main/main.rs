@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod commands;
+mod kafka;
+mod redis;
 
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use stack::{Postgres, Proxy, Server as _};
+use stack::{Postgres, PostgresOptions, Proxy, Server as _};
 
 async fn connect(url: &str) -> PgConnection {
     PgConnection::connect(url)
@@ -71,12 +73,34 @@ async fn a_server_takes_settings_of_the_tests() {
     if Postgres::for_test().is_none() {
         return;
     }
-    let server = Postgres::start_with(&["wal_level=replica"]).unwrap();
+    let server = PostgresOptions::new()
+        .set("wal_level", "replica")
+        .start()
+        .unwrap();
     let level: String = sqlx::query_scalar("show wal_level")
         .fetch_one(&mut connect(&server.url()).await)
         .await
         .unwrap();
     assert_eq!(level, "replica");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_of_the_major_version_that_is_asked_for() {
+    for major in [14, 18] {
+        let Some(mut server) = PostgresOptions::new().major(major).for_test() else {
+            return;
+        };
+        server.kill();
+        server.restart().unwrap();
+        let version: String = sqlx::query_scalar("show server_version_num")
+            .fetch_one(&mut connect(&server.url()).await)
+            .await
+            .unwrap();
+        assert_eq!(version.len(), 6);
+        assert!(version.starts_with(&major.to_string()), "{version}");
+    }
+    let unknown = PostgresOptions::new().major(12).start().unwrap_err();
+    assert!(unknown.to_string().contains("13, 14, 16"), "{unknown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
