@@ -9,6 +9,7 @@ use stockade_change_feed::{FeedError, Group, Start, Topic, TopicPartition};
 use super::PostgresFeed;
 use super::subscription::PostgresSubscription;
 use crate::error::{PostgresError, failed};
+use crate::session::Sessions as _;
 
 const OPERATION: &str = "share partitions";
 
