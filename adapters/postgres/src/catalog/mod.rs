@@ -24,7 +24,7 @@ use self::rows::{ProductRow, TypeRow, product_of, type_of};
 use self::statements::Statements;
 use crate::error::{PostgresError, committing, failed};
 use crate::migrate::{Component, Schema, migrate};
-use crate::session::{Sessions, Timeouts};
+use crate::session::{Pooled, Sessions as _, Timeouts};
 
 /// Products in Postgres. Clones share it.
 ///
@@ -37,7 +37,7 @@ use crate::session::{Sessions, Timeouts};
 ///   the crate's README.
 #[derive(Clone, Debug)]
 pub struct PostgresCatalog {
-    sessions: Sessions,
+    sessions: Pooled,
     schema: Schema,
     statements: Arc<Statements>,
 }
@@ -48,7 +48,7 @@ impl PostgresCatalog {
     pub fn new(pool: PgPool) -> Self {
         let schema = Component::Catalog.schema();
         Self {
-            sessions: Sessions::new(pool),
+            sessions: Pooled::new(pool),
             statements: Arc::new(Statements::new(&schema)),
             schema,
         }

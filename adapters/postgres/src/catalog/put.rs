@@ -15,6 +15,7 @@ use super::json::as_stored;
 use super::rows::{ProductRow, damaged, product_of, version_of};
 use super::write::Rows;
 use crate::error::{PostgresError, failed};
+use crate::session::Sessions as _;
 
 /// Most products of one transaction.
 const PRODUCTS: usize = 250;

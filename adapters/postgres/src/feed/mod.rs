@@ -26,7 +26,7 @@ use self::statements::Statements;
 use self::subscription::PostgresSubscription;
 use crate::error::{PostgresError, committing, failed};
 use crate::migrate::{Component, Schema, migrate};
-use crate::session::{Sessions, Timeouts};
+use crate::session::{Pooled, Timeouts};
 
 /// A log in Postgres. Clones share it.
 ///
@@ -47,7 +47,7 @@ pub struct PostgresFeed {
 
 #[derive(Debug)]
 struct Shared {
-    sessions: Sessions,
+    sessions: Pooled,
     schema: Schema,
     statements: Statements,
     partitions: u32,
@@ -62,7 +62,7 @@ impl PostgresFeed {
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self::build(Shared {
-            sessions: Sessions::new(pool),
+            sessions: Pooled::new(pool),
             statements: Statements::new(&Component::Feed.schema()),
             schema: Component::Feed.schema(),
             partitions: 4,

@@ -14,8 +14,8 @@ use stockade_inventory_core::{
 };
 
 use crate::error::{PostgresError, failed};
-use crate::inventory::ledger::{Call, Ledger, load_levels, moment};
 use crate::inventory::rows;
+use crate::inventory::tables::{Call, Tables, load_levels, moment};
 
 type Outcomes<T> = Vec<Result<T, InventoryError>>;
 
@@ -29,21 +29,21 @@ impl Call for Reserve<'_> {
 
     async fn load(
         &self,
-        ledger: &Ledger,
+        tables: &Tables,
         connection: &mut PgConnection,
     ) -> Result<(Book, ()), PostgresError> {
         let lines = self.0.iter().flat_map(|request| request.lines.as_slice());
         let skus: BTreeSet<&str> = lines.map(|line| line.sku.as_str()).collect();
-        let levels = ledger.lock_skus(Self::OPERATION, skus, connection).await?;
+        let levels = tables.lock_skus(Self::OPERATION, skus, connection).await?;
         // Only now: whoever took the last unit may ask again, and has committed by now.
         let ids: Vec<&str> = self.0.iter().map(|request| request.id.as_str()).collect();
-        let known = sqlx::query(ledger.statements.find_reservations.clone())
+        let known = sqlx::query(tables.statements.find_reservations.clone())
             .bind(ids)
             .fetch_all(connection)
             .await
             .map_err(failed(Self::OPERATION))?;
         let (now, epoch) = moment(&known)?;
-        let mut book = ledger.book(now, epoch);
+        let mut book = tables.book(now, epoch);
         load_levels(&mut book, &levels)?;
         for row in &known {
             if let Some(reservation) = rows::reservation(row)? {
@@ -68,24 +68,24 @@ impl Call for Adjust<'_> {
 
     async fn load(
         &self,
-        ledger: &Ledger,
+        tables: &Tables,
         connection: &mut PgConnection,
     ) -> Result<(Book, ()), PostgresError> {
         let skus = self.0.iter().map(|adjustment| adjustment.sku.as_str());
-        let levels = ledger
+        let levels = tables
             .lock_skus(Self::OPERATION, skus.collect(), connection)
             .await?;
         let ids = self
             .0
             .iter()
             .map(|adjustment| adjustment.operation.as_str());
-        let known = sqlx::query(ledger.statements.find_operations.clone())
+        let known = sqlx::query(tables.statements.find_operations.clone())
             .bind(ids.collect::<Vec<_>>())
             .fetch_all(connection)
             .await
             .map_err(failed(Self::OPERATION))?;
         let (now, epoch) = moment(&known)?;
-        let mut book = ledger.book(now, epoch);
+        let mut book = tables.book(now, epoch);
         load_levels(&mut book, &levels)?;
         for row in &known {
             if let Some(movement) = rows::movement(row)?
@@ -113,11 +113,11 @@ impl Call for TransitionRequest {
 
     async fn load(
         &self,
-        ledger: &Ledger,
+        tables: &Tables,
         connection: &mut PgConnection,
     ) -> Result<(Book, ()), PostgresError> {
         let moves_units = self.transition != Transition::Confirm;
-        let book = load_one(Self::OPERATION, ledger, &self.id, moves_units, connection).await?;
+        let book = load_one(Self::OPERATION, tables, &self.id, moves_units, connection).await?;
         Ok((book, ()))
     }
 
@@ -134,10 +134,10 @@ impl Call for ExtendRequest {
 
     async fn load(
         &self,
-        ledger: &Ledger,
+        tables: &Tables,
         connection: &mut PgConnection,
     ) -> Result<(Book, ()), PostgresError> {
-        let book = load_one(Self::OPERATION, ledger, &self.id, false, connection).await?;
+        let book = load_one(Self::OPERATION, tables, &self.id, false, connection).await?;
         Ok((book, ()))
     }
 
@@ -149,19 +149,19 @@ impl Call for ExtendRequest {
 /// A book with one reservation; and with its levels, where units move or its time is up.
 async fn load_one(
     operation: &'static str,
-    ledger: &Ledger,
+    tables: &Tables,
     id: &ReservationId,
     moves_units: bool,
     connection: &mut PgConnection,
 ) -> Result<Book, PostgresError> {
-    let (found, moment) = lock_reservations(operation, ledger, [id], connection).await?;
+    let (found, moment) = lock_reservations(operation, tables, [id], connection).await?;
     let reservation = found.into_iter().next().map(|found| found.read);
     let reservation = reservation.transpose()?;
     // A deadline that comes after this moment has not come yet, whatever is waited for now.
     let moving = reservation
         .as_ref()
         .filter(|reservation| moves_units || reservation.is_overdue(moment.0));
-    let mut book = ledger
+    let mut book = tables
         .lock_levels(operation, moment, moving, connection)
         .await?;
     if let Some(reservation) = reservation {
@@ -173,12 +173,12 @@ async fn load_one(
 /// Locks reservations by their ids, and reads each that can be read.
 async fn lock_reservations(
     operation: &'static str,
-    ledger: &Ledger,
+    tables: &Tables,
     ids: impl IntoIterator<Item = &ReservationId>,
     connection: &mut PgConnection,
 ) -> Result<(Vec<Found>, (Timestamp, u32)), PostgresError> {
     let ids: Vec<&str> = ids.into_iter().map(ReservationId::as_str).collect();
-    let locked = sqlx::query(ledger.statements.lock_reservations.clone())
+    let locked = sqlx::query(tables.statements.lock_reservations.clone())
         .bind(ids)
         .fetch_all(connection)
         .await
@@ -212,11 +212,11 @@ impl Call for Expire<'_> {
 
     async fn load(
         &self,
-        ledger: &Ledger,
+        tables: &Tables,
         connection: &mut PgConnection,
     ) -> Result<(Book, Self::Found), PostgresError> {
         let (found, moment) =
-            lock_reservations(Self::OPERATION, ledger, self.0, connection).await?;
+            lock_reservations(Self::OPERATION, tables, self.0, connection).await?;
         let (mut readable, mut damaged) = (Vec::new(), HashMap::new());
         for Found { id, read } in found {
             match read {
@@ -228,7 +228,7 @@ impl Call for Expire<'_> {
         let held = readable
             .iter()
             .filter(|reservation| reservation.state == ReservationState::Held);
-        let mut book = ledger
+        let mut book = tables
             .lock_levels(Self::OPERATION, moment, held, connection)
             .await?;
         for reservation in readable {

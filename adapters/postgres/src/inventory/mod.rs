@@ -1,9 +1,7 @@
 //! Stock and reservations.
 
 mod calls;
-mod ledger;
 mod outbox;
-mod place;
 mod read;
 mod retention;
 mod rows;
@@ -11,6 +9,7 @@ mod single;
 mod statements;
 mod store;
 mod sweep;
+mod tables;
 mod time;
 mod write;
 
@@ -22,10 +21,10 @@ use stockade_inventory_core::book::LocationPriority;
 use tokio::sync::Mutex;
 
 use crate::error::{PostgresError, failed};
-use crate::inventory::ledger::{Call, Ledger};
-use crate::inventory::place::Place;
-pub use crate::inventory::place::{Pooled, Within};
+use crate::inventory::tables::{Call, Tables};
+use crate::inventory::write::write;
 use crate::migrate::{Component, Schema, migrate};
+pub use crate::session::{Pooled, Within};
 use crate::session::{Sessions, Timeouts};
 
 const RAISE_EPOCH: &str = "raise_epoch";
@@ -37,10 +36,10 @@ const RAISE_EPOCH: &str = "raise_epoch";
 /// clock is the server's.
 ///
 /// [`within`](Self::within) gives the same store inside a transaction of the host's.
-pub struct PostgresInventory<P = Pooled> {
-    ledger: Arc<Ledger>,
+pub struct PostgresInventory<S = Pooled> {
+    tables: Arc<Tables>,
     schema: Schema,
-    place: P,
+    sessions: S,
 }
 
 impl PostgresInventory {
@@ -49,17 +48,17 @@ impl PostgresInventory {
     pub fn new(pool: PgPool) -> Self {
         let schema = Component::Inventory.schema();
         Self {
-            ledger: Arc::new(Ledger::new(&schema, LocationPriority::default())),
+            tables: Arc::new(Tables::new(&schema, LocationPriority::default())),
             schema,
-            place: Pooled(Sessions::new(pool)),
+            sessions: Pooled::new(pool),
         }
     }
 
     /// In this schema.
     #[must_use]
     pub fn with_schema(mut self, schema: Schema) -> Self {
-        let priority = self.ledger.priority.clone();
-        self.ledger = Arc::new(Ledger::new(&schema, priority));
+        let priority = self.tables.priority.clone();
+        self.tables = Arc::new(Tables::new(&schema, priority));
         self.schema = schema;
         self
     }
@@ -67,14 +66,14 @@ impl PostgresInventory {
     /// Tries locations in this order, where a line names none. All processes should agree.
     #[must_use]
     pub fn with_locations(mut self, priority: LocationPriority) -> Self {
-        self.ledger = Arc::new(Ledger::new(&self.schema, priority));
+        self.tables = Arc::new(Tables::new(&self.schema, priority));
         self
     }
 
     /// Waits this long.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.place.0.timeouts = timeouts;
+        self.sessions.timeouts = timeouts;
         self
     }
 
@@ -83,7 +82,7 @@ impl PostgresInventory {
     /// # Errors
     /// As for [`migrate`](crate::migrate()).
     pub async fn migrate(&self) -> Result<(), PostgresError> {
-        migrate(&self.place.0.pool, Component::Inventory, &self.schema).await
+        migrate(&self.sessions.pool, Component::Inventory, &self.schema).await
     }
 
     /// The same inventory inside the transaction that was begun on this connection, which has to
@@ -96,9 +95,9 @@ impl PostgresInventory {
     /// `Inventory::committed` after the commit.
     pub fn within<'c>(&self, connection: &'c mut PgConnection) -> PostgresInventory<Within<'c>> {
         PostgresInventory {
-            ledger: self.ledger.clone(),
+            tables: self.tables.clone(),
             schema: self.schema.clone(),
-            place: Within(Mutex::new(connection)),
+            sessions: Within(Mutex::new(connection)),
         }
     }
 
@@ -114,16 +113,16 @@ impl PostgresInventory {
     /// transaction that is in the way, and do it again. Others where the server can't be reached.
     pub async fn raise_epoch(&self) -> Result<u32, PostgresError> {
         let raised = async {
-            let mut work = self.place.begin(RAISE_EPOCH).await?;
-            let raised = self.raise_within(work.connection()).await;
-            work.end(raised.map_err(failed(RAISE_EPOCH))).await
+            let mut transaction = self.sessions.begin(RAISE_EPOCH).await?;
+            let raised = self.raise_within(transaction.connection()).await;
+            transaction.end(raised.map_err(failed(RAISE_EPOCH))).await
         };
-        let epoch = raised.await.map_err(|error| self.place.0.learn(error))?;
+        let epoch = raised.await.map_err(|error| self.sessions.learn(error))?;
         u32::try_from(epoch).map_err(rows::damaged)
     }
 
     async fn raise_within(&self, connection: &mut PgConnection) -> sqlx::Result<i64> {
-        let statements = &self.ledger.statements;
+        let statements = &self.tables.statements;
         let raise = sqlx::raw_sql(statements.raise_epoch.clone());
         raise.execute(&mut *connection).await?;
         let epoch = sqlx::query_scalar(statements.epoch.clone());
@@ -131,34 +130,42 @@ impl PostgresInventory {
     }
 }
 
-impl<P: Place> PostgresInventory<P> {
-    /// Makes a call in a transaction, and again where somebody else added the same row first.
+impl<S: Sessions> PostgresInventory<S> {
+    /// Makes a call in a transaction: loads, decides, writes and commits. Makes it again where
+    /// another call has added the same row first.
     async fn change<C: Call>(&self, call: &C) -> Result<C::Outcome, PostgresError> {
         const ATTEMPTS: usize = 3;
-        let mut attempt = 1;
-        loop {
-            match self.attempt(call).await {
-                Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
-                outcome => return outcome,
+        let tables = self.tables.as_ref();
+        let changing = async {
+            let mut attempt = 1;
+            loop {
+                let mut transaction = self.sessions.begin(C::OPERATION).await?;
+                let connection = transaction.connection();
+                let outcome = async {
+                    let (mut book, found) = call.load(tables, connection).await?;
+                    let outcome = call.decide(&mut book, found);
+                    write(C::OPERATION, tables, book.into_changes(), connection).await?;
+                    Ok(outcome)
+                };
+                let outcome = outcome.await;
+                match transaction.end(outcome).await {
+                    Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
+                    outcome => return outcome,
+                }
             }
-        }
+        };
+        self.in_time(C::OPERATION, changing).await
     }
 
-    async fn attempt<C: Call>(&self, call: &C) -> Result<C::Outcome, PostgresError> {
-        let mut work = self.place.begin(C::OPERATION).await?;
-        let outcome = self.ledger.make(call, work.connection()).await;
-        work.end(outcome).await
-    }
-
-    /// The result of a call, unless it takes too long.
+    /// The result of a call, unless it takes too long. The host's transaction has no limit here.
     async fn in_time<T>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, PostgresError>>,
     ) -> Result<T, PostgresError> {
-        match self.place.sessions() {
+        match self.sessions.pooled() {
             None => call.await,
-            Some(sessions) => sessions.in_time(operation, call).await,
+            Some(pooled) => pooled.in_time(operation, call).await,
         }
     }
 }
@@ -166,14 +173,14 @@ impl<P: Place> PostgresInventory<P> {
 impl Clone for PostgresInventory {
     fn clone(&self) -> Self {
         Self {
-            ledger: self.ledger.clone(),
+            tables: self.tables.clone(),
             schema: self.schema.clone(),
-            place: self.place.clone(),
+            sessions: self.sessions.clone(),
         }
     }
 }
 
-impl<P> fmt::Debug for PostgresInventory<P> {
+impl<S> fmt::Debug for PostgresInventory<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresInventory")
             .field("schema", &self.schema)

@@ -1,16 +1,16 @@
 //! What is to be published.
 
 use async_trait::async_trait;
+use sqlx::PgConnection;
 use stockade_inventory_core::{
     Cursor, InventoryError, OutboxPage, Sku, StockChanged, StockOutbox, Version,
 };
 
 use crate::error::committing;
-use crate::inventory::ledger::moment;
-use crate::inventory::place::Place;
 use crate::inventory::read::{cut, last_sku, one_more};
 use crate::inventory::rows::{self, signed};
 use crate::inventory::store::at_least_one;
+use crate::inventory::tables::moment;
 use crate::inventory::{Pooled, PostgresInventory};
 
 /// A mark on the level itself says that it is to be published, so a change costs no row beside
@@ -23,7 +23,7 @@ impl StockOutbox for PostgresInventory<Pooled> {
         limit: usize,
     ) -> Result<OutboxPage, InventoryError> {
         at_least_one(limit)?;
-        let query = sqlx::query(self.ledger.statements.unpublished.clone())
+        let query = sqlx::query(self.tables.statements.unpublished.clone())
             .bind(last_sku(after)?.map(|sku| sku.to_string()))
             .bind(one_more(limit));
         let found = self.read("unpublished", query).await?;
@@ -41,17 +41,15 @@ impl StockOutbox for PostgresInventory<Pooled> {
             .iter()
             .map(|(_, version)| (i64::from(version.epoch), signed(version.number)))
             .unzip();
-        let call = async {
-            let mut connection = self.place.connection(OPERATION).await?;
-            let marked = sqlx::query(self.ledger.statements.mark_published.clone())
+        let marking = async |connection: &mut PgConnection| {
+            let marked = sqlx::query(self.tables.statements.mark_published.clone())
                 .bind(skus)
                 .bind(epochs)
                 .bind(numbers)
-                .execute(&mut *connection)
+                .execute(connection)
                 .await;
-            connection.told(marked.map_err(committing(OPERATION)))
+            marked.map(drop).map_err(committing(OPERATION))
         };
-        self.in_time(OPERATION, call).await?;
-        Ok(())
+        Ok(self.sessions.ask(OPERATION, marking).await?)
     }
 }

@@ -10,15 +10,15 @@ use stockade_inventory_core::{
 };
 
 use crate::error::{PostgresError, failed};
-use crate::inventory::place::Place;
 use crate::inventory::store::at_least_one;
 use crate::inventory::{PostgresInventory, rows};
+use crate::session::Sessions;
 
 #[async_trait]
-impl<P: Place> StockSource for PostgresInventory<P> {
+impl<S: Sessions> StockSource for PostgresInventory<S> {
     async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
         let names: Vec<&str> = skus.iter().map(Sku::as_str).collect();
-        let query = sqlx::query(self.ledger.statements.stock.clone()).bind(names);
+        let query = sqlx::query(self.tables.statements.stock.clone()).bind(names);
         let found = rows::stock(&self.read("stock", query).await?)?;
         let found: HashMap<Sku, SkuStock> = found
             .into_iter()
@@ -33,7 +33,7 @@ impl<P: Place> StockSource for PostgresInventory<P> {
         limit: usize,
     ) -> Result<StockPage, InventoryError> {
         at_least_one(limit)?;
-        let query = sqlx::query(self.ledger.statements.scan.clone())
+        let query = sqlx::query(self.tables.statements.scan.clone())
             .bind(last_sku(after)?.map(|sku| sku.to_string()))
             .bind(one_more(limit));
         let mut stock = rows::stock(&self.read("scan", query).await?)?;
@@ -42,12 +42,12 @@ impl<P: Place> StockSource for PostgresInventory<P> {
     }
 }
 
-impl<P: Place> PostgresInventory<P> {
+impl<S: Sessions> PostgresInventory<S> {
     pub(crate) async fn find(
         &self,
         id: &ReservationId,
     ) -> Result<Option<Reservation>, PostgresError> {
-        let query = sqlx::query(self.ledger.statements.reservation.clone()).bind(id.as_str());
+        let query = sqlx::query(self.tables.statements.reservation.clone()).bind(id.as_str());
         let found = self.read("reservation", query).await?;
         found.first().map_or(Ok(None), rows::reservation)
     }
@@ -60,7 +60,7 @@ impl<P: Place> PostgresInventory<P> {
     ) -> Result<MovementPage, InventoryError> {
         at_least_one(limit)?;
         let (number, location) = after.map_or(Ok((0, String::new())), last_movement)?;
-        let query = sqlx::query(self.ledger.statements.movements.clone())
+        let query = sqlx::query(self.tables.statements.movements.clone())
             .bind(sku.as_str())
             .bind(location)
             .bind(number)
@@ -82,7 +82,7 @@ impl<P: Place> PostgresInventory<P> {
         query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
     ) -> Result<Vec<PgRow>, PostgresError> {
         let call = async {
-            let mut connection = self.place.connection(operation).await?;
+            let mut connection = self.sessions.connection(operation).await?;
             let found = query.fetch_all(&mut *connection).await;
             found.map_err(failed(operation))
         };

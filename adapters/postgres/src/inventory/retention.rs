@@ -7,9 +7,9 @@ use sqlx::PgConnection;
 use stockade_inventory_core::{InventoryError, StockRetention};
 
 use crate::error::{committing, failed};
-use crate::inventory::place::Place;
 use crate::inventory::store::at_least_one;
 use crate::inventory::{Pooled, PostgresInventory};
+use crate::session::Sessions;
 
 #[async_trait]
 impl StockRetention for PostgresInventory<Pooled> {
@@ -20,26 +20,25 @@ impl StockRetention for PostgresInventory<Pooled> {
     ) -> Result<usize, InventoryError> {
         const OPERATION: &str = "purge_reservations";
         at_least_one(limit)?;
-        let call = async {
-            let mut connection = self.place.connection(OPERATION).await?;
-            let removed = sqlx::query(self.ledger.statements.purge_reservations.clone())
+        let purging = async |connection: &mut PgConnection| {
+            let removed = sqlx::query(self.tables.statements.purge_reservations.clone())
                 .bind(interval(keep))
                 .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-                .execute(&mut *connection)
+                .execute(connection)
                 .await;
-            let removed = connection.told(removed.map_err(committing(OPERATION)))?;
+            let removed = removed.map_err(committing(OPERATION))?;
             Ok(usize::try_from(removed.rows_affected()).unwrap_or(limit))
         };
-        Ok(self.in_time(OPERATION, call).await?)
+        Ok(self.sessions.ask(OPERATION, purging).await?)
     }
 
     async fn purge_movements(&self, keep: Duration, limit: usize) -> Result<usize, InventoryError> {
         const OPERATION: &str = "purge_movements";
         at_least_one(limit)?;
         let call = async {
-            let mut work = self.place.0.begin(OPERATION).await?;
-            let purged = self.purge(keep, limit, work.connection()).await;
-            let purged = work.end(purged.map_err(failed(OPERATION))).await?;
+            let mut transaction = self.sessions.begin(OPERATION).await?;
+            let purged = self.purge(keep, limit, transaction.connection()).await;
+            let purged = transaction.end(purged.map_err(failed(OPERATION))).await?;
             Ok(usize::try_from(purged).unwrap_or(limit))
         };
         Ok(self.in_time(OPERATION, call).await?)
@@ -54,10 +53,10 @@ impl PostgresInventory {
         limit: usize,
         connection: &mut PgConnection,
     ) -> Result<i64, sqlx::Error> {
-        sqlx::query(self.ledger.statements.lock_purge.clone())
+        sqlx::query(self.tables.statements.lock_purge.clone())
             .execute(&mut *connection)
             .await?;
-        sqlx::query_scalar(self.ledger.statements.purge_movements.clone())
+        sqlx::query_scalar(self.tables.statements.purge_movements.clone())
             .bind(interval(keep))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_one(connection)

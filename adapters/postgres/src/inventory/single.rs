@@ -9,23 +9,38 @@ use stockade_inventory_core::{
 };
 
 use crate::error::{PostgresError, committing, failed, violated};
-use crate::inventory::ledger::{Ledger, load_levels};
 use crate::inventory::rows::{self, damaged, signed};
+use crate::inventory::tables::{Tables, load_levels};
 use crate::inventory::time::Time;
 
 const OPERATION: &str = "reserve";
 
-/// Grants a request of one line, with one statement that commits itself; `None` where that is
-/// not how it goes, and nothing was changed.
-pub(crate) async fn grant(
-    ledger: &Ledger,
+/// Reserves one line with one statement that commits itself, or finds by a second one that it was
+/// granted before or is refused. `None` where neither decides it, and nothing was changed.
+pub(crate) async fn reserve(
+    tables: &Tables,
+    request: &ReserveRequest,
+    line: &Line,
+    lock_timeout: Duration,
+    connection: &mut PgConnection,
+) -> Result<Option<Result<Reserved, InventoryError>>, PostgresError> {
+    match grant(tables, request, line, lock_timeout, connection).await? {
+        Some(reserved) => Ok(Some(Ok(reserved))),
+        None => look(tables, request, line, connection).await,
+    }
+}
+
+/// Grants a request of one line, with one statement that commits itself; `None` where it was
+/// granted before or there is too little, and nothing was changed.
+async fn grant(
+    tables: &Tables,
     request: &ReserveRequest,
     line: &Line,
     lock_timeout: Duration,
     connection: &mut PgConnection,
 ) -> Result<Option<Reserved>, PostgresError> {
     let ttl = u64::try_from(request.ttl.get().as_micros()).unwrap_or(u64::MAX);
-    let granted = sqlx::query(ledger.statements.reserve_one.clone())
+    let granted = sqlx::query(tables.statements.reserve_one.clone())
         .bind(request.id.as_str())
         .bind(request.owner.as_str())
         .bind(line.sku.as_str())
@@ -66,13 +81,13 @@ pub(crate) async fn grant(
 
 /// The outcome of a request of one line that changes nothing, as one snapshot shows it: it was
 /// granted before, or is refused. `None` where it would be granted.
-pub(crate) async fn look(
-    ledger: &Ledger,
+async fn look(
+    tables: &Tables,
     request: &ReserveRequest,
     line: &Line,
     connection: &mut PgConnection,
 ) -> Result<Option<Result<Reserved, InventoryError>>, PostgresError> {
-    let found = sqlx::query(ledger.statements.peek.clone())
+    let found = sqlx::query(tables.statements.peek.clone())
         .bind(request.id.as_str())
         .bind(line.sku.as_str())
         .fetch_all(connection)
@@ -82,7 +97,7 @@ pub(crate) async fn look(
         return Ok(None);
     };
     // Nothing is written, so the epoch does not matter.
-    let mut book = ledger.book(rows::now(first)?, 0);
+    let mut book = tables.book(rows::now(first)?, 0);
     if let Some(reservation) = rows::reservation(first)? {
         book.load_reservation(reservation);
     }

@@ -1,18 +1,19 @@
 //! The store.
 
 use async_trait::async_trait;
+use sqlx::PgConnection;
 use stockade_inventory_core::{
-    Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
+    Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore, Line,
     MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, TransitionRequest,
     Transitioned,
 };
 
 use crate::error::PostgresError;
 use crate::inventory::calls::{Adjust, Expire, Reserve};
-use crate::inventory::ledger::Call;
-use crate::inventory::place::Place;
-use crate::inventory::sweep::{self, Sweep};
+use crate::inventory::sweep::{Overdue, Sweep};
+use crate::inventory::tables::Call;
 use crate::inventory::{PostgresInventory, single};
+use crate::session::Sessions;
 
 /// The most requests of one transaction; a larger batch is several.
 const BATCH: usize = 1_000;
@@ -20,46 +21,49 @@ const BATCH: usize = 1_000;
 type Outcomes<T> = Vec<Result<T, InventoryError>>;
 
 #[async_trait]
-impl<P: Place> InventoryStore for PostgresInventory<P> {
+impl<S: Sessions> InventoryStore for PostgresInventory<S> {
     async fn reserve(
         &self,
         requests: &[ReserveRequest],
     ) -> Result<Outcomes<Reserved>, InventoryError> {
-        match requests {
-            [request] => Ok(vec![self.reserve_one(request).await]),
-            requests => self.in_batches("reserve", requests, Reserve).await,
+        if let [request] = requests
+            && let [line] = request.lines.as_slice()
+            && let Some(outcome) = self.reserve_at_once(request, line).await?
+        {
+            return Ok(vec![outcome]);
         }
+        self.in_batches(requests, Reserve).await
     }
 
     async fn transition(
         &self,
         request: &TransitionRequest,
     ) -> Result<Transitioned, InventoryError> {
-        self.in_time("transition", self.change(request)).await?
+        self.change(request).await?
     }
 
     async fn extend(&self, request: &ExtendRequest) -> Result<Transitioned, InventoryError> {
-        self.in_time("extend", self.change(request)).await?
+        self.change(request).await?
     }
 
     async fn expire(&self, ids: &[ReservationId]) -> Result<Outcomes<Expiry>, InventoryError> {
-        self.in_batches("expire", ids, Expire).await
+        self.in_batches(ids, Expire).await
     }
 
     async fn expire_overdue(&self, limit: usize) -> Result<Outcomes<Reservation>, InventoryError> {
         at_least_one(limit)?;
-        Ok(self.in_time(Sweep::OPERATION, self.sweep(limit)).await?)
+        Ok(self.sweep(limit).await?)
     }
 
     async fn adjust(
         &self,
         adjustments: &[Adjustment],
     ) -> Result<Outcomes<Adjusted>, InventoryError> {
-        self.in_batches("adjust", adjustments, Adjust).await
+        self.in_batches(adjustments, Adjust).await
     }
 
     async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {
-        let found = self.in_time("reservation", self.find(id)).await?;
+        let found = self.find(id).await?;
         found.ok_or_else(|| InventoryError::UnknownReservation { id: id.clone() })
     }
 
@@ -73,11 +77,10 @@ impl<P: Place> InventoryStore for PostgresInventory<P> {
     }
 }
 
-impl<P: Place> PostgresInventory<P> {
+impl<S: Sessions> PostgresInventory<S> {
     /// Makes a call for at most [`BATCH`] items at a time, each in a transaction of its own.
     async fn in_batches<'a, I, C, T>(
         &self,
-        operation: &'static str,
         items: &'a [I],
         call: impl Fn(&'a [I]) -> C + Send + Sync,
     ) -> Result<Outcomes<T>, InventoryError>
@@ -88,9 +91,7 @@ impl<P: Place> PostgresInventory<P> {
     {
         let mut outcomes = Vec::with_capacity(items.len());
         for batch in items.chunks(BATCH) {
-            let call = call(batch);
-            let made = self.in_time(operation, self.change(&call)).await;
-            match made {
+            match self.change(&call(batch)).await {
                 Ok(made) => outcomes.extend(made),
                 Err(error) if batch.len() == items.len() => return Err(error.into()),
                 Err(error) => outcomes.extend(batch.iter().map(|_| Err(error.clone().into()))),
@@ -99,35 +100,26 @@ impl<P: Place> PostgresInventory<P> {
         Ok(outcomes)
     }
 
-    async fn reserve_one(&self, request: &ReserveRequest) -> Result<Reserved, InventoryError> {
-        let call = async {
-            match self.reserve_at_once(request).await? {
-                Some(outcome) => Ok(outcome),
-                None => {
-                    let outcomes = self.change(&Reserve(std::slice::from_ref(request))).await?;
-                    Ok(only(outcomes))
-                }
-            }
-        };
-        self.in_time("reserve", call).await?
-    }
-
-    /// The outcome, where it takes no transaction of several statements.
+    /// The outcome of a request of one line, where it takes no transaction of several statements.
     async fn reserve_at_once(
         &self,
         request: &ReserveRequest,
+        line: &Line,
     ) -> Result<Option<Result<Reserved, InventoryError>>, PostgresError> {
-        let (Some(sessions), [line]) = (self.place.sessions(), request.lines.as_slice()) else {
+        let Some(pooled) = self.sessions.pooled() else {
             return Ok(None);
         };
-        let lock_timeout = sessions.timeouts.lock;
-        let mut connection = self.place.connection("reserve").await?;
-        let granted = single::grant(&self.ledger, request, line, lock_timeout, &mut connection);
-        let granted = granted.await;
-        if let Some(granted) = connection.told(granted)? {
-            return Ok(Some(Ok(granted)));
-        }
-        single::look(&self.ledger, request, line, &mut connection).await
+        let asking = async |connection: &mut PgConnection| {
+            single::reserve(
+                &self.tables,
+                request,
+                line,
+                pooled.timeouts.lock,
+                connection,
+            )
+            .await
+        };
+        pooled.ask("reserve", asking).await
     }
 
     /// Expires at most `limit`. What is damaged is told where there is room, and passed over.
@@ -135,7 +127,7 @@ impl<P: Place> PostgresInventory<P> {
         /// So many pages of nothing but damage are passed over at most.
         const PAGES: usize = 100;
         let (mut expired, mut damaged) = (Vec::new(), Vec::new());
-        let mut after = sweep::Place::first();
+        let mut after = Overdue::first();
         for _ in 0..PAGES {
             let left = limit - expired.len();
             let swept = self.change(&Sweep { limit: left, after }).await?;
@@ -150,11 +142,6 @@ impl<P: Place> PostgresInventory<P> {
         let damaged = damaged.into_iter().take(room).map(Err);
         Ok(expired.into_iter().map(Ok).chain(damaged).collect())
     }
-}
-
-fn only<T>(outcomes: Outcomes<T>) -> Result<T, InventoryError> {
-    let mut outcomes = outcomes.into_iter();
-    outcomes.next().expect("an outcome for each request")
 }
 
 pub(crate) fn at_least_one(limit: usize) -> Result<(), InventoryError> {

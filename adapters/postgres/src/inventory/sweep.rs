@@ -7,21 +7,21 @@ use stockade_inventory_core::book::Book;
 use stockade_inventory_core::{Expiry, InventoryError, Reservation};
 
 use crate::error::{PostgresError, failed};
-use crate::inventory::ledger::{Call, Ledger, moment};
 use crate::inventory::rows;
+use crate::inventory::tables::{Call, Tables, moment};
 use crate::inventory::time::Time;
 
 /// One look at the overdue, after a place in their order.
 pub(crate) struct Sweep {
     pub(crate) limit: usize,
-    pub(crate) after: Place,
+    pub(crate) after: Overdue,
 }
 
-/// A deadline and an id.
+/// Where a look begins: after this deadline and id, in the order of the overdue.
 #[derive(Clone, Debug)]
-pub(crate) struct Place(Timestamp, String);
+pub(crate) struct Overdue(Timestamp, String);
 
-impl Place {
+impl Overdue {
     /// Before all of them.
     pub(crate) fn first() -> Self {
         // Long before there were shops, and within what Postgres can keep.
@@ -34,21 +34,21 @@ pub(crate) struct Swept {
     pub(crate) expired: Vec<Reservation>,
     pub(crate) damaged: Vec<InventoryError>,
     /// Where the next look begins, if this one was full.
-    pub(crate) next: Option<Place>,
+    pub(crate) next: Option<Overdue>,
 }
 
 #[async_trait]
 impl Call for Sweep {
     const OPERATION: &'static str = "expire_overdue";
     type Outcome = Swept;
-    type Found = (Vec<Result<Reservation, PostgresError>>, Option<Place>);
+    type Found = (Vec<Result<Reservation, PostgresError>>, Option<Overdue>);
 
     async fn load(
         &self,
-        ledger: &Ledger,
+        tables: &Tables,
         connection: &mut PgConnection,
     ) -> Result<(Book, Self::Found), PostgresError> {
-        let locked = sqlx::query(ledger.statements.lock_overdue.clone())
+        let locked = sqlx::query(tables.statements.lock_overdue.clone())
             .bind(i64::try_from(self.limit).unwrap_or(i64::MAX))
             .bind(Time(self.after.0))
             .bind(&self.after.1)
@@ -62,13 +62,13 @@ impl Call for Sweep {
             let id: Option<String> = row.try_get("id").map_err(failed(Self::OPERATION))?;
             if let Some(id) = id {
                 let deadline: Time = row.try_get("deadline").map_err(failed(Self::OPERATION))?;
-                next = Some(Place(deadline.0, id));
+                next = Some(Overdue(deadline.0, id));
                 found.extend(rows::reservation(row).transpose());
             }
         }
         let next = next.filter(|_| found.len() == self.limit);
         let readable = found.iter().flatten();
-        let mut book = ledger
+        let mut book = tables
             .lock_levels(Self::OPERATION, moment, readable, connection)
             .await?;
         for reservation in found.iter().flatten() {

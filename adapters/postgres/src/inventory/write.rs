@@ -1,21 +1,22 @@
 //! What changed, in one statement.
 
-use sqlx::{PgConnection, SqlStr};
+use sqlx::PgConnection;
 use stockade_change_feed::Failure;
 use stockade_inventory_core::book::{Changed, Changes};
 use stockade_inventory_core::{Movement, Reservation, StockLevel};
 
 use crate::error::{PostgresError, failed};
 use crate::inventory::rows::{CauseColumns, signed};
+use crate::inventory::tables::Tables;
 use crate::inventory::time::Time;
 
 /// Writes all changes or none.
 ///
 /// # Errors
-/// [`PostgresError::Failed`] where somebody else has added the same row meanwhile.
+/// [`PostgresError::Failed`] that the transaction lost, where another one has added the same row meanwhile.
 pub(crate) async fn write(
     operation: &'static str,
-    statement: SqlStr,
+    tables: &Tables,
     changes: Changes,
     connection: &mut PgConnection,
 ) -> Result<(), PostgresError> {
@@ -28,7 +29,7 @@ pub(crate) async fn write(
     if rows == 0 {
         return Ok(());
     }
-    let query = sqlx::query_scalar(statement);
+    let query = sqlx::query_scalar(tables.statements.write.clone());
     let query = bind_levels(query, &levels);
     let query = bind_reservations(query, &reservations);
     let query = bind_movements(query, &movements);

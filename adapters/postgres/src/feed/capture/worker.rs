@@ -101,8 +101,7 @@ impl PostgresCapture {
     }
 
     async fn connect_anew(&self) -> Result<Leader, PostgresError> {
-        let pooled = self.feed.shared.sessions.connection(OPERATION).await?;
-        let mut connection = pooled.detach();
+        let mut connection = self.feed.shared.sessions.detached(OPERATION).await?;
         let patience = self.patience.as_millis();
         let settings = sqlx::AssertSqlSafe(format!(
             "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; \

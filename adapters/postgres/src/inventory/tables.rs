@@ -1,4 +1,4 @@
-//! Rows are locked and loaded, the book decides, and what changed is written: in one transaction.
+//! The tables of stock: how their rows are locked and loaded for the book to decide on.
 
 use std::collections::BTreeSet;
 
@@ -12,12 +12,12 @@ use stockade_inventory_core::book::{Book, LocationPriority};
 use crate::error::{PostgresError, failed};
 use crate::inventory::rows;
 use crate::inventory::statements::Statements;
-use crate::inventory::write::write;
 use crate::migrate::Schema;
 
-/// What all stores over one schema share.
+/// The statements of one schema, and in which order its locations are tried: what all stores over
+/// it share.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct Tables {
     pub(crate) statements: Statements,
     pub(crate) priority: LocationPriority,
 }
@@ -39,7 +39,7 @@ pub(crate) trait Call: Sync {
     /// calls that add the same one collide when they write, and the second begins again.
     async fn load(
         &self,
-        ledger: &Ledger,
+        tables: &Tables,
         connection: &mut PgConnection,
     ) -> Result<(Book, Self::Found), PostgresError>;
 
@@ -47,7 +47,7 @@ pub(crate) trait Call: Sync {
     fn decide(&self, book: &mut Book, found: Self::Found) -> Self::Outcome;
 }
 
-impl Ledger {
+impl Tables {
     pub(crate) fn new(schema: &Schema, priority: LocationPriority) -> Self {
         Self {
             statements: Statements::new(schema),
@@ -57,19 +57,6 @@ impl Ledger {
 
     pub(crate) fn book(&self, now: Timestamp, epoch: u32) -> Book {
         Book::new(now, epoch, self.priority.clone())
-    }
-
-    /// Makes a call, up to the commit.
-    pub(crate) async fn make<C: Call>(
-        &self,
-        call: &C,
-        connection: &mut PgConnection,
-    ) -> Result<C::Outcome, PostgresError> {
-        let (mut book, found) = call.load(self, connection).await?;
-        let outcome = call.decide(&mut book, found);
-        let statement = self.statements.write.clone();
-        write(C::OPERATION, statement, book.into_changes(), connection).await?;
-        Ok(outcome)
     }
 
     /// Locks all levels of these SKUs.

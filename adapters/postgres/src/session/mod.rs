@@ -1,0 +1,180 @@
+//! Where statements run: on connections of a pool, or inside the host's transaction.
+
+mod connection;
+mod timeouts;
+mod transaction;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres, SqlSafeStr};
+use stockade_change_feed::{Failure, Retry};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+pub(crate) use self::connection::Connection;
+pub use self::timeouts::Timeouts;
+pub(crate) use self::transaction::Transaction;
+use crate::error::{PostgresError, failed};
+
+/// Where statements run. It is implemented here only.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// A connection for statements that only read.
+    #[doc(hidden)]
+    async fn connection(&self, operation: &'static str) -> Result<Connection<'_>, PostgresError>;
+
+    /// A transaction of our own, or a part of the host's.
+    #[doc(hidden)]
+    async fn begin(&self, operation: &'static str) -> Result<Transaction<'_>, PostgresError>;
+
+    /// The pool; none inside a transaction of the host's, whose timeouts are its own.
+    #[doc(hidden)]
+    fn pooled(&self) -> Option<&Pooled>;
+}
+
+/// On connections of a pool, in transactions of our own.
+#[derive(Clone, Debug)]
+pub struct Pooled {
+    pub(crate) pool: PgPool,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// Inside a transaction of the host's.
+pub struct Within<'c>(pub(crate) Mutex<&'c mut PgConnection>);
+
+#[async_trait]
+impl Sessions for Pooled {
+    async fn connection(&self, operation: &'static str) -> Result<Connection<'_>, PostgresError> {
+        self.acquire(operation).await.map(Connection::pooled)
+    }
+
+    async fn begin(&self, operation: &'static str) -> Result<Transaction<'_>, PostgresError> {
+        let connection = self.connection(operation).await?;
+        let begin = sqlx::AssertSqlSafe(self.timeouts.begin()).into_sql_str();
+        Transaction::begin(operation, connection, begin).await
+    }
+
+    fn pooled(&self) -> Option<&Pooled> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Sessions for Within<'_> {
+    async fn connection(&self, _: &'static str) -> Result<Connection<'_>, PostgresError> {
+        Ok(Connection::of_host(&self.0).await)
+    }
+
+    async fn begin(&self, operation: &'static str) -> Result<Transaction<'_>, PostgresError> {
+        let connection = Connection::of_host(&self.0).await;
+        Transaction::begin(operation, connection, "SAVEPOINT stockade".into_sql_str()).await
+    }
+
+    fn pooled(&self) -> Option<&Pooled> {
+        None
+    }
+}
+
+impl Pooled {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        let timeouts = Timeouts::default();
+        Self { pool, timeouts }
+    }
+
+    async fn acquire(
+        &self,
+        operation: &'static str,
+    ) -> Result<PoolConnection<Postgres>, PostgresError> {
+        let acquired = timeout(self.timeouts.acquire, self.pool.acquire()).await;
+        let acquired = acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        acquired.map_err(failed(operation))
+    }
+
+    /// A connection that is the pool's no longer.
+    pub(crate) async fn detached(
+        &self,
+        operation: &'static str,
+    ) -> Result<PgConnection, PostgresError> {
+        self.acquire(operation).await.map(PoolConnection::detach)
+    }
+
+    /// The answer to a statement that is a transaction of its own, in time. Where its server can't
+    /// write, as after a failover, the connection is closed, so that the pool finds the one that
+    /// can.
+    pub(crate) async fn ask<T>(
+        &self,
+        operation: &'static str,
+        ask: impl AsyncFnOnce(&mut PgConnection) -> Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
+        let asking = async {
+            let mut connection = self.connection(operation).await?;
+            let answer = ask(&mut connection).await;
+            if answer.as_ref().is_err_and(is_unavailable) {
+                connection.close(true);
+            }
+            answer
+        };
+        self.in_time(operation, asking).await
+    }
+
+    /// The result of a call, unless it takes too long; then its outcome is unknown.
+    pub(crate) async fn in_time<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, PostgresError>>,
+    ) -> Result<T, PostgresError> {
+        let outcome = in_time(self.timeouts.transaction, operation, call).await;
+        outcome.map_err(|error| self.learn(error))
+    }
+
+    /// What other calls learn from an error, and the error with what is known here.
+    pub(crate) fn learn(&self, error: PostgresError) -> PostgresError {
+        match error {
+            PostgresError::Locked {
+                operation, source, ..
+            } => PostgresError::Locked {
+                operation,
+                after: Some(self.timeouts.lock),
+                source,
+            },
+            PostgresError::Failed(failure)
+                if matches!(failure.retry(), Retry::After(_) | Retry::OutcomeUnknown) =>
+            {
+                self.close_idle();
+                failure.into()
+            }
+            error => error,
+        }
+    }
+
+    /// Where one connection broke or did not answer, the idle ones probably broke too, and each
+    /// would cost another call its time.
+    fn close_idle(&self) {
+        while let Some(mut idle) = self.pool.try_acquire() {
+            idle.close_on_drop();
+        }
+    }
+}
+
+impl fmt::Debug for Within<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Within").finish_non_exhaustive()
+    }
+}
+
+/// The result of a call, unless it takes longer than `after`; then its outcome is unknown.
+pub(crate) async fn in_time<T>(
+    after: Duration,
+    operation: &'static str,
+    call: impl Future<Output = Result<T, PostgresError>>,
+) -> Result<T, PostgresError> {
+    let late = || Err(Failure::timed_out(operation, after).into());
+    timeout(after, call).await.unwrap_or_else(|_| late())
+}
+
+fn is_unavailable(error: &PostgresError) -> bool {
+    matches!(error, PostgresError::Failed(failure) if matches!(failure.retry(), Retry::After(_)))
+}
