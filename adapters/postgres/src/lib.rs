@@ -5,6 +5,7 @@ mod error;
 mod feed;
 mod inventory;
 mod migrate;
+mod names;
 mod server;
 mod session;
 
@@ -12,6 +13,7 @@ pub use catalog::PostgresCatalog;
 pub use error::PostgresError;
 pub use feed::{CapturedTable, PostgresCapture, PostgresFeed, ResetTo, SlotStatus};
 pub use inventory::{Pooled, PostgresInventory, Within};
-pub use migrate::{Component, Schema, migrate};
+pub use migrate::{Component, migrate};
+pub use names::Schema;
 pub use server::{ServerSettings, connect};
 pub use session::Timeouts;

@@ -1,11 +1,10 @@
 //! The tables of each component, in a schema of their own.
 
-use std::fmt;
-
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AssertSqlSafe, Connection, PgPool, SqlSafeStr, SqlStr};
+use sqlx::{Connection, PgPool, SqlSafeStr};
 
 use crate::error::{PostgresError, committing, failed};
+use crate::names::Schema;
 
 /// A part of the adapter that has tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +26,7 @@ impl Component {
             Self::Catalog => stockade_catalog_core::rows::SCHEMA,
             Self::Feed => "feed",
         };
-        Schema(name.to_owned())
+        Schema::known(name)
     }
 
     /// The SQL of its migrations, by number, the first one in front.
@@ -41,54 +40,6 @@ impl Component {
             Self::Catalog => &[(1, include_str!("../migrations/catalog/1_products.sql"))],
             Self::Feed => &[(1, include_str!("../migrations/feed/1_log.sql"))],
         }
-    }
-}
-
-/// The name of a Postgres schema: lower-case letters, digits and underscores, at most 48.
-///
-/// So it needs no quotes, and leaves room for names that are derived from it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Schema(String);
-
-impl Schema {
-    /// Checks a name.
-    ///
-    /// # Errors
-    /// [`PostgresError::Invalid`] for any other, and for those that Postgres keeps for itself.
-    pub fn new(name: impl Into<String>) -> Result<Self, PostgresError> {
-        let name = name.into();
-        let letters = |c: char| c.is_ascii_lowercase() || c == '_';
-        let valid = name.len() <= 48
-            && name.starts_with(letters)
-            && name.chars().all(|c| letters(c) || c.is_ascii_digit())
-            && !name.starts_with("pg_");
-        if !valid {
-            return Err(PostgresError::Invalid {
-                field: "schema",
-                reason: "it has to be 1 to 48 of a-z, 0-9 and _, no digit in front, not pg_".into(),
-                value: stockade_change_feed::shorten(&name),
-            });
-        }
-        Ok(Self(name))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// A statement over the tables of this schema: each `{schema}` stands for its name.
-    pub(crate) fn sql(&self, template: &str) -> SqlStr {
-        let sql = template.replace("{schema}", &format!("\"{}\"", self.0));
-        // Shared, so that running it again copies nothing.
-        AssertSqlSafe(std::sync::Arc::<str>::from(sql)).into_sql_str()
-    }
-}
-
-impl fmt::Display for Schema {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -152,22 +103,4 @@ fn migrator(component: Component) -> Migrator {
     migrator.dangerous_set_table_name("stockade_migrations");
     migrator.set_ignore_missing(true);
     migrator
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_schema_needs_no_quotes() {
-        for name in ["inventory", "_x", "shop_2"] {
-            assert!(Schema::new(name).is_ok(), "{name}");
-        }
-        let long = "x".repeat(49);
-        for name in [
-            "", "2x", "Shop", "a b", "a\"b", "a;b", "pg_toast", "é", &long,
-        ] {
-            assert!(Schema::new(name).is_err(), "{name}");
-        }
-    }
 }

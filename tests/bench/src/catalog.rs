@@ -107,7 +107,7 @@ async fn put(catalog: &PostgresCatalog, contents: Vec<ProductContent>) -> anyhow
     let writes: Vec<ProductWrite> = writes
         .map(|content| ProductWrite { content, expected })
         .collect();
-    for outcome in catalog.put(&writes).await.unwrap() {
+    for outcome in catalog.put(&writes).await? {
         outcome?;
     }
     Ok(())
@@ -286,7 +286,7 @@ async fn read(reader: &mut dyn Subscription, records: usize) -> anyhow::Result<(
             .map(|position| (position.partition.clone(), position))
             .collect();
         let last: Vec<_> = last.into_values().collect();
-        for outcome in reader.commit(&last).await.unwrap() {
+        for outcome in reader.commit(&last).await? {
             outcome.context("committing")?;
         }
     }

@@ -23,7 +23,8 @@ use stockade_catalog_core::{
 use self::rows::{ProductRow, TypeRow, product_of, type_of};
 use self::statements::Statements;
 use crate::error::{PostgresError, committing, failed};
-use crate::migrate::{Component, Schema, migrate};
+use crate::migrate::{Component, migrate};
+use crate::names::Schema;
 use crate::session::{Pooled, Sessions as _, Timeouts};
 
 /// Products in Postgres. Clones share it.

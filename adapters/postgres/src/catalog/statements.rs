@@ -2,7 +2,7 @@
 
 use sqlx::SqlStr;
 
-use crate::migrate::Schema;
+use crate::names::Schema;
 
 /// A product with its variants, as [`rows`](super::rows) reads it.
 const PRODUCT: &str = "p.product_id, p.slug, p.title, p.description, p.brand, p.category, \

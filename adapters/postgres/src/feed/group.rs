@@ -12,7 +12,6 @@ use stockade_change_feed::{FeedError, Group, Offset, Start, Timestamp, Topic, To
 use super::PostgresFeed;
 use super::topics::number;
 use crate::error::{PostgresError, failed};
-use crate::session::Sessions as _;
 
 const POLL: &str = "share partitions";
 const LEAVE: &str = "leave group";

@@ -25,8 +25,9 @@ pub use self::retention::ResetTo;
 use self::statements::Statements;
 use self::subscription::PostgresSubscription;
 use crate::error::{PostgresError, committing, failed};
-use crate::migrate::{Component, Schema, migrate};
-use crate::session::{Pooled, Timeouts};
+use crate::migrate::{Component, migrate};
+use crate::names::Schema;
+use crate::session::{Pooled, Sessions as _, Timeouts};
 
 /// A log in Postgres. Clones share it.
 ///

@@ -8,7 +8,6 @@ use stockade_change_feed::{FeedError, Group, Start, Timestamp, Topic, TopicParti
 use super::PostgresFeed;
 use super::topics::number;
 use crate::error::{PostgresError, committing, failed};
-use crate::session::Sessions as _;
 
 const TRIM: &str = "trim";
 const RESET: &str = "reset group";

@@ -2,7 +2,7 @@
 
 use sqlx::SqlStr;
 
-use crate::migrate::Schema;
+use crate::names::Schema;
 
 /// Each is made once, and prepared once by every connection.
 macro_rules! statements {

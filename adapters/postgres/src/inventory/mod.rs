@@ -23,7 +23,8 @@ use tokio::sync::Mutex;
 use crate::error::{PostgresError, failed};
 use crate::inventory::tables::{Call, Tables};
 use crate::inventory::write::write;
-use crate::migrate::{Component, Schema, migrate};
+use crate::migrate::{Component, migrate};
+use crate::names::Schema;
 pub use crate::session::{Pooled, Within};
 use crate::session::{Sessions, Timeouts};
 

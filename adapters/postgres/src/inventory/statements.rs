@@ -3,7 +3,7 @@
 use sqlx::SqlStr;
 
 use crate::inventory::rows::{LEVEL, MOVEMENT, RESERVATION};
-use crate::migrate::Schema;
+use crate::names::Schema;
 
 /// Each is made once, and prepared once by every connection.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use stockade_inventory_core::book::{Book, LocationPriority};
 use crate::error::{PostgresError, failed};
 use crate::inventory::rows;
 use crate::inventory::statements::Statements;
-use crate::migrate::Schema;
+use crate::names::Schema;
 
 /// The statements of one schema, and in which order its locations are tried: what all stores over
 /// it share.

@@ -255,7 +255,7 @@ fn one(row: usize) -> anyhow::Result<ReserveRequest> {
 }
 
 async fn granted(store: &PostgresInventory, requests: &[ReserveRequest]) -> anyhow::Result<()> {
-    let outcomes = store.reserve(requests).await;
+    let outcomes = store.reserve(requests).await?;
     ensure!(outcomes.len() == requests.len(), "an outcome for each");
     for outcome in outcomes {
         outcome?;

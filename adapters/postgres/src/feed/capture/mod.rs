@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::catalog::PostgresCatalog;
 use crate::error::PostgresError;
-use crate::migrate::Schema;
+use crate::names::CaptureName;
 
 pub use self::slot::SlotStatus;
 pub use self::table::CapturedTable;
@@ -39,8 +39,8 @@ use super::PostgresFeed;
 #[derive(Clone, Debug)]
 pub struct PostgresCapture {
     pub(super) feed: PostgresFeed,
-    slot: Schema,
-    publication: Schema,
+    slot: CaptureName,
+    publication: CaptureName,
     tables: Vec<CapturedTable>,
     interval: Duration,
     batch: u32,
@@ -76,8 +76,8 @@ impl PostgresCapture {
     ) -> Result<Self, PostgresError> {
         Ok(Self {
             feed,
-            slot: Schema::new(slot)?,
-            publication: Schema::new(publication)?,
+            slot: CaptureName::new("slot", slot)?,
+            publication: CaptureName::new("publication", publication)?,
             tables,
             interval: Duration::from_millis(50),
             batch: 20_000,
@@ -91,7 +91,7 @@ impl PostgresCapture {
     /// [`PostgresError::Invalid`] for a name that is not of lower-case letters, digits and
     /// underscores.
     pub fn with_slot(mut self, slot: impl Into<String>) -> Result<Self, PostgresError> {
-        self.slot = Schema::new(slot)?;
+        self.slot = CaptureName::new("slot", slot)?;
         Ok(self)
     }
 

@@ -5,7 +5,7 @@ use stockade_catalog_core::rows;
 use stockade_change_feed::Topic;
 use stockade_change_feed::debezium::Columns;
 
-use crate::migrate::Schema;
+use crate::names::Schema;
 
 /// A table whose row changes are captured.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use sqlx::postgres::PgPoolOptions;
 use stack::{Proxy, Server as _};
 use stockade_change_feed::Retry;
 use stockade_inventory_core::{
-    Effect, Expiry, Inventory, InventoryError, InventoryStore, LocationId, StockChange, StockSource,
+    Effect, Expiry, Inventory, InventoryStore, LocationId, StockChange, StockSource,
 };
 use stockade_postgres::{PostgresInventory, Timeouts};
 
@@ -148,7 +148,8 @@ async fn a_server_that_takes_no_writes_may_be_asked_again() {
     let pool = pool.connect(&h.schema.url).await.unwrap();
     let demoted = PostgresInventory::new(pool).with_schema(h.schema.name.clone());
     let one = reserve(&demoted, &wants("one", [line("tee", 1)])).await;
-    let many = demoted.adjust(&[adjustment("op", "tee", StockChange::Set(9))]);
+    let adjustments = [adjustment("op", "tee", StockChange::Set(9))];
+    let many = demoted.adjust(&adjustments);
     let many = many.await;
     for error in [one.unwrap_err(), many.unwrap_err()] {
         assert!(matches!(error.retry(), Retry::After(_)), "{error}");
