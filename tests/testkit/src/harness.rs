@@ -116,12 +116,25 @@ pub fn run<H: Harness>(cases: &[Case<H>], name: &str) {
     }
 }
 
-/// Runs a case on a runtime of its own, and returns how it ended.
+/// Runs a case on a runtime of its own, on a fresh instance, and returns how it ended.
 ///
 /// # Panics
 /// Where no runtime can be built.
 #[must_use]
 pub fn attempt<H: Harness>(case: &Case<H>) -> Outcome {
+    attempt_on(case, H::open())
+}
+
+/// As [`attempt`], on the instance that `open` gives. So one harness type serves many variants of
+/// a store, and the suite is compiled once for all of them.
+///
+/// # Panics
+/// Where no runtime can be built.
+#[must_use]
+pub fn attempt_on<H: Harness>(
+    case: &Case<H>,
+    open: impl Future<Output = Result<H, Absent>> + Send + 'static,
+) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .thread_name(case.name)
@@ -131,7 +144,7 @@ pub fn attempt<H: Harness>(case: &Case<H>) -> Outcome {
     let run = case.run;
     // A task of its own, so that the deadline holds for a case that blocks its thread, too.
     let task = runtime.spawn(async move {
-        let harness = H::open().await?;
+        let harness = open.await?;
         run(harness).await;
         Ok(())
     });

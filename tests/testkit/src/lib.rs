@@ -12,6 +12,6 @@ pub mod inventory;
 pub mod search;
 
 pub use harness::{
-    Absent, Case, CaseFuture, DEADLINE, Harness, Outcome, Reopen, attempt, run, together,
-    while_time_passes,
+    Absent, Case, CaseFuture, DEADLINE, Harness, Outcome, Reopen, attempt, attempt_on, run,
+    together, while_time_passes,
 };

@@ -15,6 +15,8 @@ use stockade_change_feed::{
 /// The rule that a log breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FeedFlaw {
+    /// None.
+    None,
     /// Finishes records when they are fetched.
     FinishesWhatIsFetched,
     /// Fetches records, and then waits before it answers.
@@ -35,21 +37,6 @@ pub(crate) enum FeedFlaw {
     JoinsUnpolled,
     /// Spreads messages without a key.
     SpreadsTheKeyless,
-}
-
-impl FeedFlaw {
-    pub(crate) const ALL: [Self; 10] = [
-        Self::FinishesWhatIsFetched,
-        Self::LosesWhatIsDropped,
-        Self::IgnoresPauses,
-        Self::DropsHeaders,
-        Self::GoesOnAtTheOldest,
-        Self::ForgetsTheStart,
-        Self::LosesReportsOfFailures,
-        Self::StarvesPartitions,
-        Self::JoinsUnpolled,
-        Self::SpreadsTheKeyless,
-    ];
 }
 
 /// A log with a flaw.

@@ -47,25 +47,6 @@ pub(crate) enum Flaw {
     MovesCursors,
 }
 
-impl Flaw {
-    pub(crate) const ALL: [Self; 14] = [
-        Self::None,
-        Self::OversellsUnderConcurrency,
-        Self::ForgetsIds,
-        Self::RefusesTheWinner,
-        Self::CompensatesTwice,
-        Self::ExpiresTheExtended,
-        Self::ReceivesTwice,
-        Self::PurgesTheConfirmed,
-        Self::PurgesByTheGrant,
-        Self::LeavesNoBalance,
-        Self::ForgetsThePromised,
-        Self::MixesLocations,
-        Self::IgnoresTheLimit,
-        Self::MovesCursors,
-    ];
-}
-
 #[derive(Default)]
 pub(crate) struct Rows {
     levels: BTreeMap<Sku, BTreeMap<LocationId, StockLevel>>,

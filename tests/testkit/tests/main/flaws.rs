@@ -1,17 +1,18 @@
-//! Each flaw fails in the cases that it breaks and in no other, and for its own reason.
+//! Each flaw fails in the cases that name it, and for its own reason.
 
 use stockade_testkit::feed::{self, feed_cases, publisher_cases};
 use stockade_testkit::inventory::{self, outbox_cases, retention_cases, store_cases, timer_cases};
 
-use crate::fails::assert_fails;
+use crate::fails::{assert_fails, assert_fails_on};
 use crate::flawed_feed::FeedFlaw;
 use crate::flawed_store::Flaw;
 use crate::harnesses::{Built, FlawedMemory, Forgetful};
 
 #[test]
 fn oversells_under_concurrency() {
-    assert_fails(
-        &store_cases::<Built<{ Flaw::OversellsUnderConcurrency as usize }>>(),
+    assert_fails_on(
+        &store_cases::<Built>(),
+        || Built::with(Flaw::OversellsUnderConcurrency),
         &[
             "many_writers_have_one_winner",
             "contention_never_oversells",
@@ -27,8 +28,9 @@ fn oversells_under_concurrency() {
 
 #[test]
 fn forgets_ids() {
-    assert_fails(
-        &store_cases::<Built<{ Flaw::ForgetsIds as usize }>>(),
+    assert_fails_on(
+        &store_cases::<Built>(),
+        || Built::with(Flaw::ForgetsIds),
         &[
             "a_repeated_reserve_finds_the_first_grant",
             "the_winner_of_the_last_unit_may_repeat",
@@ -51,8 +53,9 @@ fn forgets_ids() {
 
 #[test]
 fn refuses_the_winner_of_the_last_unit() {
-    assert_fails(
-        &store_cases::<Built<{ Flaw::RefusesTheWinner as usize }>>(),
+    assert_fails_on(
+        &store_cases::<Built>(),
+        || Built::with(Flaw::RefusesTheWinner),
         &[
             "the_winner_of_the_last_unit_may_repeat",
             "concurrent_repeats_of_the_winner_agree",
@@ -67,8 +70,9 @@ fn refuses_the_winner_of_the_last_unit() {
 
 #[test]
 fn compensates_twice_on_expire() {
-    assert_fails(
-        &store_cases::<Built<{ Flaw::CompensatesTwice as usize }>>(),
+    assert_fails_on(
+        &store_cases::<Built>(),
+        || Built::with(Flaw::CompensatesTwice),
         &[
             "expiry_gives_units_back_once",
             "concurrent_expiry_gives_units_back_once",
@@ -84,8 +88,9 @@ fn compensates_twice_on_expire() {
 
 #[test]
 fn expires_what_was_extended() {
-    assert_fails(
-        &store_cases::<Built<{ Flaw::ExpiresTheExtended as usize }>>(),
+    assert_fails_on(
+        &store_cases::<Built>(),
+        || Built::with(Flaw::ExpiresTheExtended),
         &[
             "extended_is_not_expired",
             "an_extension_whose_reply_is_lost_holds",
@@ -96,8 +101,9 @@ fn expires_what_was_extended() {
 
 #[test]
 fn counts_a_repeated_receive_twice() {
-    assert_fails(
-        &store_cases::<Built<{ Flaw::ReceivesTwice as usize }>>(),
+    assert_fails_on(
+        &store_cases::<Built>(),
+        || Built::with(Flaw::ReceivesTwice),
         &[
             "a_repeated_receive_counts_once",
             "concurrent_repeats_of_a_receive_count_once",
@@ -110,8 +116,9 @@ fn counts_a_repeated_receive_twice() {
 
 #[test]
 fn finishes_what_is_fetched() {
-    assert_fails(
-        &feed_cases::<FlawedMemory<{ FeedFlaw::FinishesWhatIsFetched as usize }>>(),
+    assert_fails_on(
+        &feed_cases::<FlawedMemory>(),
+        || FlawedMemory::with(FeedFlaw::FinishesWhatIsFetched),
         &[
             "what_is_unfinished_comes_again_after_a_close",
             "what_is_unfinished_comes_again_after_a_crash",
@@ -132,8 +139,9 @@ fn finishes_what_is_fetched() {
 
 #[test]
 fn loses_the_records_of_a_dropped_poll() {
-    assert_fails(
-        &feed_cases::<FlawedMemory<{ FeedFlaw::LosesWhatIsDropped as usize }>>(),
+    assert_fails_on(
+        &feed_cases::<FlawedMemory>(),
+        || FlawedMemory::with(FeedFlaw::LosesWhatIsDropped),
         &["a_dropped_poll_loses_nothing"],
         "records that came",
     );
@@ -141,8 +149,9 @@ fn loses_the_records_of_a_dropped_poll() {
 
 #[test]
 fn returns_what_is_paused() {
-    assert_fails(
-        &feed_cases::<FlawedMemory<{ FeedFlaw::IgnoresPauses as usize }>>(),
+    assert_fails_on(
+        &feed_cases::<FlawedMemory>(),
+        || FlawedMemory::with(FeedFlaw::IgnoresPauses),
         &["paused_partitions_are_left_out_and_kept"],
         "partition 0 is paused",
     );
@@ -150,8 +159,9 @@ fn returns_what_is_paused() {
 
 #[test]
 fn publishes_without_headers() {
-    assert_fails(
-        &feed_cases::<FlawedMemory<{ FeedFlaw::DropsHeaders as usize }>>(),
+    assert_fails_on(
+        &feed_cases::<FlawedMemory>(),
+        || FlawedMemory::with(FeedFlaw::DropsHeaders),
         &["records_come_back_as_they_were"],
         "Headers",
     );
@@ -160,7 +170,7 @@ fn publishes_without_headers() {
 #[test]
 fn marks_versions_that_nobody_published() {
     assert_fails(
-        &outbox_cases::<FlawedMemory<0>>(),
+        &outbox_cases::<FlawedMemory>(),
         &[
             "an_older_mark_leaves_the_newer_version",
             "nothing_is_lost_while_stock_changes",
@@ -172,7 +182,7 @@ fn marks_versions_that_nobody_published() {
 #[test]
 fn keeps_the_first_timer() {
     assert_fails(
-        &timer_cases::<FlawedMemory<0>>(),
+        &timer_cases::<FlawedMemory>(),
         &["arming_again_replaces_the_timer"],
         "put-off",
     );
@@ -180,8 +190,9 @@ fn keeps_the_first_timer() {
 
 #[test]
 fn purges_what_is_confirmed() {
-    assert_fails(
-        &retention_cases::<Built<{ Flaw::PurgesTheConfirmed as usize }>>(),
+    assert_fails_on(
+        &retention_cases::<Built>(),
+        || Built::with(Flaw::PurgesTheConfirmed),
         &[
             "what_is_live_is_kept",
             "a_purge_changes_no_level",
@@ -193,8 +204,9 @@ fn purges_what_is_confirmed() {
 
 #[test]
 fn purges_by_the_age_of_the_grant() {
-    assert_fails(
-        &retention_cases::<Built<{ Flaw::PurgesByTheGrant as usize }>>(),
+    assert_fails_on(
+        &retention_cases::<Built>(),
+        || Built::with(Flaw::PurgesByTheGrant),
         &[
             "a_reservation_is_kept_from_its_end_on",
             "the_longest_finished_go_first",
@@ -205,8 +217,9 @@ fn purges_by_the_age_of_the_grant() {
 
 #[test]
 fn leaves_no_opening_balance() {
-    assert_fails(
-        &retention_cases::<Built<{ Flaw::LeavesNoBalance as usize }>>(),
+    assert_fails_on(
+        &retention_cases::<Built>(),
+        || Built::with(Flaw::LeavesNoBalance),
         &[
             "old_movements_become_an_opening_balance",
             "a_purge_changes_no_level",
@@ -226,8 +239,9 @@ fn leaves_no_opening_balance() {
 
 #[test]
 fn forgets_what_is_promised() {
-    assert_fails(
-        &retention_cases::<Built<{ Flaw::ForgetsThePromised as usize }>>(),
+    assert_fails_on(
+        &retention_cases::<Built>(),
+        || Built::with(Flaw::ForgetsThePromised),
         &[
             "what_is_reserved_outlives_its_movements",
             "a_purge_changes_no_level",
@@ -239,8 +253,9 @@ fn forgets_what_is_promised() {
 
 #[test]
 fn one_balance_for_all_locations() {
-    assert_fails(
-        &retention_cases::<Built<{ Flaw::MixesLocations as usize }>>(),
+    assert_fails_on(
+        &retention_cases::<Built>(),
+        || Built::with(Flaw::MixesLocations),
         &["each_level_has_an_opening_balance_of_its_own"],
         "left == right",
     );
@@ -248,8 +263,9 @@ fn one_balance_for_all_locations() {
 
 #[test]
 fn purges_more_than_the_limit() {
-    assert_fails(
-        &retention_cases::<Built<{ Flaw::IgnoresTheLimit as usize }>>(),
+    assert_fails_on(
+        &retention_cases::<Built>(),
+        || Built::with(Flaw::IgnoresTheLimit),
         &[
             "a_purge_keeps_to_its_limit",
             "a_reader_goes_on_after_a_purge",
@@ -261,8 +277,9 @@ fn purges_more_than_the_limit() {
 
 #[test]
 fn a_purge_moves_cursors() {
-    assert_fails(
-        &retention_cases::<Built<{ Flaw::MovesCursors as usize }>>(),
+    assert_fails_on(
+        &retention_cases::<Built>(),
+        || Built::with(Flaw::MovesCursors),
         &["a_reader_goes_on_after_a_purge"],
         "a reader",
     );
@@ -295,8 +312,9 @@ fn keeps_no_record_on_its_disk() {
 
 #[test]
 fn goes_on_where_it_should_stop() {
-    assert_fails(
-        &feed::retention_cases::<FlawedMemory<{ FeedFlaw::GoesOnAtTheOldest as usize }>>(),
+    assert_fails_on(
+        &feed::retention_cases::<FlawedMemory>(),
+        || FlawedMemory::with(FeedFlaw::GoesOnAtTheOldest),
         &[
             "a_lost_offset_stops_the_group",
             "a_lost_offset_stops_only_what_reads_it",
@@ -310,8 +328,9 @@ fn goes_on_where_it_should_stop() {
 
 #[test]
 fn determines_the_newest_again_for_each_member() {
-    assert_fails(
-        &feed_cases::<FlawedMemory<{ FeedFlaw::ForgetsTheStart as usize }>>(),
+    assert_fails_on(
+        &feed_cases::<FlawedMemory>(),
+        || FlawedMemory::with(FeedFlaw::ForgetsTheStart),
         &["the_newest_is_determined_once"],
         "records that came",
     );
@@ -319,8 +338,9 @@ fn determines_the_newest_again_for_each_member() {
 
 #[test]
 fn forgets_what_it_would_have_reported() {
-    assert_fails(
-        &feed::retention_cases::<FlawedMemory<{ FeedFlaw::LosesReportsOfFailures as usize }>>(),
+    assert_fails_on(
+        &feed::retention_cases::<FlawedMemory>(),
+        || FlawedMemory::with(FeedFlaw::LosesReportsOfFailures),
         &[
             "a_poll_that_fails_loses_no_report",
             "a_lost_offset_stops_only_what_reads_it",
@@ -331,8 +351,9 @@ fn forgets_what_it_would_have_reported() {
 
 #[test]
 fn reads_one_partition_for_as_long_as_it_can() {
-    assert_fails(
-        &feed_cases::<FlawedMemory<{ FeedFlaw::StarvesPartitions as usize }>>(),
+    assert_fails_on(
+        &feed_cases::<FlawedMemory>(),
+        || FlawedMemory::with(FeedFlaw::StarvesPartitions),
         &["no_partition_starves"],
         "of two partitions with 100 records each",
     );
@@ -340,8 +361,9 @@ fn reads_one_partition_for_as_long_as_it_can() {
 
 #[test]
 fn joins_before_it_is_polled() {
-    assert_fails(
-        &feed_cases::<FlawedMemory<{ FeedFlaw::JoinsUnpolled as usize }>>(),
+    assert_fails_on(
+        &feed_cases::<FlawedMemory>(),
+        || FlawedMemory::with(FeedFlaw::JoinsUnpolled),
         &[
             "who_never_polled_takes_nothing",
             "the_newest_is_determined_once",
@@ -352,8 +374,9 @@ fn joins_before_it_is_polled() {
 
 #[test]
 fn spreads_messages_without_a_key() {
-    assert_fails(
-        &publisher_cases::<FlawedMemory<{ FeedFlaw::SpreadsTheKeyless as usize }>>(),
+    assert_fails_on(
+        &publisher_cases::<FlawedMemory>(),
+        || FlawedMemory::with(FeedFlaw::SpreadsTheKeyless),
         &["messages_without_a_key_share_a_partition"],
         "where the empty key goes",
     );

@@ -135,21 +135,25 @@ impl Reopen for Memory {
 }
 
 /// The store of the self-tests, with a flaw or without.
-pub(crate) struct Built<const FLAW: usize> {
+pub(crate) struct Built {
     clock: Arc<ManualClock>,
     store: Arc<FlawedStore>,
 }
 
-pub(crate) type CorrectlyBuilt = Built<{ Flaw::None as usize }>;
+impl Built {
+    pub(crate) async fn with(flaw: Flaw) -> Result<Self, Absent> {
+        let clock = clock();
+        let store = Arc::new(FlawedStore::new(clock.clone(), flaw));
+        Ok(Self { clock, store })
+    }
+}
 
 #[async_trait]
-impl<const FLAW: usize> Harness for Built<FLAW> {
+impl Harness for Built {
     const BACKEND: &'static str = "memory";
 
     async fn open() -> Result<Self, Absent> {
-        let clock = clock();
-        let store = Arc::new(FlawedStore::new(clock.clone(), Flaw::ALL[FLAW]));
-        Ok(Self { clock, store })
+        Self::with(Flaw::None).await
     }
 
     async fn pass_time(&self, by: Duration) {
@@ -157,20 +161,20 @@ impl<const FLAW: usize> Harness for Built<FLAW> {
     }
 }
 
-impl<const FLAW: usize> InventoryHarness for Built<FLAW> {
+impl InventoryHarness for Built {
     fn store(&self) -> Arc<dyn InventoryStore> {
         self.store.clone()
     }
 }
 
-impl<const FLAW: usize> StockRetentionHarness for Built<FLAW> {
+impl StockRetentionHarness for Built {
     fn retention(&self) -> Arc<dyn StockRetention> {
         self.store.clone()
     }
 }
 
 #[async_trait]
-impl<const FLAW: usize> Reopen for Built<FLAW> {
+impl Reopen for Built {
     async fn reopen(self) -> Self {
         self
     }
@@ -235,76 +239,87 @@ impl Reopen for Forgetful {
 }
 
 /// What runs in memory, with a flaw in its log, its outbox or its timers.
-pub(crate) struct FlawedMemory<const FEED_FLAW: usize>(Memory, Arc<KeepsTheFirst>);
+pub(crate) struct FlawedMemory {
+    memory: Memory,
+    timer: Arc<KeepsTheFirst>,
+    feed_flaw: FeedFlaw,
+}
 
 #[async_trait]
-impl<const FEED_FLAW: usize> Harness for FlawedMemory<FEED_FLAW> {
+impl Harness for FlawedMemory {
     const BACKEND: &'static str = "memory";
 
     async fn open() -> Result<Self, Absent> {
-        let memory = Memory::open().await?;
-        let timer = KeepsTheFirst::new(memory.timer.clone());
-        Ok(Self(memory, Arc::new(timer)))
+        Self::with(FeedFlaw::None).await
     }
 
     async fn pass_time(&self, by: Duration) {
-        self.0.pass_time(by).await;
+        self.memory.pass_time(by).await;
     }
 }
 
-impl<const FEED_FLAW: usize> FlawedMemory<FEED_FLAW> {
+impl FlawedMemory {
+    pub(crate) async fn with(feed_flaw: FeedFlaw) -> Result<Self, Absent> {
+        let memory = Memory::open().await?;
+        let timer = Arc::new(KeepsTheFirst::new(memory.timer.clone()));
+        Ok(Self {
+            memory,
+            timer,
+            feed_flaw,
+        })
+    }
+
     fn log(&self) -> Arc<FlawedFeed<MemoryFeed>> {
-        let flaw = FeedFlaw::ALL[FEED_FLAW];
-        Arc::new(FlawedFeed::new(self.0.feed.clone(), flaw))
+        Arc::new(FlawedFeed::new(self.memory.feed.clone(), self.feed_flaw))
     }
 }
 
 #[async_trait]
-impl<const FEED_FLAW: usize> PublisherHarness for FlawedMemory<FEED_FLAW> {
+impl PublisherHarness for FlawedMemory {
     fn publisher(&self) -> Arc<dyn Publisher> {
         self.log()
     }
 
     async fn create_topic(&self, partitions: u32) -> Topic {
-        self.0.create_topic(partitions).await
+        self.memory.create_topic(partitions).await
     }
 }
 
-impl<const FEED_FLAW: usize> FeedHarness for FlawedMemory<FEED_FLAW> {
+impl FeedHarness for FlawedMemory {
     fn feed(&self) -> Arc<dyn Feed> {
         self.log()
     }
 }
 
 #[async_trait]
-impl<const FEED_FLAW: usize> RetentionHarness for FlawedMemory<FEED_FLAW> {
+impl RetentionHarness for FlawedMemory {
     async fn trim(&self, partition: &TopicPartition, before: Offset) {
-        self.0.trim(partition, before).await;
+        self.memory.trim(partition, before).await;
     }
 
     async fn recreate(&self, topic: &Topic) {
-        self.0.recreate(topic).await;
+        self.memory.recreate(topic).await;
     }
 }
 
-impl<const FEED_FLAW: usize> InventoryHarness for FlawedMemory<FEED_FLAW> {
+impl InventoryHarness for FlawedMemory {
     fn store(&self) -> Arc<dyn InventoryStore> {
-        self.0.store()
+        self.memory.store()
     }
 
     fn locations(&self) -> [LocationId; 2] {
-        self.0.locations()
+        self.memory.locations()
     }
 }
 
-impl<const FEED_FLAW: usize> OutboxHarness for FlawedMemory<FEED_FLAW> {
+impl OutboxHarness for FlawedMemory {
     fn outbox(&self) -> Arc<dyn StockOutbox> {
-        Arc::new(ForgetsVersions(self.0.store.clone()))
+        Arc::new(ForgetsVersions(self.memory.store.clone()))
     }
 }
 
-impl<const FEED_FLAW: usize> TimerHarness for FlawedMemory<FEED_FLAW> {
+impl TimerHarness for FlawedMemory {
     fn timer(&self) -> Arc<dyn ReservationTimer> {
-        self.1.clone()
+        self.timer.clone()
     }
 }

@@ -14,7 +14,7 @@ mod harnesses;
 mod index;
 mod search;
 
-use harnesses::{CorrectlyBuilt, Memory};
+use harnesses::{Built, Memory};
 
 stockade_testkit::inventory_store_conformance!(memory_store, Memory);
 stockade_testkit::stock_outbox_conformance!(memory_outbox, Memory);
@@ -22,9 +22,9 @@ stockade_testkit::stock_retention_conformance!(memory_retention, Memory);
 stockade_testkit::reservation_timer_conformance!(memory_timer, Memory);
 stockade_testkit::inventory_reopen_conformance!(memory_kept, Memory);
 
-stockade_testkit::inventory_store_conformance!(built_on_the_book, CorrectlyBuilt);
-stockade_testkit::inventory_reopen_conformance!(built_on_the_book_kept, CorrectlyBuilt);
-stockade_testkit::stock_retention_conformance!(built_on_the_book_retention, CorrectlyBuilt);
+stockade_testkit::inventory_store_conformance!(built_on_the_book, Built);
+stockade_testkit::inventory_reopen_conformance!(built_on_the_book_kept, Built);
+stockade_testkit::stock_retention_conformance!(built_on_the_book_retention, Built);
 
 stockade_testkit::publisher_conformance!(memory_publisher, Memory);
 stockade_testkit::feed_conformance!(memory_feed, Memory);
