@@ -1,4 +1,4 @@
-//! `/availability`, and `/events/stock` for pages that stay open.
+//! `/availability`, and `/events/stock` for pages that show stock live.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -13,39 +13,39 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream;
 use serde::Serialize;
 use serde_json::{Value, json};
+use service_kit::{Problem, Query};
 use stockade_inventory_core::{Sku, StockChanged};
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
-use super::extract::Params;
-use super::problem::Problem;
 use super::products::availability;
 use super::schemas::AvailabilityBody;
 use crate::shop::{Shop, Watcher};
 
-/// SKUs in one request.
+/// The most SKUs in one request.
 const SKUS: usize = 500;
-/// How often a client hears that the stream still lives.
+/// Time between two messages that keep a quiet stream open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How long a client may take to read an event.
+/// The longest time that a client may take to read an event.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a stream lasts, so that places come free of clients that only hold them. The client
-/// comes back by itself, and begins with a new snapshot.
+/// The longest time that a stream lasts, so that clients can't hold a place for ever. The client
+/// connects again by itself, and begins with a new snapshot.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
-/// How soon a client may come back.
+/// How soon a client may connect again.
 const COME_BACK: Duration = Duration::from_secs(2);
 
-/// The availability of some SKUs.
+/// The availability of several SKUs.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AvailabilityPage)]
 pub(super) struct AvailabilityPageBody {
-    /// One for each SKU, in their order.
+    /// The availability of each SKU, in the order of the request.
     items: Vec<SkuAvailabilityBody>,
-    /// The state of the circuit between pages and the cache of stock.
+    /// The state of the availability circuit.
     #[schema(example = "closed")]
     circuit: String,
 }
 
+/// The availability of a SKU.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SkuAvailability)]
 #[allow(dead_code, reason = "only its schema is used")]
@@ -55,38 +55,38 @@ struct SkuAvailabilityBody {
     availability: AvailabilityBody,
 }
 
-/// See the availability of many SKUs at once
+/// Get the availability of several SKUs
 ///
-/// Also where inventory can't be reached: then with the last that is known.
-#[utoipa::path(get, path = "/availability", tag = "stock",
-    params(("sku" = Vec<String>, Query, max_items = 500, description = "Repeats: up to 500 SKUs")),
-    responses((status = 200, description = "What pages show", body = AvailabilityPageBody)),
+/// While inventory can't be reached, the last known stock is returned with its age.
+#[utoipa::path(get, path = "/availability", tag = "stock", operation_id = "getAvailability",
+    params(("sku" = Vec<String>, Query, max_items = 500, description = "A SKU; may be repeated up to 500 times")),
+    responses((status = 200, description = "The availability of each SKU", body = AvailabilityPageBody)),
 )]
 pub(super) async fn many(
     State(shop): State<Arc<Shop>>,
-    params: Params,
+    params: Query,
 ) -> Result<Json<Value>, Problem> {
-    let skus: Vec<_> = skus(&params.only(&["sku"])?)?;
+    let skus: Vec<_> = skus(&params.only(&[], &["sku"])?)?;
     Ok(Json(snapshot(&shop, &skus).await))
 }
 
-/// Follow the stock of some SKUs
+/// Stream the stock of several SKUs
 ///
-/// Server-sent events: first a `snapshot` as `/availability` answers it, then a `stock` event
-/// whenever one of the SKUs has changed, with its newest availability. Who comes back after a lost
-/// connection begins with a new snapshot. Events that can no longer be true are skipped.
-#[utoipa::path(get, path = "/events/stock", tag = "stock",
-    params(("sku" = Vec<String>, Query, max_items = 500, description = "Repeats: up to 500 SKUs")),
-    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream")),
+/// Server-sent events. The first event is a `snapshot`, with the body of `GET /availability`. Each
+/// later event is a `stock` event with the new availability of one SKU. A client that reads slowly
+/// gets only the newest event of each SKU. A client that connects again gets a new snapshot.
+#[utoipa::path(get, path = "/events/stock", tag = "stock", operation_id = "streamStock",
+    params(("sku" = Vec<String>, Query, max_items = 500, description = "A SKU; may be repeated up to 500 times")),
+    responses((status = 200, description = "The events", body = String, content_type = "text/event-stream")),
 )]
 pub(super) async fn events(
     State(shop): State<Arc<Shop>>,
-    params: Params,
+    params: Query,
 ) -> Result<impl IntoResponse, Problem> {
-    let skus: BTreeSet<_> = skus(&params.only(&["sku"])?)?;
+    let skus: BTreeSet<_> = skus(&params.only(&[], &["sku"])?)?;
     let watcher = shop.live.watch(skus);
-    let watcher = watcher.ok_or_else(|| Problem::busy(Duration::from_secs(10)))?;
-    // One event on its way; what changes meanwhile waits at the watcher, the newest of each SKU.
+    let watcher = watcher.ok_or_else(|| Problem::overloaded(Duration::from_secs(10)))?;
+    // It holds one event. Meanwhile the watcher keeps the newest event of each SKU.
     let (sender, mut receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         let _ = tokio::time::timeout(LIFETIME, follow(&shop, watcher, sender)).await;
@@ -94,7 +94,7 @@ pub(super) async fn events(
     let events = stream::poll_fn(move |context| receiver.poll_recv(context));
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
-        // Proxies that would collect events before they pass them on.
+        // Keeps proxies from collecting events before they pass them on.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     let heartbeat = KeepAlive::new().interval(HEARTBEAT);
@@ -103,7 +103,7 @@ pub(super) async fn events(
 
 type Sender = mpsc::Sender<Result<Event, Infallible>>;
 
-/// Passes on what the watcher sees, until the client has gone or does not read.
+/// Passes on what the watcher gets, until the client has gone or does not read.
 async fn follow(shop: &Shop, mut watcher: Watcher, sender: Sender) {
     let skus: Vec<_> = watcher.skus().iter().cloned().collect();
     let first = event("snapshot", &snapshot(shop, &skus).await).retry(COME_BACK);
@@ -135,13 +135,11 @@ fn event(name: &str, data: &Value) -> Event {
     Event::default().event(name).data(data.to_string())
 }
 
-fn skus<C: FromIterator<Sku>>(params: &Params) -> Result<C, Problem> {
+fn skus<C: FromIterator<Sku>>(params: &Query) -> Result<C, Problem> {
     let count = params.all("sku").count();
     if !(1..=SKUS).contains(&count) {
-        return Err(Problem::invalid(
-            "sku",
-            format!("it has to be there 1 to {SKUS} times"),
-        ));
+        let reason = format!("it must be given 1 to {SKUS} times; got it {count} times");
+        return Err(Problem::invalid("sku", reason));
     }
     let skus = params.all("sku").map(Sku::new);
     Ok(skus.collect::<Result<C, _>>()?)

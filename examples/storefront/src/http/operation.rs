@@ -1,49 +1,52 @@
-//! For whoever runs the shop: `/healthz`, `/metrics` and `/faults`.
+//! For those who operate the shop: `/healthz` and `/faults`.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use service_kit::Body;
 use utoipa::ToSchema;
 
-use super::extract::Body;
 use crate::shop::Shop;
-use crate::telemetry;
 
-/// How the shop is doing.
+/// The health of the shop.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health)]
 pub(super) struct HealthBody {
+    /// `ok`, or `failing` if a worker failed.
     #[schema(example = "ok")]
     status: &'static str,
-    /// A worker that ended by itself, and why: the shop needs a restart.
+    /// The first worker that failed, and why: the shop must be restarted. Null if none has.
     failed_worker: Option<String>,
-    /// The state of the circuit between pages and the cache of stock.
+    /// The state of the availability circuit: while it is not `closed`, pages do not trust the
+    /// cache of stock.
     #[schema(example = "closed")]
     circuit: &'static str,
+    /// How far each consumer group is behind.
     consumer_lag: Vec<LagBody>,
 }
 
-/// How far a group of readers is behind.
+/// How far a consumer group is behind.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Lag)]
 struct LagBody {
+    /// The name of the group.
     group: String,
-    /// Unread records; null where the log can't say.
+    /// Unread records; null if the log can't be asked.
     records: Option<u64>,
-    /// Age of the oldest of them; null where the log can't say.
+    /// Age of the oldest unread record in seconds, 0 if there is none; null if the log can't be
+    /// asked.
     age_seconds: Option<f64>,
 }
 
-/// How the shop is doing
+/// Get the health of the shop
 ///
-/// Answers also where all places are taken.
-#[utoipa::path(get, path = "/healthz", tag = "operation", responses(
-    (status = 200, description = "All is well", body = HealthBody),
-    (status = 503, description = "A worker has failed", body = HealthBody),
+/// It is answered also while the server is overloaded.
+#[utoipa::path(get, path = "/healthz", tag = "operation", operation_id = "getHealth", responses(
+    (status = 200, description = "All workers run", body = HealthBody),
+    (status = 503, description = "A worker failed", body = HealthBody),
 ))]
 pub(super) async fn health(State(shop): State<Arc<Shop>>) -> (StatusCode, Json<HealthBody>) {
     let health = shop.health().await;
@@ -65,18 +68,7 @@ pub(super) async fn health(State(shop): State<Arc<Shop>>) -> (StatusCode, Json<H
     (code, Json(body))
 }
 
-/// What Prometheus asks for
-///
-/// Answers also where all places are taken.
-#[utoipa::path(get, path = "/metrics", tag = "operation", responses(
-    (status = 200, description = "All metrics in the text format", body = String, content_type = "text/plain"),
-))]
-pub(super) async fn metrics(State(shop): State<Arc<Shop>>) -> impl IntoResponse {
-    let format = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (format, telemetry::render(&shop).await)
-}
-
-/// What can be broken on purpose.
+/// Faults that are caused on purpose.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[schema(as = Faults)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +76,7 @@ pub(super) struct FaultsBody {
     inventory: Reach,
 }
 
+/// Whether pages can reach inventory.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Reach {
@@ -91,9 +84,9 @@ enum Reach {
     Unreachable,
 }
 
-/// See what is broken on purpose
-#[utoipa::path(get, path = "/faults", tag = "operation", responses(
-    (status = 200, description = "What is broken", body = FaultsBody),
+/// Get the faults that are caused on purpose
+#[utoipa::path(get, path = "/faults", tag = "operation", operation_id = "getFaults", responses(
+    (status = 200, description = "The faults", body = FaultsBody),
 ))]
 pub(super) async fn faults(State(shop): State<Arc<Shop>>) -> Json<FaultsBody> {
     let inventory = if shop.cut().is_cut() {
@@ -104,11 +97,11 @@ pub(super) async fn faults(State(shop): State<Arc<Shop>>) -> Json<FaultsBody> {
     Json(FaultsBody { inventory })
 }
 
-/// Cut the way from pages to inventory, or mend it
-#[utoipa::path(put, path = "/faults", tag = "operation", request_body = FaultsBody, responses(
-    (status = 204, description = "So it is from now on"),
+/// Cut the connection from pages to inventory, or restore it
+#[utoipa::path(put, path = "/faults", tag = "operation", operation_id = "setFaults", request_body = FaultsBody, responses(
+    (status = 204, description = "Done"),
 ))]
-pub(super) async fn make_faults(
+pub(super) async fn set_faults(
     State(shop): State<Arc<Shop>>,
     Body(body): Body<FaultsBody>,
 ) -> StatusCode {

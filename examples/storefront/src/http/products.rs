@@ -7,30 +7,29 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
+use service_kit::{Body, Problem, Query, Segment, from_object, product_json};
 use stockade_catalog_core::{
     Attributes, Expected, Product, ProductContent, ProductId, ProductKey, ProductQuery,
     ProductType, ProductTypeName, ProductWrite, SkuAvailability, Slug, Stock, WriteEffect,
 };
 
-use super::extract::{Body, Params, Segment, from_object, limit};
-use super::problem::Problem;
 use super::schemas::{
     ListBody, PageBody, ProductBody, PutProductBody, PutTypeBody, PutTypedBody, TypesBody,
 };
 use crate::shop::Shop;
 
-/// The most of a listing, in bytes, but for one reading of the store.
+/// A page of products ends once it has this many bytes.
 const PAGE_BYTES: usize = 4 << 20;
-/// Products that a listing reads from the store at once.
+/// Products that a page reads from the store at once.
 const READ_AT_ONCE: usize = 24;
 
-/// See a product, with the availability of each variant
+/// Get a product, with the availability of each variant
 ///
-/// Also where inventory can't be reached: then with the last that is known.
-#[utoipa::path(get, path = "/products/{id}", tag = "catalogue",
+/// While inventory can't be reached, the last known stock is returned with its age.
+#[utoipa::path(get, path = "/products/{id}", tag = "catalogue", operation_id = "getProduct",
     params(("id" = String, Path, description = "The id or the slug", example = "meadow-tee")),
     responses(
-        (status = 200, description = "The page", body = PageBody),
+        (status = 200, description = "The product", body = PageBody),
         (status = 404, description = "No product has this id or slug"),
     ),
 )]
@@ -42,7 +41,7 @@ pub(super) async fn page(
     let variants = &product.content.variants;
     let skus: Vec<_> = variants.iter().map(|variant| variant.sku.clone()).collect();
     let page = shop.availability.of(&skus).await;
-    let mut body = json(&product);
+    let mut body = product_json(&product);
     for (variant, item) in body["variants"]
         .as_array_mut()
         .into_iter()
@@ -81,35 +80,28 @@ pub(super) fn availability(item: &SkuAvailability) -> Value {
     })
 }
 
-/// A product as the shop shows it: its content with its version.
-pub(super) fn json(product: &Product) -> Value {
-    let mut body = json!(product.content);
-    body["version"] = json!(product.version);
-    body
-}
-
 /// List products in the order of their ids
 ///
-/// A page is at most some megabytes, and so may have less than `limit` products; it is the last
-/// only where `next` is null.
-#[utoipa::path(get, path = "/products", tag = "catalogue",
+/// A page ends after a few megabytes, so it can have fewer than `limit` products. The last page is
+/// the one whose `next` is null.
+#[utoipa::path(get, path = "/products", tag = "catalogue", operation_id = "listProducts",
     params(
-        ("product_type" = Option<String>, Query, max_length = 64, description = "Only of this type", example = "book"),
-        ("attributes" = Option<String>, Query, max_length = 1024, description = "Only those whose attributes contain this JSON object"),
-        ("after" = Option<String>, Query, max_length = 128, description = "Where the page before ended: its `next`"),
-        ("limit" = Option<usize>, Query, minimum = 1, maximum = 100, description = "Most products: 24 if not said"),
+        ("product_type" = Option<String>, Query, max_length = 64, description = "Only products of this type", example = "book"),
+        ("attributes" = Option<String>, Query, max_length = 1024, description = "Only products whose attributes contain this JSON object"),
+        ("after" = Option<String>, Query, max_length = 128, description = "The `next` of the previous page"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 100, description = "The most products on the page; 24 by default"),
     ),
     responses((status = 200, description = "A page of products", body = ListBody)),
 )]
 pub(super) async fn list(
     State(shop): State<Arc<Shop>>,
-    params: Params,
+    params: Query,
 ) -> Result<impl IntoResponse, Problem> {
-    let params = params.only(&["product_type", "attributes", "after", "limit"])?;
+    let params = params.only(&["product_type", "attributes", "after", "limit"], &[])?;
     let attributes = match params.get("attributes") {
         None => Attributes::new(),
         Some(text) => serde_json::from_str(text).map_err(|error| {
-            Problem::invalid("attributes", format!("it has to be a JSON object: {error}"))
+            Problem::invalid("attributes", format!("it must be a JSON object: {error}"))
         })?,
     };
     let mut query = ProductQuery {
@@ -121,13 +113,13 @@ pub(super) async fn list(
         after: params.get("after").map(ProductId::new).transpose()?,
         limit: 0,
     };
-    let most = limit(&params, 24)?;
+    let most = params.number_within("limit", 1..=100)?.unwrap_or(24);
     let (mut products, mut bytes, mut is_last) = (Vec::new(), 0, false);
     while products.len() < most && bytes < PAGE_BYTES && !is_last {
         query.limit = READ_AT_ONCE.min(most - products.len());
         let read = shop.catalog.find(&query).await?;
         is_last = read.len() < query.limit;
-        let written = read.iter().map(|product| json(product).to_string());
+        let written = read.iter().map(|product| product_json(product).to_string());
         products.extend(written.inspect(|product| bytes += product.len()));
         query.after = read
             .last()
@@ -139,18 +131,18 @@ pub(super) async fn list(
     Ok(([(header::CONTENT_TYPE, "application/json")], body))
 }
 
-/// Put a product whole
+/// Create or replace a product
 ///
-/// Its `version` is the one that it was read with; without one it has to be new. A page can be
-/// read, edited and put back.
-#[utoipa::path(put, path = "/products/{id}", tag = "catalogue",
+/// To replace a product, send the `version` that it was read with. Without `version` the product
+/// must be new. The body of `GET /products/{id}` can be edited and sent back.
+#[utoipa::path(put, path = "/products/{id}", tag = "catalogue", operation_id = "putProduct",
     params(("id" = String, Path, max_length = 128, example = "meadow-tee")),
     request_body = PutProductBody,
     responses(
-        (status = 201, description = "It is new", body = ProductBody),
-        (status = 200, description = "So it is, now or before", body = ProductBody),
-        (status = 409, description = "It has changed since (`current` says to what), or its slug or a SKU is another's"),
-        (status = 422, description = "Its type is unknown, or its attributes don't follow it"),
+        (status = 201, description = "The product was created", body = ProductBody),
+        (status = 200, description = "Done, or already done earlier", body = ProductBody),
+        (status = 409, description = "The product has another version (`current` has the product), or its slug or a SKU belongs to another product"),
+        (status = 422, description = "The product type does not exist, or the attributes do not follow its schema"),
     ),
 )]
 pub(super) async fn put(
@@ -165,7 +157,7 @@ pub(super) async fn put(
         WriteEffect::Created => StatusCode::CREATED,
         WriteEffect::Updated | WriteEffect::Unchanged => StatusCode::OK,
     };
-    Ok((status, Json(json(&written.product))))
+    Ok((status, Json(product_json(&written.product))))
 }
 
 fn read(
@@ -177,30 +169,30 @@ fn read(
         Some(version) => version.as_u64().map(Expected::Version).ok_or_else(|| {
             Problem::invalid(
                 "version",
-                "it has to be the number that the product was read with",
+                "it must be the version that the product was read with",
             )
         })?,
     };
-    let named = said(&mut body, "id", json!(id));
+    let named = value_or(&mut body, "id", json!(id));
     if *named != json!(id) {
-        return Err(Problem::invalid("id", "it has to be the one in the path"));
+        return Err(Problem::invalid("id", "it must be the id in the path"));
     }
-    said(&mut body, "slug", json!(id));
-    forget_what_is_only_shown(&mut body);
+    value_or(&mut body, "slug", json!(id));
+    remove_what_is_only_shown(&mut body);
     Ok((from_object(body)?, expected))
 }
 
-/// What a member says, or else this.
-fn said<'a>(body: &'a mut Map<String, Value>, member: &str, otherwise: Value) -> &'a Value {
-    let said = body.entry(member).or_insert(Value::Null);
-    if said.is_null() {
-        *said = otherwise;
+/// The value of a member, or this one if it is absent or null.
+fn value_or<'a>(body: &'a mut Map<String, Value>, member: &str, otherwise: Value) -> &'a Value {
+    let value = body.entry(member).or_insert(Value::Null);
+    if value.is_null() {
+        *value = otherwise;
     }
-    said
+    value
 }
 
-/// So that a page can be read, edited and put back.
-fn forget_what_is_only_shown(body: &mut Map<String, Value>) {
+/// Removes what `GET` adds to a product, so that its body can be sent back.
+fn remove_what_is_only_shown(body: &mut Map<String, Value>) {
     body.remove("circuit");
     let variants = body.get_mut("variants").and_then(Value::as_array_mut);
     for variant in variants.into_iter().flatten() {
@@ -212,23 +204,24 @@ fn forget_what_is_only_shown(body: &mut Map<String, Value>) {
 
 /// Delete a product with its variants
 ///
-/// What is not there is deleted already. Its SKUs are never given to another product.
-#[utoipa::path(delete, path = "/products/{id}", tag = "catalogue",
+/// Deleting a product that does not exist succeeds. The SKUs of a deleted product can't be used by
+/// another product.
+#[utoipa::path(delete, path = "/products/{id}", tag = "catalogue", operation_id = "deleteProduct",
     params(
         ("id" = String, Path, max_length = 128, example = "meadow-tee"),
-        ("version" = Option<u64>, Query, description = "Only at this version"),
+        ("version" = Option<u64>, Query, description = "Delete only this version"),
     ),
     responses(
-        (status = 204, description = "It is not there, now or before"),
-        (status = 409, description = "It has changed since: `current` says to what"),
+        (status = 204, description = "Done, or already done earlier"),
+        (status = 409, description = "The product has another version: `current` has the product"),
     ),
 )]
 pub(super) async fn delete(
     State(shop): State<Arc<Shop>>,
     Segment(id): Segment,
-    params: Params,
+    params: Query,
 ) -> Result<StatusCode, Problem> {
-    let params = params.only(&["version"])?;
+    let params = params.only(&["version"], &[])?;
     let expected = params
         .number("version")?
         .map_or(Expected::Any, Expected::Version);
@@ -238,23 +231,24 @@ pub(super) async fn delete(
 }
 
 /// List all product types
-#[utoipa::path(get, path = "/product-types", tag = "catalogue",
-    responses((status = 200, description = "By name", body = TypesBody)),
+#[utoipa::path(get, path = "/product-types", tag = "catalogue", operation_id = "listProductTypes",
+    responses((status = 200, description = "The product types in the order of their names", body = TypesBody)),
 )]
 pub(super) async fn types(State(shop): State<Arc<Shop>>) -> Result<Json<Value>, Problem> {
     let types = shop.catalog.types().await?;
     Ok(Json(json!({ "product_types": types })))
 }
 
-/// Put a product type
+/// Create or replace a product type
 ///
-/// Existing products stay as they are; the answer says which do not conform to it from now on.
-#[utoipa::path(put, path = "/product-types/{name}", tag = "catalogue",
+/// Existing products are not changed. The answer has the number of those that do not follow the new
+/// schemas.
+#[utoipa::path(put, path = "/product-types/{name}", tag = "catalogue", operation_id = "putProductType",
     params(("name" = String, Path, max_length = 64, example = "garden-furniture")),
     request_body = Option<PutTypeBody>,
     responses(
-        (status = 201, description = "It is new", body = PutTypedBody),
-        (status = 200, description = "So it is, now or before", body = PutTypedBody),
+        (status = 201, description = "The product type was created", body = PutTypedBody),
+        (status = 200, description = "Done, or already done earlier", body = PutTypedBody),
     ),
 )]
 pub(super) async fn put_type(
@@ -263,9 +257,9 @@ pub(super) async fn put_type(
     Body(mut body): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let name = ProductTypeName::new(name)?;
-    let named = said(&mut body, "name", json!(name));
+    let named = value_or(&mut body, "name", json!(name));
     if *named != json!(name) {
-        return Err(Problem::invalid("name", "it has to be the one in the path"));
+        return Err(Problem::invalid("name", "it must be the name in the path"));
     }
     let product_type: ProductType = from_object(body)?;
     let change = shop.catalog.put_type(product_type.clone()).await?;

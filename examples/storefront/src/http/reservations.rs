@@ -5,33 +5,33 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use service_kit::{Body, IdempotencyKey, Problem, Segment};
 use stockade_inventory_core::{
     ActingFor, Effect, Line, Lines, LocationId, OwnerId, Quantity, Reservation, ReservationId,
     ReservationState, ReserveRequest, Sku, Transition, Transitioned, Ttl,
 };
 use utoipa::ToSchema;
 
-use super::extract::{Body, Segment};
-use super::problem::Problem;
 use super::time;
 use crate::shop::Shop;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// What to hold, and for whom.
+/// What to reserve, and for whom.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Reserve, example = json!({"lines": [{"sku": "lamp-one-off", "quantity": 1}], "owner": "ada"}))]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReserveBody {
-    /// All of them or none.
+    /// All lines are reserved, or none.
     #[schema(min_items = 1, max_items = 100)]
     lines: Vec<LineBody>,
+    /// Who the units are reserved for.
     #[schema(value_type = String, min_length = 1, max_length = 128)]
     owner: OwnerId,
-    /// 900 if not said.
+    /// Time until the reservation expires, in seconds; 900 by default.
     #[schema(minimum = 1, maximum = 2592000)]
     ttl_seconds: Option<u64>,
 }
@@ -43,9 +43,10 @@ pub(super) struct ReserveBody {
 struct LineBody {
     #[schema(value_type = String, min_length = 1, max_length = 128)]
     sku: Sku,
-    /// Where to take them; if not said, the first location that holds all of them.
+    /// Where to take the units; by default the first location that has enough of them.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
     location: Option<LocationId>,
+    /// How many units.
     #[schema(value_type = u64, minimum = 1, maximum = 9007199254740991_i64)]
     quantity: Quantity,
 }
@@ -60,20 +61,22 @@ pub(super) struct ReservationBody {
     owner: OwnerId,
     #[schema(value_type = StateBody)]
     state: ReservationState,
-    /// What it holds, and where each is taken from.
+    /// The reserved units, and the location of each line.
     lines: Vec<LineBody>,
+    /// When the reservation expires, unless it is confirmed before.
     #[schema(format = DateTime)]
     deadline: String,
-    /// Until the deadline; 0 unless it is held.
+    /// Time until the deadline, in seconds; 0 unless the state is `held`.
     #[schema(minimum = 0)]
     remaining_seconds: f64,
     #[schema(format = DateTime)]
     created_at: String,
+    /// When the state or the deadline changed last.
     #[schema(format = DateTime)]
     changed_at: String,
 }
 
-/// Where a reservation is in its life.
+/// The state of a reservation.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ReservationState)]
 #[serde(rename_all = "snake_case")]
@@ -87,36 +90,35 @@ enum StateBody {
     Cancelled,
 }
 
-/// Hold units
+/// Reserve units
 ///
-/// All lines are granted or none. With an `Idempotency-Key`, a request whose answer was lost can
-/// be sent again: it finds its first grant.
-#[utoipa::path(post, path = "/reserve", tag = "reservations",
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Names the request among the owner's")),
+/// All lines are reserved, or none. A request with an `Idempotency-Key` can be repeated, for
+/// example after its answer was lost: it returns the reservation of the first request.
+#[utoipa::path(post, path = "/reserve", tag = "reservations", operation_id = "reserve",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Names the request; unique for each request of the owner")),
     request_body = ReserveBody,
     responses(
-        (status = 201, description = "Granted", body = ReservationBody,
-            headers(("Location" = String, description = "The reservation"), ("Idempotent-Replayed" = bool))),
-        (status = 200, description = "Granted before: the reservation as it is by now", body = ReservationBody,
-            headers(("Location" = String, description = "The reservation"), ("Idempotent-Replayed" = bool))),
-        (status = 409, description = "Too few units are open: `shortages` says of what"),
-        (status = 422, description = "A SKU is unknown, or the key stands for another request"),
+        (status = 201, description = "The units are reserved", body = ReservationBody,
+            headers(("Location" = String, description = "The path of the reservation"), ("Idempotent-Replayed" = bool, description = "`false`"))),
+        (status = 200, description = "Already reserved by an earlier request with this key; the body has the current state", body = ReservationBody,
+            headers(("Location" = String, description = "The path of the reservation"), ("Idempotent-Replayed" = bool, description = "`true`"))),
+        (status = 409, description = "There is too little stock: `shortages` has the lines"),
+        (status = 422, description = "A SKU is unknown, or the key was used for another request"),
     ),
 )]
 pub(super) async fn reserve(
     State(shop): State<Arc<Shop>>,
-    headers: HeaderMap,
+    IdempotencyKey(key): IdempotencyKey,
     Body(body): Body<ReserveBody>,
 ) -> Result<Response, Problem> {
-    let id = match headers.get("idempotency-key") {
+    let id = match key {
         None => ReservationId::random(),
-        Some(key) => ReservationId::derived(&body.owner, idempotency_key(key)?),
+        Some(key) => ReservationId::derived(&body.owner, &key),
     };
     let lines = Lines::new(body.lines.into_iter().map(LineBody::line))?;
     let request = ReserveRequest::new(id, body.owner, lines).with_ttl(ttl(body.ttl_seconds)?);
     let reserved = shop.inventory.reserve(request).await?;
     let location = format!("/reservations/{}", reserved.reservation.id);
-    // A repeated request finds the reservation in whatever state it is by now.
     let (status, replayed) = match reserved.effect {
         Effect::Applied => (StatusCode::CREATED, "false"),
         Effect::Repeated => (StatusCode::OK, "true"),
@@ -139,30 +141,24 @@ impl LineBody {
     }
 }
 
-fn idempotency_key(value: &HeaderValue) -> Result<&str, Problem> {
-    match std::str::from_utf8(value.as_bytes()) {
-        Ok(key) if (1..=255).contains(&key.len()) => Ok(key),
-        _ => Err(Problem::invalid(
-            "Idempotency-Key",
-            "it has to be 1 to 255 bytes of UTF-8",
-        )),
-    }
-}
-
 fn ttl(seconds: Option<u64>) -> Result<Ttl, Problem> {
     let Some(seconds) = seconds else {
         return Ok(Ttl::default());
     };
-    Ttl::new(Duration::from_secs(seconds))
-        .map_err(|_| Problem::invalid("ttl_seconds", "it has to be 1 to 2592000 (30 days)"))
+    Ttl::new(Duration::from_secs(seconds)).map_err(|_| {
+        Problem::invalid(
+            "ttl_seconds",
+            format!("it must be 1 to 2592000 (30 days); got {seconds}"),
+        )
+    })
 }
 
-/// See a reservation
-#[utoipa::path(get, path = "/reservations/{id}", tag = "reservations", operation_id = "reservation",
+/// Get a reservation
+#[utoipa::path(get, path = "/reservations/{id}", tag = "reservations", operation_id = "getReservation",
     params(("id" = String, Path)),
     responses(
-        (status = 200, description = "As it is", body = ReservationBody),
-        (status = 404, description = "There is none of this id"),
+        (status = 200, description = "The reservation", body = ReservationBody),
+        (status = 404, description = "The reservation does not exist"),
     ),
 )]
 pub(super) async fn show(
@@ -174,25 +170,25 @@ pub(super) async fn show(
     Ok(Json(body_of(reservation, remaining)))
 }
 
-/// The body of a step: on whose behalf, if it matters.
+/// Who changes the state of a reservation.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Step)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StepBody {
-    /// Only if the reservation is this owner's.
+    /// If given, the reservation must belong to this owner.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     owner: Option<OwnerId>,
 }
 
-/// How long to hold it from now.
+/// How long to extend a reservation.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Extend)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExtendBody {
-    /// Only if the reservation is this owner's.
+    /// If given, the reservation must belong to this owner.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     owner: Option<OwnerId>,
-    /// 900 if not said.
+    /// Time from now until the reservation expires, in seconds; 900 by default.
     #[schema(minimum = 1, maximum = 2592000)]
     ttl_seconds: Option<u64>,
 }
@@ -201,17 +197,18 @@ fn acting_for(owner: Option<OwnerId>) -> ActingFor {
     owner.map_or(ActingFor::Anyone, ActingFor::Owner)
 }
 
-/// Keep the units for good, as after payment
+/// Confirm a reservation, for example after payment
 ///
-/// Past the deadline it expires instead, and the answer says so.
-#[utoipa::path(post, path = "/reservations/{id}/confirm", tag = "reservations",
+/// A confirmed reservation does not expire. After the deadline the reservation can't be confirmed:
+/// it expires, and the answer is 409.
+#[utoipa::path(post, path = "/reservations/{id}/confirm", tag = "reservations", operation_id = "confirmReservation",
     params(("id" = String, Path)),
     request_body = Option<StepBody>,
     responses(
-        (status = 200, description = "So it is, now or before", body = ReservationBody),
-        (status = 403, description = "It is somebody else's"),
-        (status = 404, description = "There is none of this id"),
-        (status = 409, description = "Its `state` does not allow that"),
+        (status = 200, description = "Done, or already done earlier", body = ReservationBody),
+        (status = 403, description = "The reservation belongs to another owner"),
+        (status = 404, description = "The reservation does not exist"),
+        (status = 409, description = "The state of the reservation, in `state`, does not allow this"),
     ),
 )]
 pub(super) async fn confirm(
@@ -222,17 +219,17 @@ pub(super) async fn confirm(
     step(&shop, id, Transition::Confirm, body).await
 }
 
-/// Give a held reservation up
+/// Release a held reservation: its units are available again
 ///
-/// One that was confirmed is not touched.
-#[utoipa::path(post, path = "/reservations/{id}/release", tag = "reservations",
+/// A confirmed reservation can't be released; cancel it instead.
+#[utoipa::path(post, path = "/reservations/{id}/release", tag = "reservations", operation_id = "releaseReservation",
     params(("id" = String, Path)),
     request_body = Option<StepBody>,
     responses(
-        (status = 200, description = "So it is, now or before", body = ReservationBody),
-        (status = 403, description = "It is somebody else's"),
-        (status = 404, description = "There is none of this id"),
-        (status = 409, description = "Its `state` does not allow that"),
+        (status = 200, description = "Done, or already done earlier", body = ReservationBody),
+        (status = 403, description = "The reservation belongs to another owner"),
+        (status = 404, description = "The reservation does not exist"),
+        (status = 409, description = "The state of the reservation, in `state`, does not allow this"),
     ),
 )]
 pub(super) async fn release(
@@ -243,15 +240,15 @@ pub(super) async fn release(
     step(&shop, id, Transition::Release, body).await
 }
 
-/// Give a confirmed reservation up
-#[utoipa::path(post, path = "/reservations/{id}/cancel", tag = "reservations",
+/// Cancel a confirmed reservation: its units are available again
+#[utoipa::path(post, path = "/reservations/{id}/cancel", tag = "reservations", operation_id = "cancelReservation",
     params(("id" = String, Path)),
     request_body = Option<StepBody>,
     responses(
-        (status = 200, description = "So it is, now or before", body = ReservationBody),
-        (status = 403, description = "It is somebody else's"),
-        (status = 404, description = "There is none of this id"),
-        (status = 409, description = "Its `state` does not allow that"),
+        (status = 200, description = "Done, or already done earlier", body = ReservationBody),
+        (status = 403, description = "The reservation belongs to another owner"),
+        (status = 404, description = "The reservation does not exist"),
+        (status = 409, description = "The state of the reservation, in `state`, does not allow this"),
     ),
 )]
 pub(super) async fn cancel(
@@ -262,17 +259,17 @@ pub(super) async fn cancel(
     step(&shop, id, Transition::Cancel, body).await
 }
 
-/// Send the units out
+/// Fulfil a confirmed reservation: its units were sent out
 ///
-/// Physical and reserved stock both fall.
-#[utoipa::path(post, path = "/reservations/{id}/fulfil", tag = "reservations",
+/// Physical and reserved stock both decrease.
+#[utoipa::path(post, path = "/reservations/{id}/fulfil", tag = "reservations", operation_id = "fulfilReservation",
     params(("id" = String, Path)),
     request_body = Option<StepBody>,
     responses(
-        (status = 200, description = "So it is, now or before", body = ReservationBody),
-        (status = 403, description = "It is somebody else's"),
-        (status = 404, description = "There is none of this id"),
-        (status = 409, description = "Its `state` does not allow that"),
+        (status = 200, description = "Done, or already done earlier", body = ReservationBody),
+        (status = 403, description = "The reservation belongs to another owner"),
+        (status = 404, description = "The reservation does not exist"),
+        (status = 409, description = "The state of the reservation, in `state`, does not allow this"),
     ),
 )]
 pub(super) async fn fulfil(
@@ -301,17 +298,17 @@ async fn step(
     Ok(Json(transitioned(done)))
 }
 
-/// Hold it longer
+/// Extend a held reservation
 ///
-/// The deadline never moves back.
-#[utoipa::path(post, path = "/reservations/{id}/extend", tag = "reservations",
+/// The deadline becomes later, never earlier.
+#[utoipa::path(post, path = "/reservations/{id}/extend", tag = "reservations", operation_id = "extendReservation",
     params(("id" = String, Path)),
     request_body = Option<ExtendBody>,
     responses(
-        (status = 200, description = "So it is, now or before", body = ReservationBody),
-        (status = 403, description = "It is somebody else's"),
-        (status = 404, description = "There is none of this id"),
-        (status = 409, description = "Its `state` does not allow that"),
+        (status = 200, description = "Done, or already done earlier", body = ReservationBody),
+        (status = 403, description = "The reservation belongs to another owner"),
+        (status = 404, description = "The reservation does not exist"),
+        (status = 409, description = "The state of the reservation, in `state`, does not allow this"),
     ),
 )]
 pub(super) async fn extend(

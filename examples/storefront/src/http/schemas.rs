@@ -1,5 +1,5 @@
-//! The shape of products in JSON. They are written and read by `stockade-catalog-core`, which has
-//! not heard of OpenAPI; a test holds real answers against these.
+//! The schemas of products in OpenAPI. `stockade-catalog-core` writes and reads products without
+//! OpenAPI; a test checks real answers against these schemas.
 
 #![allow(dead_code, reason = "only the schemas are used")]
 
@@ -16,28 +16,28 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 pub(super) struct ProductBody {
     #[schema(example = "meadow-tee")]
     id: String,
-    /// Its name in URLs.
+    /// The name of the product in URLs.
     slug: String,
     title: String,
     description: String,
-    /// Who makes it.
+    /// Who makes the product.
     #[schema(required)]
     brand: Option<String>,
-    /// From the widest category to the narrowest.
+    /// The path of the category, from the most general to the most specific.
     #[schema(example = json!(["Apparel", "T-shirts"]))]
     category: Vec<String>,
     product_type: String,
     status: StatusBody,
     media: Vec<MediaBody>,
-    /// What its type says about it.
+    /// Attributes, which follow the schema of the product type.
     #[schema(value_type = Object)]
     attributes: Map<String, Value>,
     variants: Vec<VariantBody>,
-    /// Rises with each change; a change of the product names it.
+    /// Increases with each change. Send it to replace or delete the product.
     version: u64,
 }
 
-/// Whether a product is shown.
+/// The status of a product. Search finds active products only.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProductStatus)]
 #[serde(rename_all = "snake_case")]
@@ -47,16 +47,16 @@ enum StatusBody {
     Archived,
 }
 
-/// A picture or the like.
+/// A picture or another medium.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Media)]
 struct MediaBody {
     url: String,
-    /// What it shows, for who can't see it.
+    /// A description for people who can't see the medium.
     alt: String,
 }
 
-/// What can be bought of a product.
+/// A variant of a product, which can be bought.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Variant)]
 struct VariantBody {
@@ -64,15 +64,15 @@ struct VariantBody {
     sku: String,
     #[schema(required)]
     name: Option<String>,
-    /// What sets it apart from its siblings.
+    /// The options in which the variants differ.
     #[schema(example = json!({"color": "Green", "size": "M"}))]
     options: BTreeMap<String, String>,
-    /// Null where it is not known or on request.
+    /// Null if the price is unknown or on request.
     #[schema(required)]
     price: Option<MoneyBody>,
     #[schema(value_type = Object)]
     attributes: Map<String, Value>,
-    /// Only on the page of a product.
+    /// Only in the answer of `GET /products/{id}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     availability: Option<AvailabilityBody>,
 }
@@ -81,41 +81,42 @@ struct VariantBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Money)]
 struct MoneyBody {
-    /// In the smallest unit of the currency, such as cents.
+    /// The amount in the smallest unit of the currency, such as cents.
     #[schema(maximum = 9007199254740991_i64, example = 1990)]
     minor: u64,
-    /// By ISO 4217.
+    /// The currency, by ISO 4217.
     #[schema(pattern = "^[A-Z]{3}$", example = "EUR")]
     currency: String,
 }
 
-/// A product, and the availability of each variant.
+/// A product, with the availability of each variant.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProductPage)]
 pub(super) struct PageBody {
     #[serde(flatten)]
     #[schema(inline)]
     product: ProductBody,
-    /// The state of the circuit between pages and the cache of stock.
+    /// The state of the availability circuit.
     #[schema(example = "closed")]
     circuit: String,
 }
 
-/// What is known of a variant's stock.
+/// The availability of a variant.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Availability)]
 pub(super) struct AvailabilityBody {
     state: AvailabilityStateBody,
-    /// Units; null where they are not known or not counted.
+    /// Available units; null if they are unknown, or no stock is kept.
     #[schema(required)]
     available: Option<u64>,
-    /// Where that is from, such as `cache`.
+    /// Where the number came from, such as `cache`.
     source: String,
-    /// How old it is; null where that is not known.
+    /// The age of the number in seconds; null if it is unknown.
     #[schema(required)]
     age_seconds: Option<f64>,
 }
 
+/// Whether a variant can be bought.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AvailabilityState)]
 #[serde(rename_all = "snake_case")]
@@ -131,12 +132,12 @@ enum AvailabilityStateBody {
 #[schema(as = Products)]
 pub(super) struct ListBody {
     products: Vec<ProductBody>,
-    /// Where the next page begins (`after`); null on the last.
+    /// The `after` of the next page; null on the last page.
     #[schema(required)]
     next: Option<String>,
 }
 
-/// What a product shall be.
+/// A product to create or replace.
 #[derive(Serialize, ToSchema)]
 #[schema(
     as = PutProduct,
@@ -148,9 +149,9 @@ pub(super) struct ListBody {
     }),
 )]
 pub(super) struct PutProductBody {
-    /// The one in the path, if it is said.
+    /// If given, it must be the id in the path.
     id: Option<String>,
-    /// The id if not said.
+    /// The name of the product in URLs; the id by default.
     #[schema(min_length = 1, max_length = 200)]
     slug: Option<String>,
     #[schema(min_length = 1)]
@@ -162,7 +163,7 @@ pub(super) struct PutProductBody {
     category: Vec<String>,
     #[schema(min_length = 1, max_length = 64)]
     product_type: String,
-    /// `active` if not said.
+    /// `active` by default.
     #[schema(required = false)]
     status: StatusBody,
     #[serde(default)]
@@ -172,11 +173,11 @@ pub(super) struct PutProductBody {
     attributes: Map<String, Value>,
     #[serde(default)]
     variants: Vec<PutVariantBody>,
-    /// The one that it was read with; none for one that is new.
+    /// The version that the product was read with; absent for a new product.
     version: Option<u64>,
 }
 
-/// What can be bought of it.
+/// A variant, which can be bought.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PutVariant)]
 struct PutVariantBody {
@@ -191,7 +192,7 @@ struct PutVariantBody {
     attributes: Map<String, Value>,
 }
 
-/// A picture or the like.
+/// A picture or another medium.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PutMedia)]
 struct PutMediaBody {
@@ -200,7 +201,7 @@ struct PutMediaBody {
     alt: String,
 }
 
-/// A JSON Schema is an object, or says whether anything goes.
+/// A JSON Schema is an object, or `true` or `false` to allow everything or nothing.
 fn json_schema() -> Object {
     let types = SchemaType::from_iter([Type::Object, Type::Boolean]);
     ObjectBuilder::new().schema_type(types).build()
@@ -215,7 +216,7 @@ struct ProductTypeBody {
     /// The JSON Schema of a product's attributes.
     #[schema(schema_with = json_schema)]
     schema: Value,
-    /// The JSON Schema of its variants' attributes.
+    /// The JSON Schema of the variants' attributes.
     #[schema(schema_with = json_schema)]
     variant_schema: Value,
 }
@@ -227,7 +228,7 @@ pub(super) struct TypesBody {
     product_types: Vec<ProductTypeBody>,
 }
 
-/// What a product type shall be.
+/// A product type to create or replace.
 #[derive(Serialize, ToSchema)]
 #[schema(
     as = PutProductType,
@@ -238,19 +239,19 @@ pub(super) struct TypesBody {
     }}),
 )]
 pub(super) struct PutTypeBody {
-    /// The one in the path, if it is said.
+    /// If given, it must be the name in the path.
     name: Option<String>,
-    /// The JSON Schema of a product's attributes; anything goes if not said.
+    /// The JSON Schema of a product's attributes; by default everything is allowed.
     #[schema(required = false)]
     #[schema(schema_with = json_schema)]
     schema: Value,
-    /// The JSON Schema of its variants' attributes; anything goes if not said.
+    /// The JSON Schema of the variants' attributes; by default everything is allowed.
     #[schema(required = false)]
     #[schema(schema_with = json_schema)]
     variant_schema: Value,
 }
 
-/// A product type, and who does not follow it.
+/// A product type, and the products that do not follow it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProductTypePut)]
 pub(super) struct PutTypedBody {
@@ -258,10 +259,11 @@ pub(super) struct PutTypedBody {
     nonconforming: NonconformingBody,
 }
 
-/// Products that don't follow their type.
+/// Products that do not follow the schemas of their type.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Nonconforming)]
 struct NonconformingBody {
+    /// How many there are.
     count: u64,
     /// The ids of some of them.
     examples: Vec<String>,

@@ -6,30 +6,31 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use service_kit::{Problem, Query};
 use stockade_search_sync::{
     Facet, FacetRequest, Filter, Highlight, Hit, Order, SearchPage, SearchQuery, Sort, Total,
 };
 use utoipa::ToSchema;
 
-use super::extract::Params;
-use super::problem::Problem;
 use crate::shop::Shop;
 
-/// A page of hits, and the facets of the whole result.
+/// A page of hits, and the facets of all hits.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SearchPage)]
 pub(super) struct PageBody {
     /// How many products match.
     total: u64,
+    /// Whether `total` is exact.
     total_relation: RelationBody,
+    /// The hits of this page, in order.
     hits: Vec<HitBody>,
-    /// One for each that was asked for, in their order.
+    /// The requested facets, in the order of the request.
     facets: Vec<FacetBody>,
-    /// Where the next page begins (`cursor`); null on the last.
+    /// The `cursor` of the next page; null on the last page.
     next: Option<String>,
 }
 
-/// Whether the total is exact, or counting stopped there.
+/// Whether the total is exact, or counting stopped at it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TotalRelation)]
 #[serde(rename_all = "snake_case")]
@@ -42,47 +43,51 @@ enum RelationBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Hit)]
 struct HitBody {
-    /// The product's id.
+    /// The id of the product.
     #[schema(example = "meadow-tee")]
     id: String,
-    /// How well it matches, for this query only.
+    /// How well the product matches. Scores of different queries can't be compared.
     score: f64,
-    /// Its fields by name, each with all its values; `media` as the product has it.
+    /// All values of each field; `media` has the media of the product.
     #[schema(value_type = Object)]
     fields: Map<String, Value>,
+    /// Fragments of text that match.
     highlights: Vec<HighlightBody>,
 }
 
-/// A piece of text that matches.
+/// A fragment of text that matches.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Highlight)]
 struct HighlightBody {
+    /// The field that has the text.
     field: String,
-    /// As it was written: not escaped for any markup.
+    /// The text as it was written: HTML in it is not escaped.
     fragment: String,
-    /// From which byte of the fragment to which.
+    /// Start and end of each match, in bytes of the fragment; the end is exclusive.
     matches: Vec<[usize; 2]>,
 }
 
-/// The values of a field among the products that match all but the filters on this very field.
+/// The values of a field, among products that match all filters except those on this field.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Facet)]
 struct FacetBody {
     #[schema(example = "attributes.material")]
+    /// The field.
     field: String,
-    /// The most frequent first.
+    /// Its values, the most frequent first.
     values: Vec<FacetValueBody>,
 }
 
-/// A value and how many products have it.
+/// A value, and how many products have it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = FacetValue)]
 struct FacetValueBody {
     value: String,
+    /// Products that have the value.
     count: u64,
 }
 
-/// Titles that go on from what was typed, the best first.
+/// Titles that complete the text, the best first.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Suggestions)]
 pub(super) struct SuggestionsBody {
@@ -93,34 +98,36 @@ pub(super) struct SuggestionsBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Suggestion)]
 struct SuggestionBody {
+    /// The id of the product.
     id: String,
+    /// The title.
     text: String,
 }
 
-/// Find products
+/// Search products
 ///
 /// Typing errors are tolerated. Fields are `brand`, `category`, `product_type`, `price`,
 /// `in_stock`, `attributes.NAME` and `options.NAME`.
-#[utoipa::path(get, path = "/search", tag = "search",
+#[utoipa::path(get, path = "/search", tag = "search", operation_id = "search",
     params(
-        ("q" = Option<String>, Query, max_length = 1000, description = "What somebody typed", example = "medow tee"),
-        ("filter" = Option<Vec<String>>, Query, description = "`name:value`, or `name:min..max` with either end left out. Values of one field widen the choice"),
-        ("facet" = Option<Vec<String>>, Query, description = "A field whose values are counted"),
-        ("sort" = Option<String>, Query, description = "A field for its least first, `-field` for its greatest; else the best hits come first"),
-        ("size" = Option<usize>, Query, minimum = 1, maximum = 100, description = "Most hits: 24 if not said"),
-        ("cursor" = Option<String>, Query, description = "Where the page before ended: its `next`"),
+        ("q" = Option<String>, Query, max_length = 1000, description = "The text to search for", example = "medow tee"),
+        ("filter" = Option<Vec<String>>, Query, description = "`field:value`, or `field:min..max` with either end left out. A product must match a value of each field; several values of one field are alternatives"),
+        ("facet" = Option<Vec<String>>, Query, description = "A field whose values are counted; may be repeated"),
+        ("sort" = Option<String>, Query, description = "`field` sorts by it in ascending order, `-field` in descending order. By default the best hits come first"),
+        ("size" = Option<usize>, Query, minimum = 1, maximum = 100, description = "The most hits on the page; 24 by default"),
+        ("cursor" = Option<String>, Query, description = "The `next` of the previous page"),
     ),
     responses((status = 200, description = "A page of hits", body = PageBody)),
 )]
 pub(super) async fn search(
     State(shop): State<Arc<Shop>>,
-    params: Params,
+    params: Query,
 ) -> Result<Json<PageBody>, Problem> {
-    let params = params.only(&["q", "filter", "facet", "sort", "size", "cursor"])?;
+    let params = params.only(&["q", "sort", "size", "cursor"], &["filter", "facet"])?;
     Ok(Json(body(shop.search.search(&query(&params)?).await?)))
 }
 
-pub(super) fn query(params: &Params) -> Result<SearchQuery, Problem> {
+pub(super) fn query(params: &Query) -> Result<SearchQuery, Problem> {
     let mut query = SearchQuery::text(params.get("q").unwrap_or_default());
     for filter in params.all("filter") {
         add_filter(&mut query.filters, filter)?;
@@ -134,15 +141,14 @@ pub(super) fn query(params: &Params) -> Result<SearchQuery, Problem> {
     Ok(query)
 }
 
-/// Reads `name:value`, or `name:min..max` for a range of numbers with either end left out.
-/// Values of one field widen the choice.
+/// Reads `field:value`, or `field:min..max` for a range of numbers with either end left out.
+/// Several values of one field are alternatives.
 fn add_filter(filters: &mut Vec<Filter>, text: &str) -> Result<(), Problem> {
-    let form = "it has to be name:value or name:min..max";
-    let (name, value) = text
-        .split_once(':')
-        .ok_or_else(|| Problem::invalid("filter", form))?;
+    let (name, value) = text.split_once(':').unwrap_or_default();
     if name.is_empty() || value.is_empty() {
-        return Err(Problem::invalid("filter", form));
+        let given = stockade_change_feed::shorten(text);
+        let reason = format!("it must be field:value or field:min..max; got {given:?}");
+        return Err(Problem::invalid("filter", reason));
     }
     if let Some(range) = range(name, value) {
         filters.push(range);
@@ -174,7 +180,7 @@ fn range(field: &str, value: &str) -> Option<Filter> {
     })
 }
 
-/// Reads `relevance`, `field`, or `-field` for the greatest first.
+/// Reads `relevance`, `field` for ascending order, or `-field` for descending order.
 fn sort(text: &str) -> Sort {
     match text.strip_prefix('-') {
         _ if text == "relevance" => Sort::Relevance,
@@ -215,7 +221,7 @@ fn hit(hit: Hit) -> HitBody {
     let fields = hit.view.fields.into_iter();
     let mut fields: Map<String, Value> =
         fields.map(|(name, values)| (name, json!(values))).collect();
-    // Kept as it came from the database, which is JSON in a string.
+    // The index keeps it as the database has it: as JSON in a string.
     let media = fields
         .get("media")
         .and_then(|media| serde_json::from_str(media[0].as_str()?).ok());
@@ -239,19 +245,19 @@ fn highlight(highlight: Highlight) -> HighlightBody {
     }
 }
 
-/// Go on from what somebody has typed so far
-#[utoipa::path(get, path = "/suggest", tag = "search",
+/// Suggest titles that complete a text
+#[utoipa::path(get, path = "/suggest", tag = "search", operation_id = "suggest",
     params(
-        ("q" = Option<String>, Query, max_length = 1000, example = "wal"),
-        ("size" = Option<usize>, Query, minimum = 1, maximum = 20, description = "Most suggestions: 8 if not said"),
+        ("q" = Option<String>, Query, max_length = 1000, description = "The text so far", example = "wal"),
+        ("size" = Option<usize>, Query, minimum = 1, maximum = 20, description = "The most suggestions; 8 by default"),
     ),
-    responses((status = 200, description = "Titles", body = SuggestionsBody)),
+    responses((status = 200, description = "The suggestions", body = SuggestionsBody)),
 )]
 pub(super) async fn suggest(
     State(shop): State<Arc<Shop>>,
-    params: Params,
+    params: Query,
 ) -> Result<Json<SuggestionsBody>, Problem> {
-    let params = params.only(&["q", "size"])?;
+    let params = params.only(&["q", "size"], &[])?;
     let limit = params.number("size")?.unwrap_or(8);
     let text = params.get("q").unwrap_or_default();
     let suggestions = shop.search.suggest(text, limit).await?.into_iter();

@@ -6,35 +6,35 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use service_kit::{Body, Problem, Query, Segment};
 use stockade_inventory_core::{
     Adjustment, Cursor, Effect, InventoryError, LocationId, Movement, MovementCause, OperationId,
     Quantity, Reason, Sku, SkuStock, StockChange, StockLevel, Version,
 };
 use utoipa::ToSchema;
 
-use super::extract::{Body, Params, Segment, limit};
-use super::problem::Problem;
 use super::time;
 use crate::shop::Shop;
 
-/// The stock of a SKU, at all its locations.
+/// The stock of a SKU at all its locations.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Stock)]
 pub(super) struct StockBody {
     #[schema(value_type = String, example = "lamp-one-off")]
     sku: Sku,
-    /// Units that are there.
+    /// Units that exist.
     physical: u64,
-    /// Of these, promised to reservations.
+    /// Physical units that are promised to reservations.
     reserved: u64,
-    /// Of these, set aside and not yet promised.
+    /// Physical units that are set aside for reservations to come.
     escrowed: u64,
-    /// Physical without reserved.
+    /// Physical minus reserved units.
     available: u64,
     #[schema(value_type = VersionBody)]
     version: Version,
     #[schema(format = DateTime)]
     changed_at: String,
+    /// The stock at each location.
     locations: Vec<LevelBody>,
 }
 
@@ -56,7 +56,7 @@ struct LevelBody {
     changed_at: String,
 }
 
-/// Orders the states of a level: by the epoch, then by the number.
+/// Orders the changes of a stock level: by epoch, then by number.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StockVersion)]
 #[allow(dead_code, reason = "only its schema is used")]
@@ -65,7 +65,7 @@ struct VersionBody {
     number: u64,
 }
 
-/// A change of a level.
+/// A change of a stock level.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Movement)]
 struct MovementBody {
@@ -75,43 +75,46 @@ struct MovementBody {
     version: Version,
     #[schema(format = DateTime)]
     at: String,
-    /// By how much the counts changed.
+    /// The change of the physical units.
     physical: i64,
+    /// The change of the reserved units.
     reserved: i64,
+    /// The change of the escrowed units.
     escrowed: i64,
-    /// Why: `{"reserved": id}` and so on by the reservation's step, or `{"adjusted": {...}}`.
+    /// The cause: `{"reserved": id}` and so on for a change of a reservation, or
+    /// `{"adjusted": {…}}`.
     #[schema(value_type = Object)]
     cause: MovementCause,
 }
 
-/// Some movements of a SKU.
+/// A page of movements.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Movements)]
 pub(super) struct MovementsBody {
     movements: Vec<MovementBody>,
-    /// Where the next page begins (`after`); null on the last.
+    /// The `after` of the next page; null on the last page.
     #[schema(value_type = Option<String>)]
     next: Option<Cursor>,
 }
 
-/// What an adjustment did.
+/// The effect of an adjustment.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Adjusted)]
 pub(super) struct AdjustedBody {
-    /// The level as it is now.
+    /// The current stock level.
     level: LevelBody,
-    /// What the adjustment did, when it took effect.
+    /// The change that the adjustment made.
     movement: MovementBody,
-    /// Whether it took effect before, under the same `operation_id`.
+    /// Whether the adjustment took effect earlier, with the same `operation_id`.
     repeated: bool,
 }
 
-/// How many units there are
-#[utoipa::path(get, path = "/stock/{sku}", tag = "stock", operation_id = "stock",
+/// Get the stock of a SKU
+#[utoipa::path(get, path = "/stock/{sku}", tag = "stock", operation_id = "getStock",
     params(("sku" = String, Path, example = "lamp-one-off")),
     responses(
         (status = 200, description = "The stock of the SKU", body = StockBody),
-        (status = 404, description = "No stock is kept of it"),
+        (status = 404, description = "No stock is kept of the SKU"),
     ),
 )]
 pub(super) async fn show(
@@ -128,27 +131,28 @@ pub(super) async fn show(
     }
 }
 
-/// Why there are so many
+/// List the stock movements of a SKU
 ///
-/// Those of one location in the order in which they took effect; those of an unknown SKU are none.
-#[utoipa::path(get, path = "/stock/{sku}/movements", tag = "stock",
+/// Movements of one location are in the order in which they took effect. An unknown SKU has none.
+#[utoipa::path(get, path = "/stock/{sku}/movements", tag = "stock", operation_id = "listStockMovements",
     params(
         ("sku" = String, Path, example = "lamp-one-off"),
-        ("after" = Option<String>, Query, description = "Where the page before ended: its `next`"),
-        ("limit" = Option<usize>, Query, minimum = 1, maximum = 100, description = "Most movements: 100 if not said"),
+        ("after" = Option<String>, Query, description = "The `next` of the previous page"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 100, description = "The most movements on the page; 100 by default"),
     ),
     responses((status = 200, description = "A page of movements", body = MovementsBody)),
 )]
 pub(super) async fn movements(
     State(shop): State<Arc<Shop>>,
     Segment(sku): Segment,
-    params: Params,
+    params: Query,
 ) -> Result<Json<MovementsBody>, Problem> {
-    let params = params.only(&["after", "limit"])?;
+    let params = params.only(&["after", "limit"], &[])?;
+    let limit = params.number_within("limit", 1..=100)?.unwrap_or(100);
     let after = params.get("after").map(|after| Cursor(after.to_owned()));
     let page = shop
         .inventory
-        .movements(&Sku::new(sku)?, after.as_ref(), limit(&params, 100)?)
+        .movements(&Sku::new(sku)?, after.as_ref(), limit)
         .await?;
     Ok(Json(MovementsBody {
         movements: page.movements.into_iter().map(movement).collect(),
@@ -156,29 +160,29 @@ pub(super) async fn movements(
     }))
 }
 
-/// A change of stock: exactly one of `set`, `receive` and `correct`.
+/// An adjustment of a stock level: exactly one of `set`, `receive` and `correct`.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Adjust, example = json!({"sku": "lamp-one-off", "receive": 5, "reason": "delivery", "operation_id": "delivery-17"}))]
 #[serde(deny_unknown_fields)]
 pub(super) struct AdjustBody {
     #[schema(value_type = String, min_length = 1, max_length = 128)]
     sku: Sku,
-    /// `default` if not said.
+    /// The location; `default` by default.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
     location: Option<LocationId>,
-    /// So many units are there.
+    /// Set the physical units to this number.
     #[schema(maximum = 9007199254740991_i64)]
     set: Option<u64>,
-    /// So many units came in.
+    /// Add this number of physical units.
     #[schema(value_type = Option<u64>, minimum = 1)]
     receive: Option<Quantity>,
-    /// The count was off by so many, up or down.
+    /// Correct the physical units by this number, which may be negative.
     #[schema(value_type = Option<i64>)]
     correct: Option<NonZeroI64>,
-    /// Why, for people who read the movements.
+    /// Why, for people who read the list of movements.
     #[schema(value_type = String, min_length = 1, max_length = 256)]
     reason: Reason,
-    /// The same id takes effect once, however often it is sent.
+    /// Names the adjustment, which takes effect once even if the request is repeated.
     #[schema(value_type = String, min_length = 1, max_length = 128)]
     operation_id: OperationId,
 }
@@ -191,17 +195,17 @@ impl AdjustBody {
             (None, None, Some(units)) => Ok(StockChange::Correct(units.get())),
             _ => Err(Problem::invalid(
                 "set",
-                "exactly one of set, receive and correct is needed",
+                "exactly one of set, receive and correct must be given",
             )),
         }
     }
 }
 
-/// Count, receive or correct units
-#[utoipa::path(post, path = "/stock", tag = "stock", request_body = AdjustBody, responses(
-    (status = 200, description = "It took effect, now or before", body = AdjustedBody),
-    (status = 409, description = "More units are promised"),
-    (status = 422, description = "The operation id stands for another adjustment"),
+/// Set, receive or correct stock
+#[utoipa::path(post, path = "/stock", tag = "stock", operation_id = "adjustStock", request_body = AdjustBody, responses(
+    (status = 200, description = "Done, or already done earlier", body = AdjustedBody),
+    (status = 409, description = "More units are promised than would be left"),
+    (status = 422, description = "The operation id was used for another adjustment"),
 ))]
 pub(super) async fn adjust(
     State(shop): State<Arc<Shop>>,
@@ -217,12 +221,12 @@ pub(super) async fn adjust(
     let adjustment = Adjustment::new(body.operation_id, body.sku, change, body.reason).at(location);
     let mut outcomes = shop.inventory.adjust(&[adjustment]).await?;
     let adjusted = match outcomes.pop() {
-        // What inventory calls the stock is what the request called by one of three names.
+        // Inventory has one name for the number that the request has under one of three.
         Some(Err(InventoryError::Invalid { reason, .. })) => {
             return Err(Problem::invalid(field, reason));
         }
         Some(outcome) => outcome?,
-        None => return Err(Problem::busy(std::time::Duration::from_secs(1))),
+        None => return Err(Problem::overloaded(std::time::Duration::from_secs(1))),
     };
     Ok(Json(AdjustedBody {
         level: level(&adjusted.level),

@@ -1,4 +1,4 @@
-//! Lines of any length, in little memory.
+//! Reads lines of any length with bounded memory.
 
 use sample_catalogue::Entry;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt as _};
@@ -6,14 +6,14 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt as _};
 /// The longest line that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
 
-/// A line as it was read.
+/// A line of the input.
 pub(super) enum Line {
     Whole(Vec<u8>),
     TooLong,
 }
 
 impl Line {
-    /// What it says; none where it is blank.
+    /// The product of the line; none if the line is blank.
     pub(super) fn parse(&self) -> Result<Option<Entry>, String> {
         match self {
             Self::Whole(bytes) if bytes.trim_ascii().is_empty() => Ok(None),
@@ -21,14 +21,12 @@ impl Line {
                 Ok(entry) => Ok(Some(entry)),
                 Err(error) => Err(error.to_string()),
             },
-            Self::TooLong => Err(format!("it is longer than {LIMIT} bytes")),
+            Self::TooLong => Err(format!("the line is longer than {LIMIT} bytes")),
         }
     }
 }
 
-/// Reads a line within the limit, and skips the rest of one that is over it.
-///
-/// Adds what it read to `total`.
+/// Reads a line. Skips the rest of a line that is too long. Adds the bytes read to `total`.
 pub(super) async fn next(
     input: &mut (impl AsyncBufReadExt + Unpin),
     total: &mut u64,

@@ -28,31 +28,31 @@ use crate::shop::Shop;
 pub(crate) use self::progress::AboveBars;
 pub use self::progress::Progress;
 
-/// Products that are written together, unless their variants are more than [`BATCH_VARIANTS`].
+/// Products that are written in one batch, unless they have more than [`BATCH_VARIANTS`] variants.
 const BATCH: usize = 256;
-/// Variants that are written together.
+/// Variants that are written in one batch.
 const BATCH_VARIANTS: usize = 1000;
-/// Which products are generated.
+/// The seed of generated products.
 const SEED: u64 = 1;
 /// Failures that a report keeps; more are only counted.
 const KEPT_FAILURES: usize = 1000;
 
-/// What an import did.
+/// The outcome of an import.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Products that are there since.
+    /// Products that were created.
     pub created: usize,
-    /// Products that were there and changed.
+    /// Products that existed and were changed.
     pub updated: usize,
-    /// Products that were already so.
+    /// Products that existed and were not changed.
     pub unchanged: usize,
-    /// How many lines were not imported, or not wholly.
+    /// Lines that were not imported completely.
     pub failed: usize,
-    /// The first 1000 of them, by line.
+    /// The first 1000 failures, by line.
     pub failures: Vec<Failure>,
 }
 
-/// A line that was not imported, or not wholly.
+/// A line that was not imported completely.
 #[derive(Debug)]
 pub struct Failure {
     /// Its number, from 1.
@@ -91,12 +91,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Imports all lines of `input`, which is read twice: first to know which file it is.
+/// Imports all lines of `input`. It reads `input` twice: first to compute its digest.
 ///
-/// Memory is bounded whatever its size, and search is never far behind.
+/// Memory is bounded whatever the size, and the import waits while search is far behind.
 ///
 /// # Errors
-/// Only where `input` itself can't be read, or not from its beginning again.
+/// Only if `input` can't be read or rewound. A line that can't be imported is in the report.
 pub async fn import(
     shop: &Shop,
     mut input: impl AsyncRead + AsyncSeek + Unpin,
@@ -114,7 +114,7 @@ pub async fn import(
     Ok(import.finish().await)
 }
 
-/// Imports so many products that nobody has thought of, always the same ones.
+/// Imports this many generated products, always the same ones.
 pub async fn import_generated(shop: &Shop, products: usize, progress: &mut Progress) -> Report {
     let mut import = Import::new(shop, Source::generated());
     for (number, entry) in (1..).zip(sample_catalogue::generate(products, SEED)) {
@@ -128,11 +128,11 @@ pub async fn import_generated(shop: &Shop, products: usize, progress: &mut Progr
     import.finish().await
 }
 
-/// An import on its way.
+/// An import in progress.
 struct Import<'a> {
     shop: &'a Shop,
     source: Source,
-    /// Product types that are known to be there.
+    /// Product types that are known to exist.
     types: BTreeSet<ProductTypeName>,
     products: Vec<(usize, ProductContent)>,
     variants: usize,
@@ -181,7 +181,7 @@ impl<'a> Import<'a> {
         self.report
     }
 
-    /// Writes what has come together: first the products, then the stock of those that are there.
+    /// Writes the batch: first the products, then the stock of those that were written.
     async fn write(&mut self) {
         self.shop.room_for_rows().await;
         let without_type = self.create_missing_types().await;
@@ -221,8 +221,7 @@ impl<'a> Import<'a> {
         }
     }
 
-    /// Creates product types that nobody has defined as ones that allow everything. Returns why
-    /// it failed, by name.
+    /// Creates missing product types, which allow everything. Returns those that failed, and why.
     async fn create_missing_types(&mut self) -> BTreeMap<ProductTypeName, String> {
         let named = self
             .products

@@ -1,4 +1,4 @@
-//! What an import says of itself while it runs.
+//! The progress of an import.
 
 use std::io::{self, Write};
 use std::sync::LazyLock;
@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// How often it is said where nobody watches a bar.
+/// Time between two lines of the log, if there is no bar.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// All bars of this process, which share its terminal with the log.
+/// All progress bars of this process, which share the terminal with the log.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Shows how far an import has come: as a bar where stderr is a terminal, else as a line of the
-/// log now and then.
+/// Shows the progress of an import: as a bar if stderr is a terminal, else as lines of the log.
 #[derive(Debug)]
 pub struct Progress {
     name: String,
@@ -23,7 +22,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The progress of an import by name, through so many bytes or whatever else it counts.
+    /// The progress of an import by name. `length` is its size, in bytes or products.
     #[must_use]
     pub fn new(name: impl Into<String>, length: u64) -> Self {
         let name = name.into();
@@ -41,7 +40,7 @@ impl Progress {
         }
     }
 
-    /// One that nobody sees.
+    /// Progress that is not shown.
     #[must_use]
     pub fn hidden() -> Self {
         let now = Instant::now();
@@ -53,7 +52,7 @@ impl Progress {
         }
     }
 
-    /// So far it is, with so many products and so many lines that failed.
+    /// Sets the position, and the products and failed lines so far.
     pub(super) fn reached(&mut self, position: u64, products: usize, failed: usize) {
         let rate = products as f64 / self.started.elapsed().as_secs_f64().max(0.001);
         self.bar.set_position(position);
@@ -79,7 +78,7 @@ impl Drop for Progress {
     }
 }
 
-/// Writes lines to stderr, above the bars if there are any.
+/// Writes lines to stderr, above the progress bars if there are any.
 pub(crate) struct AboveBars;
 
 impl Write for AboveBars {

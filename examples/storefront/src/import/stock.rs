@@ -1,4 +1,4 @@
-//! Setting stock as an import says, once for each file.
+//! Sets the stock of an import, once for each file.
 
 use sha2::{Digest, Sha256};
 use stockade_inventory_core::{
@@ -13,21 +13,21 @@ use crate::shop::Shop;
 /// Movements of a SKU that are read at once.
 const PAGE: usize = 1000;
 
-/// Names what is imported: by its content, so that a file is the same whatever it is called.
+/// Identifies what is imported by a digest of its content, so that the name of a file has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Source(String);
 
-/// A line's stock of one SKU.
+/// The stock of one SKU in a line.
 pub(super) struct SetStock {
     pub(super) line: usize,
-    /// Its place in the line.
+    /// The position in the line.
     pub(super) index: usize,
     pub(super) sku: Sku,
     pub(super) units: u64,
 }
 
 impl Source {
-    /// Reads all of `input`, and goes back to its beginning.
+    /// Reads all of `input`, and rewinds it.
     pub(super) async fn of(
         input: &mut (impl AsyncRead + AsyncSeek + Unpin),
     ) -> std::io::Result<Self> {
@@ -44,18 +44,18 @@ impl Source {
         Ok(Self::named(&digest.finalize()))
     }
 
-    /// The generator, which says the same of a product every time.
+    /// The generator, which makes the same products every time.
     pub(super) fn generated() -> Self {
         Self("import-generated".to_owned())
     }
 
     fn named(digest: &[u8]) -> Self {
-        // Half of it is enough that two files never meet.
+        // 16 bytes are enough to tell files apart.
         let half = Uuid::from_slice(&digest[..16]).expect("a digest has 32 bytes");
         Self(format!("import-{}", half.simple()))
     }
 
-    /// The setting of a line's stock, the `run`th time that this source does it.
+    /// The adjustment that sets the stock of a line. `run` counts how often this source did it.
     fn adjustment(&self, set: &SetStock, run: usize) -> Adjustment {
         let id = format!("{}-{run}-{}-{}", self.0, set.line, set.index);
         let operation = OperationId::new(id).expect("hexadecimal digits follow the rule");
@@ -64,14 +64,15 @@ impl Source {
         Adjustment::new(operation, set.sku.clone(), change, reason)
     }
 
-    /// Whether it is this source that did an operation.
+    /// Whether this source did the operation.
     fn did(&self, operation: &OperationId) -> bool {
         operation.as_str().starts_with(&self.0)
     }
 }
 
-/// Sets the stock of each line. What this source was the last to set stays as it is by now, so
-/// that importing a file again undoes no sale; what another has set since is set again.
+/// Sets the stock of each line. If this source was the last import that set the stock of a SKU,
+/// the stock is kept, so that importing a file again undoes no sale. If another import has set it
+/// since, it is set again.
 pub(super) async fn set(
     shop: &Shop,
     source: &Source,

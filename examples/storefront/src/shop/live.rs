@@ -1,4 +1,4 @@
-//! Stock as it changes, for pages that are open: from the stock events to whoever watches.
+//! Live stock: passes stock events to the pages that show their SKUs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -8,13 +8,13 @@ use stockade_change_feed::{Batch, Disposition, Handler};
 use stockade_inventory_core::{Sku, StockChanged, StockEvent};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-/// Pages that watch at once.
+/// The most pages that watch at once.
 const WATCHERS: usize = 1000;
 
-/// Hands each stock event to the pages that watch its SKU.
+/// Passes each stock event to the pages that watch its SKU.
 ///
-/// It keeps the newest event of each SKU for each page that has not taken it yet: so a page that
-/// reads slowly costs no more than the SKUs that it watches, and skips what is no longer true.
+/// For each page it keeps only the newest event of each SKU, until the page takes it. So a page
+/// that reads slowly uses little memory, and skips outdated events.
 #[derive(Debug)]
 pub struct LiveStock {
     places: Arc<Semaphore>,
@@ -47,7 +47,7 @@ impl LiveStock {
         }
     }
 
-    /// Watches these SKUs from now on; none where all places are taken.
+    /// Watches these SKUs from now on; none if 1000 pages watch already.
     #[must_use]
     pub fn watch(self: &Arc<Self>, skus: BTreeSet<Sku>) -> Option<Watcher> {
         let place = self.places.clone().try_acquire_owned().ok()?;
@@ -67,7 +67,7 @@ impl LiveStock {
         })
     }
 
-    /// Tells all watchers that there will be nothing more, so that the shop can end.
+    /// Ends all watchers, so that the shop can stop.
     pub fn end(&self) {
         self.ended.send_replace(true);
     }
@@ -97,14 +97,14 @@ impl Mailbox {
 }
 
 impl Watcher {
-    /// What it watches.
+    /// The SKUs that it watches.
     #[must_use]
     pub fn skus(&self) -> &BTreeSet<Sku> {
         &self.skus
     }
 
-    /// Waits until something has changed, and returns the newest of each SKU; none once there
-    /// will be nothing more. Cancel-safe.
+    /// Waits until a SKU has changed, and returns the newest event of each SKU that has; none once
+    /// live stock has [ended](LiveStock::end). Cancel-safe.
     pub async fn changes(&mut self) -> Option<Vec<StockChanged>> {
         loop {
             let newest = self.mailbox.take();
@@ -151,7 +151,7 @@ impl Handler for LiveStock {
     }
 }
 
-/// Nothing panics halfway through a change.
+/// Nothing panics while it holds a lock.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,14 +7,14 @@ mod live;
 mod network;
 mod search;
 mod storage;
-mod workers;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use service_kit::{Readiness, Workers};
 use stockade_catalog_core::memory::MemoryAvailabilityCache;
 use stockade_catalog_core::rows::catalog_changes;
 use stockade_catalog_core::{
@@ -26,7 +26,7 @@ use stockade_change_feed::{
 };
 use stockade_inventory_core::memory::MemoryTimer;
 use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay, Retention};
-use stockade_inventory_core::{Inventory, InventoryStore, ReservationTimer, inventory_updates};
+use stockade_inventory_core::{Inventory, inventory_updates};
 use stockade_search_sync::{Ingest, SearchIndex};
 
 use self::network::Network;
@@ -35,74 +35,51 @@ use self::storage::{Lifetime, Storage};
 
 pub use self::live::{LiveStock, Watcher};
 pub use self::network::Cut;
-pub use self::workers::Workers;
 
-/// Records that search and pages may be behind by before writers of the catalogue wait for them.
+/// Writers of the catalogue wait while search or pages have this many unread records.
 const BEHIND: u64 = 4_000;
 
-/// How long a log may take to say how far its readers are behind, where health is asked for.
+/// The longest time that the health of the shop waits for a log.
 const HEALTH_WITHIN: Duration = Duration::from_millis(250);
 
-/// What differs from shop to shop.
+/// The options of a shop.
 #[derive(Debug, Default)]
 pub struct Options {
     /// When pages stop trusting the cache of stock.
     pub circuit: CircuitConfig,
-    /// Cuts the way from pages to inventory.
+    /// Cuts the connection from pages to inventory.
     pub cut: Cut,
-    /// How much is done at once, and how long is waited for.
-    pub limits: Limits,
-    /// Where the search index is kept; in memory if nowhere.
+    /// Reports the workers that fail.
+    pub readiness: Readiness,
+    /// The directory of the search index; in memory if none.
     pub search_dir: Option<PathBuf>,
-    /// The database of everything else; in memory if none. Its shop is the only one that runs on
-    /// it, as its search index and its cache are its own.
+    /// The database of everything else; in memory if none. Only one shop can use a database,
+    /// because its search index and its cache are not shared.
     pub postgres: Option<String>,
 }
 
-/// How much is done at once, and how long is waited for.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Requests that are served at once; more are told to come back.
-    pub requests: usize,
-    /// The longest that a body may take to arrive.
-    pub body_within: Duration,
-    /// The longest that the head of a connection's next request may take to arrive.
-    pub headers_within: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            requests: 4096,
-            body_within: Duration::from_secs(10),
-            headers_within: Duration::from_secs(30),
-        }
-    }
-}
-
-/// A running shop: what its requests are served from.
+/// A running shop.
 pub struct Shop {
     /// Products.
     pub catalog: Catalog,
     /// Stock and reservations.
     pub inventory: Inventory,
-    /// What pages know of stock.
+    /// The stock that pages show.
     pub availability: Arc<Availability>,
     /// Search.
     pub search: Arc<dyn SearchIndex>,
     /// Stock as it changes.
     pub live: Arc<LiveStock>,
     clock: Arc<dyn Clock>,
-    /// What search reads of the catalogue.
+    /// How search reads the catalogue.
     rows: Reading,
-    /// What search and pages read of stock.
+    /// How search and pages read stock.
     stock: Vec<Reading>,
     cut: Cut,
-    limits: Limits,
-    failed_worker: OnceLock<String>,
+    readiness: Readiness,
 }
 
-/// What a group reads, and where.
+/// A consumer group, and the topics that it reads.
 #[derive(Clone)]
 struct Reading {
     feed: Arc<dyn Feed>,
@@ -110,33 +87,33 @@ struct Reading {
     topics: Vec<Topic>,
 }
 
-/// How a shop is doing.
+/// The health of a shop.
 #[derive(Debug)]
 pub struct Health {
-    /// A worker that ended although nobody stopped it.
+    /// The first worker that failed, and why.
     pub failed_worker: Option<String>,
-    /// The state of the circuit between pages and the cache of stock.
+    /// The state of the availability circuit.
     pub circuit: CircuitState,
-    /// How far each group of readers is behind.
+    /// How far each consumer group is behind.
     pub lag: Vec<Lag>,
 }
 
-/// How far a group of readers is behind.
+/// How far a consumer group is behind.
 #[derive(Debug)]
 pub struct Lag {
     /// The group.
     pub group: String,
-    /// Its unread records; none where the log can't say.
+    /// Its unread records; none if the log can't be asked.
     pub records: Option<u64>,
-    /// The age of the oldest of them; none where the log can't say.
+    /// The age of the oldest unread record; none if the log can't be asked.
     pub age: Option<Duration>,
 }
 
 impl Shop {
-    /// Starts a shop: empty, or with what its database has.
+    /// Starts a shop: empty, or with the data of its database.
     ///
     /// # Errors
-    /// Where a piece refuses its settings, or the database can't be reached.
+    /// If an option is not allowed, or the database can't be reached.
     pub async fn start(options: Options) -> anyhow::Result<(Arc<Self>, Workers)> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let storage = match &options.postgres {
@@ -148,7 +125,7 @@ impl Shop {
 
         let timer = Arc::new(MemoryTimer::new(clock.clone()));
         let cache = Arc::new(MemoryAvailabilityCache::new());
-        // Reached only by what runs elsewhere in production.
+        // In production, pages and the relay reach inventory over a network.
         let network = Arc::new(Network::new(
             storage.inventory.clone(),
             storage.outbox,
@@ -169,7 +146,7 @@ impl Shop {
         let stock = reading("search-stock", inventory_updates())?;
         let live = Arc::new(LiveStock::new());
         let live_stock = reading("live-stock", inventory_updates())?;
-        // Both write the same documents, each where it has read last.
+        // Rows and stock are merged into the same documents.
         let ingest = Arc::new(Ingest::new(
             search.index.clone(),
             search.generation,
@@ -186,92 +163,81 @@ impl Shop {
             rows: rows.clone(),
             stock: vec![pages.clone(), stock.clone()],
             cut: options.cut,
-            limits: options.limits,
-            failed_worker: OnceLock::new(),
+            readiness: options.readiness,
         });
 
-        let mut workers = Workers::new();
-        workers.expire(&shop, &storage.inventory, &timer);
-        workers.consume(
-            &shop,
-            "availability",
-            pages.consumer(&log, Arc::new(AvailabilityWorker::new(cache.clone())))?,
-        );
-        workers.consume(&shop, "ingestion", rows.consumer(&log, ingest.clone())?);
-        workers.consume(&shop, "stock ingestion", stock.consumer(&log, ingest)?);
-        // Pages begin with a snapshot: what was before is nothing to them.
+        let mut workers = Workers::new(&shop.readiness);
+        // Two, so that one can expire reservations while the other waits for the store.
+        for _ in 0..2 {
+            let expiry = ExpiryWorker::new(storage.inventory.clone(), timer.clone());
+            workers.spawn("expiry", |stop| expiry.run(stop));
+        }
+        let cached = Arc::new(AvailabilityWorker::new(cache.clone()));
+        let cached = pages.consumer(&log, cached)?;
+        workers.spawn("availability", |stop| cached.run(stop));
+        let rows = rows.consumer(&log, ingest.clone())?;
+        workers.spawn("ingestion", |stop| rows.run(stop));
+        let stock = stock.consumer(&log, ingest)?;
+        workers.spawn("stock ingestion", |stop| stock.run(stop));
+        // A page begins with a snapshot, so it needs no earlier events.
         let from_now = SubscribeOptions {
             start: Start::Latest,
             on_lost_offset: OnLostOffset::Latest,
         };
-        workers.consume(
-            &shop,
-            "live stock",
-            live_stock.consumer(&log, live)?.with_options(from_now),
-        );
-        // The index may begin with nothing while all stock is long published.
+        let live = live_stock.consumer(&log, live)?.with_options(from_now);
+        workers.spawn("live stock", |stop| live.run(stop));
+        // An empty index needs the stock that was published long ago.
         let relay = OutboxRelay::new(network.clone(), network.clone(), log).republishing_first();
-        workers.spawn(&shop, "outbox relay", |stop| async move {
-            relay.run(stop).await;
-            anyhow::Ok(())
-        });
+        workers.spawn("outbox relay", |stop| relay.run(stop));
         if let Lifetime::Beyond(capture) = storage.lifetime {
-            workers.spawn(&shop, "capture", |stop| async move {
-                capture.run(stop).await;
-                anyhow::Ok(())
-            });
+            workers.spawn("capture", |stop| capture.run(stop));
         }
         let retention = Retention::new(storage.retention);
-        workers.spawn(&shop, "retention", |stop| async move {
-            retention.run(stop).await;
-            anyhow::Ok(())
-        });
+        workers.spawn("retention", |stop| retention.run(stop));
         let refill = AvailabilityRefill::new(cache, network);
-        workers.spawn(&shop, "refill", |stop| async move {
-            refill.run(stop).await;
-            anyhow::Ok(())
-        });
+        workers.spawn("refill", |stop| refill.run(stop));
         let availability = shop.availability.clone();
-        workers.spawn(&shop, "lag watch", move |stop| async move {
+        workers.spawn("lag watch", |stop| async move {
             availability
                 .watch_lag(pages.feed.as_ref(), &pages.group, &pages.topics, stop)
                 .await;
-            anyhow::Ok(())
-        });
-        workers.spawn(&shop, "metrics", |stop| async move {
-            crate::telemetry::keep_up(stop).await;
-            anyhow::Ok(())
         });
         Ok((shop, workers))
     }
 
-    /// The time on the store's clock, which is this process's.
+    /// The time on the clock of the stores.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Cuts the way from pages to inventory.
+    /// Cuts the connection from pages to inventory.
     #[must_use]
     pub fn cut(&self) -> &Cut {
         &self.cut
     }
 
-    /// How much is done at once, and how long is waited for.
+    /// Reports the workers that failed.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
     }
 
-    /// Waits while search or pages are too far behind, so that the changes they have yet to read
-    /// stay few. Ends as well when there is nobody to wait for.
+    /// Waits while search or pages have too many unread changes. Does not wait once a worker has
+    /// failed, because nothing may read them then.
     pub async fn room_for_rows(&self) {
-        while self.failed_worker.get().is_none() && self.most_behind().await >= BEHIND {
+        while self.failed_worker().is_none() && self.most_behind().await >= BEHIND {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    /// Unread records of the group that has the most, as far as logs can say.
+    /// The first worker that failed, and why.
+    fn failed_worker(&self) -> Option<String> {
+        let failed = self.readiness.failed_workers().into_iter().next()?;
+        Some(format!("{}: {}", failed.worker, failed.reason))
+    }
+
+    /// The most unread records of a group.
     async fn most_behind(&self) -> u64 {
         let mut most = 0;
         for reading in self.stock.iter().chain([&self.rows]) {
@@ -280,11 +246,11 @@ impl Shop {
         most
     }
 
-    /// How the shop is doing.
+    /// The health of the shop. It takes little time even if the log hangs.
     pub async fn health(&self) -> Health {
         let readings = [&self.rows].into_iter().chain(&self.stock);
         Health {
-            failed_worker: self.failed_worker.get().cloned(),
+            failed_worker: self.failed_worker(),
             circuit: self.availability.circuit(),
             lag: join_all(readings.map(Reading::lag_for_health)).await,
         }
@@ -292,7 +258,7 @@ impl Shop {
 }
 
 impl Reading {
-    /// A worker that reads it, whose dead letters go to the log.
+    /// A worker that reads them. Its dead letters go to a topic of the same log.
     fn consumer(
         &self,
         log: &Arc<dyn Publisher>,
@@ -309,7 +275,7 @@ impl Reading {
         self.lag_of(partitions.as_deref())
     }
 
-    /// Whoever asks for the shop's health waits for no log that hangs.
+    /// As [`lag`](Self::lag), but does not wait for a log that hangs.
     async fn lag_for_health(&self) -> Lag {
         let asked = tokio::time::timeout(HEALTH_WITHIN, self.lag()).await;
         asked.unwrap_or_else(|_| self.lag_of(None))
@@ -323,31 +289,6 @@ impl Reading {
                 .and_then(|all| all.iter().map(|one| one.age).collect::<Option<Vec<_>>>())
                 .map(|ages| ages.into_iter().max().unwrap_or_default()),
         }
-    }
-}
-
-impl Workers {
-    /// Ends reservations whose time is up.
-    fn expire(
-        &mut self,
-        shop: &Arc<Shop>,
-        store: &Arc<dyn InventoryStore>,
-        timer: &Arc<impl ReservationTimer + 'static>,
-    ) {
-        for _ in 0..2 {
-            let worker = ExpiryWorker::new(store.clone(), timer.clone());
-            self.spawn(shop, "expiry", |stop| async move {
-                worker.run(stop).await;
-                anyhow::Ok(())
-            });
-        }
-    }
-
-    fn consume(&mut self, shop: &Arc<Shop>, name: &'static str, consumer: Consumer) {
-        self.spawn(shop, name, |stop| async move {
-            consumer.run(stop).await?;
-            anyhow::Ok(())
-        });
     }
 }
 

@@ -1,4 +1,4 @@
-//! What would be a network between inventory and everybody who asks it, and can be cut here too.
+//! The network between inventory and its clients, which can be cut.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,29 +11,29 @@ use stockade_inventory_core::{
     StockSource, Version,
 };
 
-/// The way from pages and the relay to inventory.
+/// The connection from pages and the relay to inventory.
 pub(super) struct Network {
     inventory: Arc<dyn InventoryStore>,
     outbox: Arc<dyn StockOutbox>,
     cut: Cut,
 }
 
-/// Cuts the way from pages to inventory, and mends it. Clones are of the same one.
+/// Cuts the connection from pages to inventory, and restores it. Clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct Cut(Arc<AtomicBool>);
 
 impl Cut {
-    /// From now on inventory can't be reached.
+    /// Makes inventory unreachable.
     pub fn cut(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// From now on it can.
+    /// Makes inventory reachable again.
     pub fn mend(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    /// Whether it is cut.
+    /// Whether the connection is cut.
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! The search index, and which of its generations is searched.
+//! The search index and its active generation.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::storage::Lifetime;
 
-/// The cache of documents that are in memory anyway.
+/// The size in bytes of the cache of documents that are in memory anyway.
 const MEMORY_CACHE: usize = 4 << 20;
 
-/// An index with a generation that is searched.
+/// An index with an active generation.
 pub(super) struct Search {
     pub(super) index: Arc<TantivyIndex>,
     pub(super) generation: Generation,
@@ -21,18 +21,18 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Opens the index in a directory, or makes one in memory.
+    /// Opens the index in a directory, or creates one in memory.
     ///
-    /// A catalogue that ends with the process gets a generation that ends with it: what an
-    /// earlier process left in the directory is of products that are gone. One that goes on is
-    /// followed in the generation that is there; in a new one, all its rows are told again.
+    /// A catalogue in memory always gets a new generation, because the documents that an earlier
+    /// process left in the directory are of products that are gone. A catalogue in a database keeps
+    /// its generation; if there is none, a new one is filled from a snapshot of all rows.
     pub(super) async fn open(
         directory: Option<&Path>,
         catalogue: &Lifetime,
     ) -> anyhow::Result<Self> {
         let options = TantivyOptions::default();
         let index = match directory {
-            // A cache of memory would be a second copy.
+            // The cache would be a second copy in memory.
             None => TantivyIndex::in_memory(options.with_cache_memory(MEMORY_CACHE))
                 .context("the search index")?,
             Some(directory) => TantivyIndex::open(directory, options)
@@ -49,7 +49,7 @@ impl Search {
         let generation = match (catalogue, active) {
             (Lifetime::Beyond(_), Some((generation, _))) => generation,
             (Lifetime::Beyond(capture), None) => {
-                // Asked for first: an index that is there is taken to be told of everything.
+                // Before the generation exists: an existing one is not filled again.
                 capture.snapshot_again().await?;
                 new_generation()?
             }
@@ -64,7 +64,7 @@ impl Search {
         Ok(search)
     }
 
-    /// Makes the generation the one that is searched, and removes what came before it.
+    /// Activates the generation, and removes earlier ones.
     async fn begin(&self) -> anyhow::Result<()> {
         let Self {
             index, generation, ..

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use storefront::{Faults, Options, Progress, Report, Shop, Workers};
+use service_kit::{Limits, Service};
+use storefront::{Faults, Options, Progress, Report, Shop};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -19,7 +20,6 @@ pub(crate) struct Client {
     base: String,
     http: reqwest::Client,
     pub(crate) shop: std::sync::Arc<Shop>,
-    workers: Workers,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
@@ -39,15 +39,18 @@ impl Client {
     }
 
     pub(crate) async fn with(options: Options) -> Self {
+        Self::within(Limits::default(), options).await
+    }
+
+    pub(crate) async fn within(limits: Limits, options: Options) -> Self {
         let (shop, workers) = Shop::start(options).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let router = storefront::router(shop.clone(), Faults::Allowed);
-        let headers_within = shop.limits().headers_within;
+        let service = Service::new(limits, shop.readiness().clone());
+        let service = storefront::service(service, shop.clone(), Faults::Allowed);
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
-        let serving = storefront::serve(listener, router, headers_within, stopped);
-        let serving = tokio::spawn(serving);
+        let serving = tokio::spawn(service.run_until(listener, workers, stopped));
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
             .build()
@@ -56,7 +59,6 @@ impl Client {
             base,
             http,
             shop,
-            workers,
             stop,
             serving,
         }
@@ -67,7 +69,6 @@ impl Client {
         self.stop.send(()).unwrap();
         drop(self.http);
         self.serving.await.unwrap();
-        self.workers.stop().await;
     }
 
     /// A shop with the sample catalogue.

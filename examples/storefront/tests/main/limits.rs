@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::json;
-use storefront::{Limits, Options};
+use service_kit::{Limits, Service};
+use storefront::{Faults, Options};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -13,11 +14,7 @@ use crate::client::{Client, eventually};
 async fn with(change: impl FnOnce(&mut Limits)) -> Client {
     let mut limits = Limits::default();
     change(&mut limits);
-    Client::with(Options {
-        limits,
-        ..Options::default()
-    })
-    .await
+    Client::within(limits, Options::default()).await
 }
 
 /// A request whose body is said to be longer than what comes of it.
@@ -38,7 +35,7 @@ async fn first_line(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_not_waited_for() {
-    let client = with(|limits| limits.body_within = Duration::from_millis(300)).await;
+    let client = with(|limits| limits.body_timeout = Duration::from_millis(300)).await;
     let mut stream = unfinished(&client).await;
     assert_eq!(
         first_line(&mut stream).await,
@@ -48,7 +45,7 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
 
 #[tokio::test]
 async fn health_and_metrics_answer_while_all_places_are_taken() {
-    let client = with(|limits| limits.requests = 2).await;
+    let client = with(|limits| limits.max_requests = 2).await;
     let taken = [unfinished(&client).await, unfinished(&client).await];
     eventually("all places are taken", || async {
         client.get("/stock/x").await.status == StatusCode::SERVICE_UNAVAILABLE
@@ -67,7 +64,7 @@ async fn health_and_metrics_answer_while_all_places_are_taken() {
 
 #[tokio::test]
 async fn idle_connections_and_slow_heads_are_closed() {
-    let client = with(|limits| limits.headers_within = Duration::from_millis(300)).await;
+    let client = with(|limits| limits.header_timeout = Duration::from_millis(300)).await;
     let mut idle = TcpStream::connect(client.address()).await.unwrap();
     let mut slow = TcpStream::connect(client.address()).await.unwrap();
     slow.write_all(b"GET /healthz HTTP/1.1\r\nHost: sh")
@@ -129,12 +126,13 @@ async fn a_shop_that_is_asked_to_end_finishes_what_has_begun() {
     let client = Client::new().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = storefront::router(client.shop.clone(), storefront::Faults::Refused);
+    let service = Service::new(Limits::default(), client.shop.readiness().clone());
+    let router = storefront::service(service, client.shop.clone(), Faults::Refused).router();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(storefront::serve(
+    let serving = tokio::spawn(service_kit::serve(
         listener,
         router,
-        Duration::from_secs(30),
+        Limits::default(),
         async { drop(stopped.await) },
     ));
     let body = b"{\"lines\":[{\"sku\":\"x\",\"quantity\":1}],\"owner\":\"ada\"}";

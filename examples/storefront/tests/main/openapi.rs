@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use service_kit::{Limits, Service};
+use storefront::Faults;
 
 use crate::client::{Answer, Client, answer, eventually};
 
@@ -27,7 +29,8 @@ async fn document(client: &Client) -> Value {
 
 /// The paths that the router has, which it tells nobody but a debugger.
 fn routed(client: &Client) -> BTreeSet<String> {
-    let router = storefront::router(client.shop.clone(), storefront::Faults::Allowed);
+    let service = Service::new(Limits::default(), client.shop.readiness().clone());
+    let router = storefront::service(service, client.shop.clone(), Faults::Allowed).router();
     let debugged = format!("{router:?}");
     let (_, paths) = debugged.split_once("paths: {").unwrap();
     let (paths, _) = paths.split_once("}, ").map_or((paths, ""), |_| {
@@ -82,6 +85,9 @@ async fn the_document_is_openapi_and_can_be_browsed_offline() {
     for path in document["paths"].as_object().unwrap().values() {
         for operation in path.as_object().unwrap().values() {
             let id = operation["operationId"].as_str().unwrap();
+            let is_camel_case = id.starts_with(|first: char| first.is_ascii_lowercase())
+                && id.chars().all(|one| one.is_ascii_alphanumeric());
+            assert!(is_camel_case, "{id} makes no good name of a function");
             assert!(operations.insert(id.to_owned()), "{id} is not unique");
             assert!(operation["summary"].is_string(), "{id} has no summary");
         }
@@ -276,5 +282,7 @@ async fn real_answers_fit_their_schemas() {
     )
     .await;
     fits("get", "/healthz", "/healthz", none()).await;
+    fits("get", "/livez", "/livez", none()).await;
+    fits("get", "/readyz", "/readyz", none()).await;
     fits("get", "/metrics", "/metrics", none()).await;
 }

@@ -96,7 +96,7 @@ async fn a_search_directory_that_is_in_use_is_named() {
     let (_shop, workers) = Shop::start(options).await.unwrap();
     let name = directory.path().to_str().unwrap();
     assert_says(&["--search-dir", name], &[name, "--search-dir"]);
-    workers.stop().await;
+    workers.stop(std::time::Duration::from_secs(10)).await;
 }
 
 /// On a terminal, of which `script` gives it one.

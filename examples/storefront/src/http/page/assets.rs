@@ -5,9 +5,8 @@ use std::sync::LazyLock;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use service_kit::Problem;
 use uuid::Uuid;
-
-use super::super::problem::Problem;
 
 pub(super) struct Asset {
     pub(super) name: &'static str,
@@ -83,7 +82,7 @@ pub(super) async fn serve(
 ) -> Result<Response, Problem> {
     let asset = ASSETS.iter().find(|asset| asset.name == name);
     let asset = asset
-        .ok_or_else(|| Problem::not_found("the page has no such part").with("field", "path"))?;
+        .ok_or_else(|| Problem::not_found("the page has no such file").with("field", "path"))?;
     // A page of another version gets what there is, and asks again next time.
     let cache = if version == *VERSION {
         "public, max-age=31536000, immutable"

@@ -14,9 +14,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use service_kit::{Query, Segment};
 
 use self::shell::{Head, Shell};
-use super::extract::{Params, Segment};
 use super::{Faults, products, search};
 use crate::shop::Shop;
 
@@ -26,7 +26,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 pub(super) fn routes(faults: Faults) -> Router<Arc<Shop>> {
-    let listing = move |State(shop): State<Arc<Shop>>, params: Params| async move {
+    let listing = move |State(shop): State<Arc<Shop>>, params: Query| async move {
         listing(&shop, faults, &params).await
     };
     let product = move |State(shop): State<Arc<Shop>>, Segment(slug): Segment| async move {
@@ -55,7 +55,7 @@ async fn guarded(request: Request, next: Next) -> Response {
     response
 }
 
-async fn listing(shop: &Shop, faults: Faults, params: &Params) -> Response {
+async fn listing(shop: &Shop, faults: Faults, params: &Query) -> Response {
     let text = params.get("q").unwrap_or_default();
     let page = match search::query(params) {
         Ok(query) => shop.search.search(&query).await.ok(),

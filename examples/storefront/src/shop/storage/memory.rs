@@ -11,8 +11,8 @@ use stockade_inventory_core::memory::MemoryInventory;
 
 use super::{Lifetime, Storage};
 
-/// Row changes that are kept in each partition. Writers wait long before search is so far behind:
-/// see [`Shop::room_for_rows`](crate::Shop::room_for_rows).
+/// Row changes that are kept in each partition. Search is never so far behind, because writers wait
+/// for it: see [`Shop::room_for_rows`](crate::Shop::room_for_rows).
 const ROWS: usize = 10_000;
 /// Stock events that are kept in each partition for readers that fall behind.
 const EVENTS: usize = 20_000;

@@ -1,7 +1,6 @@
-//! Where products and stock are kept: the one choice that decides what outlives the process.
+//! Where products and stock are kept: in memory or in Postgres.
 //!
-//! The cache of stock and the timers are in memory whatever is chosen: they are filled again from
-//! what is kept.
+//! The cache of stock and the timers are always in memory: they are filled again from the store.
 
 mod memory;
 mod postgres;
@@ -14,7 +13,7 @@ use stockade_inventory_core::{InventoryStore, StockOutbox, StockRetention};
 
 pub(super) use self::postgres::Capture;
 
-/// What a shop keeps, and the log that its readers hear of it by.
+/// The stores of a shop, and the log of their changes.
 pub(super) struct Storage {
     pub(super) catalog: Arc<dyn CatalogStore>,
     pub(super) inventory: Arc<dyn InventoryStore>,
@@ -26,10 +25,10 @@ pub(super) struct Storage {
     pub(super) lifetime: Lifetime,
 }
 
-/// How long what was stored is there.
+/// How long stored data lives.
 pub(super) enum Lifetime {
     /// As long as the process.
     Process,
-    /// Longer. Rows reach the log by this capture.
+    /// Longer than the process. Rows reach the log by this capture.
     Beyond(Box<Capture>),
 }

@@ -1,4 +1,4 @@
-//! Everything in Postgres. Search hears of rows through a replication slot.
+//! Everything in Postgres. Rows reach search through a replication slot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +12,21 @@ use stockade_postgres::{
 
 use super::{Lifetime, Storage};
 
-/// How long records are kept for readers that fall behind.
+/// How long records are kept for consumers that fall behind.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// After how long without a word the readers of a shop that crashed are taken for gone.
+/// A consumer that is silent for this long, as after a crash, loses its partitions.
 const SILENT: Duration = Duration::from_secs(10);
+/// Time between two passes that delete old records.
 const TRIMMED_EVERY: Duration = Duration::from_secs(600);
 
-/// What carries rows from the write-ahead log into the feed, and keeps the feed short.
+/// Copies rows from the write-ahead log into the feed, and deletes old records of the feed.
 pub(in super::super) struct Capture {
     feed: PostgresFeed,
     capture: PostgresCapture,
 }
 
 impl Storage {
-    /// Opens the database, and brings its tables up to date.
+    /// Opens the database, and migrates its tables.
     pub(in super::super) async fn postgres(url: &str) -> anyhow::Result<Self> {
         let pool = connect(url)
             .await
@@ -35,7 +36,7 @@ impl Storage {
         let catalog = Arc::new(PostgresCatalog::new(pool.clone()));
         inventory.migrate().await?;
         catalog.migrate().await?;
-        // The slots of a server's databases share their names.
+        // All databases of a server share one namespace of slots.
         let database: String = sqlx::query_scalar("SELECT current_database()")
             .fetch_one(&pool)
             .await?;
@@ -46,7 +47,7 @@ impl Storage {
         let problems = capture.problems().await?;
         anyhow::ensure!(
             problems.is_empty(),
-            "search can't follow: {}",
+            "search can't follow the catalogue: {}",
             problems.join("; ")
         );
         let capture = Capture {
@@ -66,7 +67,7 @@ impl Storage {
 }
 
 impl Capture {
-    /// Has all rows told once more, to an index that begins with nothing.
+    /// Publishes all rows once more, for an index that is empty.
     pub(in super::super) async fn snapshot_again(&self) -> anyhow::Result<()> {
         Ok(self.capture.snapshot_again().await?)
     }
@@ -78,7 +79,7 @@ impl Capture {
             loop {
                 for topic in [catalog_changes(), inventory_updates()] {
                     if let Err(error) = feed.trim_older(&topic, KEPT).await {
-                        tracing::warn!(%topic, %error, "old records are still there");
+                        tracing::warn!(%topic, %error, "old records could not be deleted");
                     }
                 }
                 tokio::time::sleep(TRIMMED_EVERY).await;

@@ -1,0 +1,80 @@
+//! What every HTTP service over the stockade crates needs, so that a service is its routes, its
+//! workers, and little else.
+//!
+//! | For | See |
+//! |---|---|
+//! | A service, from routes to a graceful stop | [`Service`] |
+//! | Reading requests | [`Body`], [`Query`], [`Segment`], [`Headers`], [`IdempotencyKey`] |
+//! | Refusing them | [`Problem`], [`ProblemType`] |
+//! | Bounds | [`Limits`] |
+//! | Who may write | [`WriteTokens`] |
+//! | Work beside the requests | [`Workers`] |
+//! | Whether it can be sent requests | [`Readiness`] |
+//! | Options from the command line, the environment and a file | [`Settings`], [`parse`] |
+//! | Logs and metrics | [`telemetry`] |
+//!
+//! The features `inventory`, `catalog` and `search` each make problems of the errors of a core.
+
+mod auth;
+mod config;
+mod extract;
+mod limits;
+mod problem;
+mod readiness;
+mod serve;
+mod service;
+mod settings;
+pub mod telemetry;
+mod workers;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use self::auth::WriteTokens;
+pub use self::config::parse;
+pub use self::extract::{Body, Headers, IdempotencyKey, Query, Segment, from_object};
+pub use self::limits::Limits;
+#[cfg(feature = "catalog")]
+pub use self::problem::product_json;
+pub use self::problem::{Problem, ProblemBody, ProblemType};
+pub use self::readiness::{CheckReport, FailedWorker, Readiness, ReadinessReport, ReadinessStatus};
+pub use self::serve::{serve, stop_signal};
+pub use self::service::Service;
+pub use self::settings::Settings;
+pub use self::workers::{Outcome, Stop, Workers};
+
+/// Runs a service with its options, as [`parse`] reads them. What keeps it from starting is written
+/// to stderr in one line.
+pub async fn main<A, R>(
+    name: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+    run: impl FnOnce(A) -> R,
+) -> ExitCode
+where
+    A: Parser,
+    R: Future<Output = anyhow::Result<()>>,
+{
+    let outcome = match parse(name, arguments) {
+        Ok(options) => run(options).await,
+        Err(error) => Err(error),
+    };
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    if let Some(usage) = error.downcast_ref::<clap::Error>() {
+        // A closed stderr is no reason to fail otherwise.
+        let _ = usage.print();
+        return ExitCode::from(usage.exit_code() as u8);
+    }
+    let line = format!("{error:#}").replace('\n', " ");
+    eprintln!("{name}: {line}");
+    ExitCode::FAILURE
+}
+
+/// The example of the README, which is compiled.
+#[cfg(all(doctest, feature = "inventory"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

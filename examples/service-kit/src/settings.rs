@@ -1,0 +1,90 @@
+//! The options that every service has.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use crate::auth::WriteTokens;
+use crate::limits::Limits;
+use crate::readiness::Readiness;
+use crate::service::Service;
+use crate::telemetry::LogFormat;
+
+/// The options that every service has, to be flattened into its own:
+///
+/// ```
+/// /// Keeps stock.
+/// #[derive(clap::Parser)]
+/// struct Options {
+///     #[command(flatten)]
+///     service: service_kit::Settings,
+///     /// Where stock is kept.
+///     #[arg(long)]
+///     postgres: Option<secrecy::SecretString>,
+/// }
+/// ```
+#[derive(Clone, Debug, clap::Args)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The address to listen on: ADDRESS:PORT, or only a PORT of 127.0.0.1.
+    #[arg(long, default_value = "127.0.0.1:8080", value_parser = address)]
+    pub listen: SocketAddr,
+    /// A TOML file with options; the command line and the environment override it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A bearer token that requests other than GET must have; may be given several times, so that
+    /// a new token can be used before the old one is removed. Other users of the machine can read
+    /// the command line: better give it by the environment or the file.
+    #[arg(long, value_name = "TOKEN", value_delimiter = ',')]
+    pub write_token: Vec<SecretString>,
+    /// How lines of the log are written.
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// What is logged, as the crate tracing-subscriber has it: `info,stockade=debug`.
+    #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
+    pub log_filter: String,
+    #[allow(
+        missing_docs,
+        reason = "the documentation would become the help of all options"
+    )]
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+impl Settings {
+    /// Listens on the address.
+    ///
+    /// # Errors
+    /// If the address can't be listened on; the error names it.
+    pub async fn bind(&self) -> anyhow::Result<TcpListener> {
+        let listen = self.listen;
+        TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("can't listen on {listen}; choose another with --listen"))
+    }
+
+    /// A service with these limits and write tokens.
+    ///
+    /// # Errors
+    /// If a write token is not allowed.
+    pub fn service(&self, readiness: Readiness) -> anyhow::Result<Service> {
+        let tokens = WriteTokens::new(&self.write_token)?;
+        if tokens.is_empty() && !self.listen.ip().is_loopback() {
+            let listen = self.listen;
+            tracing::warn!(%listen, "anybody can write, because there is no --write-token");
+        }
+        Ok(Service::new(self.limits, readiness).with_write_tokens(tokens))
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    match text.trim_start_matches(':').parse::<u16>() {
+        Ok(port) => Ok(([127, 0, 0, 1], port).into()),
+        Err(_) => text
+            .parse()
+            .map_err(|_| "it must be ADDRESS:PORT or PORT".to_owned()),
+    }
+}
