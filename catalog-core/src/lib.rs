@@ -14,10 +14,11 @@ mod store;
 mod telemetry;
 
 pub use availability::{
-    Alert, Availability, AvailabilityCache, AvailabilityRefill, AvailabilityWorker, CacheEntry,
-    CacheRead, CacheWrite, Circuit, CircuitChange, CircuitConfig, CircuitState, Coverage,
-    FillToken, Freshness, FreshnessTracker, MarkWrite, Origin, PageAvailability, PartitionMark,
-    Route, SkuAvailability, Stock, complete_as_of,
+    Advance, Advanced, Alert, Applied, Availability, AvailabilityCache, AvailabilityRefill,
+    AvailabilityWorker, CacheEntry, CacheRead, CacheWrite, Circuit, CircuitChange, CircuitConfig,
+    CircuitState, Completeness, Continuity, Coverage, FillStep, FillToken, Freshness,
+    FreshnessTracker, MarkWrite, Origin, PageAvailability, PartitionMark, Route, SkuAvailability,
+    Stock, complete_as_of,
 };
 pub use catalog::{Catalog, TypeChange};
 pub use error::{CatalogError, Violation};

@@ -271,7 +271,11 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_stale() {
-        for unknown in [Freshness::Incomplete, Freshness::ClockAhead(secs(9))] {
+        for unknown in [
+            Freshness::Unfilled,
+            Freshness::Incomplete,
+            Freshness::ClockAhead(secs(9)),
+        ] {
             let mut circuit = Circuit::new(CircuitConfig::default());
             assert_eq!(page(&mut circuit, unknown, 0), (Route::Cache, Open));
             assert_eq!(page(&mut circuit, unknown, 1), (Route::Probe, Open));
@@ -308,6 +312,7 @@ mod tests {
         prop_oneof![
             4 => (0_u64..60).prop_map(age),
             1 => Just(Freshness::Unread),
+            1 => Just(Freshness::Unfilled),
             1 => Just(Freshness::Incomplete),
             1 => Just(Freshness::ClockAhead(secs(60))),
         ]

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use stockade_change_feed::Timestamp;
 
-use crate::availability::cache::PartitionMark;
+use crate::availability::cache::{CacheRead, Coverage};
+use crate::availability::marks::{Completeness, PartitionMark};
 
 /// How long a reading of the consumer's lag counts.
 const LAG_COUNTS_FOR: Duration = Duration::from_secs(30);
@@ -19,7 +20,9 @@ pub enum Freshness {
     Age(Duration),
     /// The cache could not be read.
     Unread,
-    /// A partition has no mark: nobody knows how far it is.
+    /// The cache is new, was emptied or has lost writes, and was not filled since.
+    Unfilled,
+    /// A partition had no heartbeat: nobody knows how far it is.
     Incomplete,
     /// The oldest mark lies this far in the future, which is more than two clocks may differ.
     ClockAhead(Duration),
@@ -31,7 +34,7 @@ impl Freshness {
     pub fn age(self) -> Option<Duration> {
         match self {
             Self::Age(age) => Some(age),
-            Self::Unread | Self::Incomplete | Self::ClockAhead(_) => None,
+            Self::Unread | Self::Unfilled | Self::Incomplete | Self::ClockAhead(_) => None,
         }
     }
 
@@ -47,31 +50,38 @@ impl fmt::Display for Freshness {
         match self {
             Self::Age(age) => write!(f, "the cache is complete up to {age:?} ago"),
             Self::Unread => f.write_str("the cache can not be read"),
-            Self::Incomplete => f.write_str("a partition of the stock events has no mark"),
-            Self::ClockAhead(ahead) => {
-                write!(
-                    f,
-                    "the cache's marks lie {ahead:?} in the future; compare the clocks"
-                )
-            }
+            Self::Unfilled => f.write_str(
+                "the cache is new, was emptied or has lost writes; a refill has to finish first",
+            ),
+            Self::Incomplete => f.write_str(
+                "the cache has no heartbeat of some partition of the stock events; check the relay",
+            ),
+            Self::ClockAhead(ahead) => write!(
+                f,
+                "the cache's marks lie {ahead:?} in the future; compare the clocks"
+            ),
         }
     }
 }
 
-/// The time up to which all partitions are complete; `None` where one of them has no mark.
+/// The time up to which all partitions are complete; `None` where one of them had no heartbeat.
 ///
-/// How many there are is what the newest mark says. Marks of partitions beyond that are left from
-/// a topic that was larger, and those of an older epoch from a history that has ended. The result
-/// carries its epoch, because a new epoch's clock may be behind the old one's.
+/// The newest heartbeat says how many partitions there are. Marks of partitions beyond that are
+/// left over from a topic that was larger, and those of an older epoch from a history that has
+/// ended. The result carries its epoch, because a new epoch's clock may be behind the old one's.
 #[must_use]
 pub fn complete_as_of(marks: &[PartitionMark]) -> Option<(u32, Timestamp)> {
-    let newest = marks
+    let complete: Vec<(u32, Completeness)> = marks
         .iter()
-        .max_by_key(|mark| (mark.epoch, mark.complete_as_of, mark.partitions))?;
-    let current: BTreeMap<u32, Timestamp> = marks
+        .filter_map(|mark| Some((mark.partition, mark.complete?)))
+        .collect();
+    let (_, newest) = complete
         .iter()
-        .filter(|mark| mark.partition < newest.partitions && mark.epoch == newest.epoch)
-        .map(|mark| (mark.partition, mark.complete_as_of))
+        .max_by_key(|(_, of)| (of.epoch, of.complete_as_of, of.partitions))?;
+    let current: BTreeMap<u32, Timestamp> = complete
+        .iter()
+        .filter(|(partition, of)| *partition < newest.partitions && of.epoch == newest.epoch)
+        .map(|(partition, of)| (*partition, of.complete_as_of))
         .collect();
     let all = u32::try_from(current.len()) == Ok(newest.partitions);
     let oldest = current.into_values().min().filter(|_| all)?;
@@ -103,15 +113,13 @@ impl FreshnessTracker {
         }
     }
 
-    /// The freshness according to marks that were just read, at this time on the reader's wall
-    /// clock and monotonic clock.
-    pub fn observe(
-        &mut self,
-        marks: &[PartitionMark],
-        now: Timestamp,
-        monotonic: Duration,
-    ) -> Freshness {
-        let Some(reached) = complete_as_of(marks) else {
+    /// The freshness of a cache that was just read, at this time on the reader's wall clock and
+    /// monotonic clock.
+    pub fn observe(&mut self, read: &CacheRead, now: Timestamp, monotonic: Duration) -> Freshness {
+        if read.coverage == Coverage::Unfilled {
+            return Freshness::Unfilled;
+        }
+        let Some(reached) = complete_as_of(&read.marks) else {
             return Freshness::Incomplete;
         };
         let advanced_at = match self.newest {
@@ -148,6 +156,7 @@ impl FreshnessTracker {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use stockade_change_feed::Offset;
 
     use super::*;
 
@@ -161,13 +170,24 @@ mod tests {
         let partitions = u32::try_from(times.len()).unwrap();
         (0..partitions)
             .zip(times)
-            .map(|(partition, &seconds)| PartitionMark {
-                partition,
-                partitions,
-                epoch: 0,
-                complete_as_of: at(seconds),
-            })
+            .map(|(partition, &seconds)| mark(partition, partitions, 0, seconds))
             .collect()
+    }
+
+    fn mark(partition: u32, partitions: u32, epoch: u32, seconds: i64) -> PartitionMark {
+        PartitionMark {
+            partition,
+            upto: Offset(1),
+            complete: Some(Completeness {
+                partitions,
+                epoch,
+                complete_as_of: at(seconds),
+            }),
+        }
+    }
+
+    fn filled(marks: Vec<PartitionMark>) -> CacheRead {
+        CacheRead::new(Vec::new(), marks, Coverage::Filled)
     }
 
     fn secs(seconds: u64) -> Duration {
@@ -187,12 +207,10 @@ mod tests {
             marks.remove(missing);
             assert_eq!(complete_as_of(&marks), None);
         }
-        let hostile = PartitionMark {
-            partition: 0,
-            partitions: u32::MAX,
-            epoch: 0,
-            complete_as_of: at(1),
-        };
+        let mut silent = marks(&[100, 100]);
+        silent[1].complete = None;
+        assert_eq!(complete_as_of(&silent), None);
+        let hostile = mark(0, u32::MAX, 0, 1);
         assert_eq!(complete_as_of(&[hostile]), None);
     }
 
@@ -209,16 +227,14 @@ mod tests {
 
     #[test]
     fn marks_of_an_older_epoch_count_for_nothing() {
-        let mut mixed = marks(&[100, 200]);
-        mixed[0].epoch = 1;
+        let mixed = [mark(0, 2, 1, 100), mark(1, 2, 0, 200)];
         assert_eq!(complete_as_of(&mixed), None);
-        mixed[1].epoch = 1;
-        assert_eq!(complete_as_of(&mixed), Some((1, at(100))));
+        let restored = [mark(0, 2, 1, 100), mark(1, 2, 1, 200)];
+        assert_eq!(complete_as_of(&restored), Some((1, at(100))));
         // The new epoch's clock is behind: that is an advance all the same.
         let mut tracker = FreshnessTracker::new(SKEW);
-        tracker.observe(&marks(&[110]), at(100), secs(0));
-        let mut restored = marks(&[98]);
-        restored[0].epoch = 1;
+        tracker.observe(&filled(marks(&[110])), at(100), secs(0));
+        let restored = filled(vec![mark(0, 1, 1, 98)]);
         let seen = tracker.observe(&restored, at(100), secs(20));
         assert_eq!(seen, Freshness::Age(secs(2)));
     }
@@ -226,9 +242,9 @@ mod tests {
     #[test]
     fn a_mark_slightly_in_the_future_is_fresh_and_one_further_off_an_error() {
         let mut tracker = FreshnessTracker::new(SKEW);
-        let fresh = tracker.observe(&marks(&[105]), at(100), secs(0));
+        let fresh = tracker.observe(&filled(marks(&[105])), at(100), secs(0));
         assert_eq!(fresh, Freshness::Age(Duration::ZERO));
-        let ahead = tracker.observe(&marks(&[106]), at(100), secs(0));
+        let ahead = tracker.observe(&filled(marks(&[106])), at(100), secs(0));
         assert_eq!(ahead, Freshness::ClockAhead(secs(6)));
     }
 
@@ -236,26 +252,36 @@ mod tests {
     fn a_mark_that_stops_is_stale_though_the_wall_clock_stands_still() {
         let mut tracker = FreshnessTracker::new(SKEW);
         for monotonic in [0, 10, 40] {
-            let seen = tracker.observe(&marks(&[100]), at(100), secs(monotonic));
+            let seen = tracker.observe(&filled(marks(&[100])), at(100), secs(monotonic));
             assert_eq!(seen, Freshness::Age(secs(monotonic)));
         }
-        let seen = tracker.observe(&marks(&[101]), at(101), secs(41));
+        let seen = tracker.observe(&filled(marks(&[101])), at(101), secs(41));
         assert_eq!(seen, Freshness::Age(Duration::ZERO));
-        let back = tracker.observe(&marks(&[99]), at(99), secs(50));
+        let back = tracker.observe(&filled(marks(&[99])), at(99), secs(50));
         assert_eq!(back, Freshness::Age(secs(9)), "going back is no advance");
+    }
+
+    #[test]
+    fn marks_say_nothing_of_a_cache_that_is_not_filled() {
+        let mut tracker = FreshnessTracker::new(SKEW);
+        let mut read = filled(marks(&[100]));
+        read.coverage = Coverage::Unfilled;
+        let seen = tracker.observe(&read, at(100), secs(0));
+        assert_eq!(seen, Freshness::Unfilled);
+        assert!(!seen.is_within(Duration::MAX));
     }
 
     #[test]
     fn lag_counts_while_it_is_recent() {
         let mut tracker = FreshnessTracker::new(SKEW);
         tracker.note_lag(Some(secs(33)), secs(0));
-        let seen = tracker.observe(&marks(&[100]), at(100), secs(1));
+        let seen = tracker.observe(&filled(marks(&[100])), at(100), secs(1));
         assert_eq!(seen, Freshness::Age(secs(33)));
-        let seen = tracker.observe(&marks(&[131]), at(131), secs(31));
+        let seen = tracker.observe(&filled(marks(&[131])), at(131), secs(31));
         assert_eq!(seen, Freshness::Age(Duration::ZERO));
         tracker.note_lag(Some(secs(33)), secs(31));
         tracker.note_lag(None, secs(31));
-        let seen = tracker.observe(&marks(&[131]), at(131), secs(31));
+        let seen = tracker.observe(&filled(marks(&[131])), at(131), secs(31));
         assert_eq!(seen, Freshness::Age(Duration::ZERO));
     }
 
@@ -271,8 +297,8 @@ mod tests {
             complete in 0_i64..100, now in 0_i64..200, waited in 0_u64..100,
         ) {
             let mut tracker = FreshnessTracker::new(SKEW);
-            tracker.observe(&marks(&[complete]), at(now), secs(0));
-            let seen = tracker.observe(&marks(&[complete]), at(now), secs(waited));
+            tracker.observe(&filled(marks(&[complete])), at(now), secs(0));
+            let seen = tracker.observe(&filled(marks(&[complete])), at(now), secs(waited));
             if let Some(age) = seen.age() {
                 prop_assert!(age >= secs(waited));
                 prop_assert!(age >= at(now).since(at(complete)).unwrap_or_default());

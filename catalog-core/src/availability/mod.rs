@@ -3,6 +3,7 @@
 mod cache;
 mod circuit;
 mod freshness;
+mod marks;
 mod merge;
 mod page;
 mod refill;
@@ -27,11 +28,11 @@ use crate::error::CatalogError;
 #[cfg(feature = "mock")]
 pub use self::cache::MockAvailabilityCache;
 pub use self::cache::{
-    AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, FillToken, MarkWrite,
-    PartitionMark,
+    Applied, AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, FillStep, FillToken,
 };
 pub use self::circuit::{Circuit, CircuitChange, CircuitConfig, CircuitState, Route};
 pub use self::freshness::{Freshness, FreshnessTracker, complete_as_of};
+pub use self::marks::{Advance, Advanced, Completeness, Continuity, MarkWrite, PartitionMark};
 pub use self::page::{Origin, PageAvailability, SkuAvailability, Stock};
 pub use self::refill::AvailabilityRefill;
 pub use self::worker::AvailabilityWorker;
@@ -246,9 +247,7 @@ impl Availability {
         let mut breaker = self.lock();
         let monotonic = self.clock.monotonic();
         let freshness = match &read {
-            Some(read) => breaker
-                .tracker
-                .observe(&read.marks, self.clock.now(), monotonic),
+            Some(read) => breaker.tracker.observe(read, self.clock.now(), monotonic),
             None => Freshness::Unread,
         };
         let change = breaker.circuit.observe(route, freshness, monotonic);
@@ -324,7 +323,7 @@ impl Availability {
             page.cached(wanted, &read, Origin::LastKnown, freshness);
         } else if let Some(read) = self.read_cache(&missing).await {
             let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
-            let freshness = self.lock().tracker.observe(&read.marks, now, monotonic);
+            let freshness = self.lock().tracker.observe(&read, now, monotonic);
             page.cached(&missing, &read, Origin::LastKnown, freshness);
         }
     }

@@ -1,25 +1,28 @@
-//! Fills a cache of availability that is new or was emptied.
+//! Fills a cache of availability that lacks something.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
+use stockade_change_feed::time::{Deadline, jittered, one_for_each};
 use stockade_change_feed::{Clock, Retry, SystemClock};
 use stockade_inventory_core::{Cursor, StockChanged, StockPage, StockSource};
 
 use crate::availability::cache::{AvailabilityCache, CacheWrite, Coverage, FillToken};
-use crate::availability::worker::{one_for_each, report_older_epoch};
-use crate::deadline::within;
+use crate::availability::worker::report_older_epoch;
 use crate::error::CatalogError;
 
 const PAGE: usize = 1_000;
+/// Between two pages.
+const PAUSE: Duration = Duration::from_millis(10);
 
-/// Watches a cache, and fills it from a scan of inventory whenever it has been emptied.
+/// Watches a cache, and fills it from a scan of inventory whenever it is new, was emptied or has
+/// lost writes. No page trusts it before that, so a refill has to run beside each cache.
 ///
-/// Pages are answered meanwhile, by asking inventory for what the cache lacks. Between two pages
-/// of the scan it pauses for about 10 ms, to leave room for those questions. Several may run: writes carry versions, so they do the same work twice and no harm.
+/// Pages ask inventory meanwhile. Between two pages of the scan it pauses for about 10 ms, to
+/// leave room for those questions. Where the cache loses something during the scan, it begins
+/// again. Several may run: entries carry versions, so they do the same work twice and no harm.
 pub struct AvailabilityRefill {
     cache: Arc<dyn AvailabilityCache>,
     source: Arc<dyn StockSource>,
@@ -45,19 +48,19 @@ struct Scan {
 }
 
 impl AvailabilityRefill {
-    /// Looks every 5 s, and gives each call 5 s.
+    /// Looks every second, and gives each call 5 s.
     #[must_use]
     pub fn new(cache: Arc<dyn AvailabilityCache>, source: Arc<dyn StockSource>) -> Self {
         Self {
             cache,
             source,
             clock: Arc::new(SystemClock::new()),
-            interval: Duration::from_secs(5),
+            interval: Duration::from_secs(1),
             timeout: Duration::from_secs(5),
         }
     }
 
-    /// With another clock, by which it waits. Deadlines are the runtime's.
+    /// With another clock, by which it waits and deadlines are counted.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -78,9 +81,9 @@ impl AvailabilityRefill {
         self
     }
 
-    /// Works until `stop`. A failed call is repeated after the interval, and the scan goes on
-    /// where it was; where repeating is of no use, such as with a cursor that inventory no longer
-    /// knows, it begins anew.
+    /// Works until `stop`. A failed call is repeated after the interval, and the scan goes on where
+    /// it was; where repeating is of no use, such as with a cursor that inventory no longer knows,
+    /// the scan begins again.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         tokio::select! {
             () = stop => {}
@@ -92,7 +95,7 @@ impl AvailabilityRefill {
         let mut scan = None;
         loop {
             match self.step(&mut scan).await {
-                Ok(()) if scan.is_some() => self.clock.sleep(pause()).await,
+                Ok(()) if scan.is_some() => self.clock.sleep(jittered(PAUSE)).await,
                 Ok(()) => self.clock.sleep(self.interval).await,
                 Err(error) => {
                     tracing::warn!(%error, "refilling the cache of availability goes on later");
@@ -104,70 +107,78 @@ impl AvailabilityRefill {
 
     /// Takes a step, and gives up a scan that can't go on.
     async fn step(&self, scan: &mut Option<Scan>) -> Result<(), CatalogError> {
-        let outcome = self.advance(scan).await;
-        if matches!(&outcome, Err(error) if matches!(error.retry(), Retry::Never)) {
-            *scan = None;
-        }
-        outcome
-    }
-
-    /// Looks whether there is something to do, or writes one page of it.
-    async fn advance(&self, scan: &mut Option<Scan>) -> Result<(), CatalogError> {
-        let Some(progress) = scan else {
-            if self.coverage().await? == Coverage::Unfilled {
-                tracing::info!("refilling the cache of availability");
-                let token = within(
-                    "filling availability",
-                    self.timeout,
-                    self.cache.begin_fill(),
-                );
-                *scan = Some(Scan {
-                    token: token.await?,
-                    after: None,
-                });
-            }
-            return Ok(());
+        let outcome = match scan {
+            None => self.begin().await,
+            Some(at) => self.advance(at).await,
         };
-        let page = self.page(progress.after.as_ref()).await?;
-        let changes: Vec<_> = page.stock.iter().map(StockChanged::from).collect();
-        self.write(&changes).await?;
-        progress.after = page.next;
-        if progress.after.is_none() {
-            let filled = self.cache.mark_filled(&progress.token);
-            let coverage = within("marking availability", self.timeout, filled).await?;
-            tracing::info!(?coverage, "refilled the cache of availability");
-            *scan = None;
+        match outcome {
+            Ok(next) => *scan = next,
+            Err(error) => {
+                if error.retry() == Retry::Never {
+                    *scan = None;
+                }
+                return Err(error);
+            }
         }
         Ok(())
     }
 
-    async fn coverage(&self) -> Result<Coverage, CatalogError> {
-        let read = within("reading availability", self.timeout, self.cache.read(&[])).await?;
-        Ok(read.coverage)
+    /// Begins a scan where the cache needs one.
+    async fn begin(&self) -> Result<Option<Scan>, CatalogError> {
+        let read = self.bound("read the cache", self.cache.read(&[])).await?;
+        if read.coverage == Coverage::Filled {
+            return Ok(None);
+        }
+        tracing::info!("the cache of availability is not filled: refilling it");
+        let token = self.bound("begin a fill", self.cache.begin_fill()).await?;
+        Ok(Some(Scan { token, after: None }))
     }
 
-    async fn page(&self, after: Option<&Cursor>) -> Result<StockPage, CatalogError> {
-        let call = async { Ok(self.source.scan(after, PAGE).await?) };
-        within("scanning inventory", self.timeout, call).await
+    /// Writes one page of a scan.
+    async fn advance(&self, scan: &Scan) -> Result<Option<Scan>, CatalogError> {
+        let call = async { Ok(self.source.scan(scan.after.as_ref(), PAGE).await?) };
+        let page: StockPage = self.bound("scan inventory", call).await?;
+        let Some(token) = self.write(&scan.token, &page).await? else {
+            tracing::warn!("the fill of the cache of availability has ended: looking again");
+            return Ok(None);
+        };
+        if page.next.is_some() {
+            let after = page.next;
+            return Ok(Some(Scan { token, after }));
+        }
+        let ended = self.cache.end_fill(&token);
+        let coverage = self.bound("end the fill", ended).await?;
+        tracing::info!(?coverage, "refilled the cache of availability");
+        Ok(None)
     }
 
-    async fn write(&self, page: &[StockChanged]) -> Result<(), CatalogError> {
-        let call = self.cache.write(page);
-        let outcomes = within("writing availability", self.timeout, call).await?;
-        one_for_each(outcomes.len(), page.len())?;
-        counter!("stockade_availability_refilled_skus_total").increment(page.len() as u64);
-        for (entry, outcome) in page.iter().zip(outcomes) {
+    /// Writes a page, and returns the token for the next one.
+    async fn write(
+        &self,
+        token: &FillToken,
+        page: &StockPage,
+    ) -> Result<Option<FillToken>, CatalogError> {
+        const FILL: &str = "write a page of the fill";
+        let entries: Vec<_> = page.stock.iter().map(StockChanged::from).collect();
+        let step = self.bound(FILL, self.cache.fill(token, &entries)).await?;
+        let outcomes = one_for_each(FILL, entries.len(), step.entries)?;
+        counter!("stockade_availability_refilled_skus_total").increment(entries.len() as u64);
+        for (entry, outcome) in entries.iter().zip(outcomes) {
             if let CacheWrite::OlderEpoch { cached } = outcome {
                 report_older_epoch(entry, cached);
             }
         }
-        Ok(())
+        Ok(step.next)
     }
-}
 
-/// 5 to 15 ms, so that several that run don't ask together.
-fn pause() -> Duration {
-    Duration::from_millis(5 + RandomState::new().hash_one(()) % 11)
+    async fn bound<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, CatalogError>>,
+    ) -> Result<T, CatalogError> {
+        let deadline = Deadline::after(self.clock.as_ref(), operation, self.timeout);
+        deadline.bound(call).await
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use stockade_change_feed::{ManualClock, Timestamp};
+use stockade_change_feed::{ManualClock, Retry, Timestamp};
 use stockade_inventory_core::Sku;
 
 use super::*;
@@ -111,8 +111,42 @@ async fn a_cache_that_does_not_say_what_it_wrote_is_not_taken_for_filled() {
     let mut scan = None;
     step(&refill, &mut scan).await;
     let error = refill.step(&mut scan).await.unwrap_err();
-    assert!(matches!(error, CatalogError::Damaged { .. }), "{error}");
+    assert_eq!(error.retry(), Retry::OutcomeUnknown, "{error}");
     assert_eq!(coverage(&cache.inner).await, Coverage::Unfilled);
+}
+
+#[tokio::test]
+async fn a_page_whose_reply_is_lost_is_written_again() {
+    let cache = Arc::new(ScriptedCache::new());
+    let stock = (0..1_500).map(|n| changed(&format!("sku{n:05}"), n, 0, 1));
+    let refill = AvailabilityRefill::new(cache.clone(), Arc::new(ScriptedSource::new(stock)));
+    let mut scan = None;
+    step(&refill, &mut scan).await;
+    cache.set(Mode::LosesReplies);
+    for _ in 0..2 {
+        assert!(refill.step(&mut scan).await.is_err());
+    }
+    cache.set(Mode::Works);
+    assert!(step(&refill, &mut scan).await);
+    assert!(!step(&refill, &mut scan).await);
+    assert_eq!(coverage(&cache.inner).await, Coverage::Filled);
+}
+
+#[tokio::test]
+async fn a_cache_that_falls_back_during_the_scan_is_filled_from_its_beginning() {
+    let (cache, _, refill) = refill(2_500);
+    let mut scan = None;
+    step(&refill, &mut scan).await;
+    step(&refill, &mut scan).await;
+    let shortened = cache.save();
+    step(&refill, &mut scan).await;
+    cache.restore(shortened);
+    assert!(!step(&refill, &mut scan).await, "a page is lost");
+    assert_eq!(coverage(&cache).await, Coverage::Unfilled);
+    for _ in 0..4 {
+        step(&refill, &mut scan).await;
+    }
+    assert_eq!(coverage(&cache).await, Coverage::Filled);
 }
 
 #[tokio::test]

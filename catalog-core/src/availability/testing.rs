@@ -1,12 +1,13 @@
 //! An inventory and a cache that do as a test tells them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockade_change_feed::{Failure, Timestamp};
+use stockade_change_feed::{Failure, Offset, ReadFrom, Timestamp};
 use stockade_inventory_core::{
     Counts, Cursor, InventoryError, LocationId, Sku, SkuStock, StockChanged, StockLevel, StockPage,
     StockSource, Version,
@@ -14,8 +15,9 @@ use stockade_inventory_core::{
 use tokio::sync::Semaphore;
 
 use crate::availability::cache::{
-    AvailabilityCache, CacheRead, CacheWrite, Coverage, FillToken, MarkWrite, PartitionMark,
+    Applied, AvailabilityCache, CacheRead, CacheWrite, Coverage, FillStep, FillToken,
 };
+use crate::availability::marks::{Advance, Completeness};
 use crate::error::CatalogError;
 use crate::memory::MemoryAvailabilityCache;
 
@@ -28,6 +30,29 @@ pub(crate) fn changed(name: &str, count: u64, epoch: u32, number: u64) -> StockC
     StockChanged::new(sku(name), count, version, Timestamp::EPOCH)
 }
 
+/// Fills a cache with nothing, so that it counts as filled.
+pub(crate) async fn fill(cache: &dyn AvailabilityCache) {
+    let token = cache.begin_fill().await.unwrap();
+    assert_eq!(cache.end_fill(&token).await.unwrap(), Coverage::Filled);
+}
+
+/// That a partition, of this many, is complete as of a time, with no record before that.
+pub(crate) fn heartbeat(partition: u32, partitions: u32, complete_as_of: Timestamp) -> Advance {
+    let mut advance = Advance::empty(partition, ReadFrom::After(Offset(0)), Offset(0));
+    advance.complete = Some(Completeness {
+        partitions,
+        epoch: 0,
+        complete_as_of,
+    });
+    advance
+}
+
+/// Notes that these partitions begin.
+pub(crate) async fn start(cache: &dyn AvailabilityCache, partitions: Range<u32>) {
+    let begun = partitions.map(|number| Advance::empty(number, ReadFrom::Start, Offset(0)));
+    cache.apply(&[], &begun.collect::<Vec<_>>()).await.unwrap();
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Works,
@@ -36,6 +61,8 @@ pub(crate) enum Mode {
     FailsToWrite,
     /// Says nothing of how writes ended.
     WritesWithoutOutcomes,
+    /// Writes the pages of fills, and says that nobody knows.
+    LosesReplies,
     /// Scans only from the start.
     ForgetsCursors,
     Hangs,
@@ -167,6 +194,18 @@ impl ScriptedCache {
         self.reads.load(Ordering::SeqCst)
     }
 
+    fn mode(&self) -> Mode {
+        *self.mode.lock().unwrap()
+    }
+
+    async fn writing(&self) -> Result<(), CatalogError> {
+        self.call().await?;
+        match self.mode() {
+            Mode::FailsToWrite => Err(unreachable()),
+            _ => Ok(()),
+        }
+    }
+
     async fn call(&self) -> Result<(), CatalogError> {
         if Mode::call(&self.mode).await {
             return Ok(());
@@ -187,16 +226,22 @@ impl AvailabilityCache for ScriptedCache {
         self.inner.read(skus).await
     }
 
+    async fn apply(
+        &self,
+        entries: &[StockChanged],
+        advances: &[Advance],
+    ) -> Result<Applied, CatalogError> {
+        self.writing().await?;
+        let mut applied = self.inner.apply(entries, advances).await?;
+        if self.mode() == Mode::WritesWithoutOutcomes {
+            applied.entries.clear();
+        }
+        Ok(applied)
+    }
+
     async fn write(&self, entries: &[StockChanged]) -> Result<Vec<CacheWrite>, CatalogError> {
-        self.call().await?;
-        if *self.mode.lock().unwrap() == Mode::FailsToWrite {
-            return Err(unreachable());
-        }
-        let outcomes = self.inner.write(entries).await?;
-        if *self.mode.lock().unwrap() == Mode::WritesWithoutOutcomes {
-            return Ok(Vec::new());
-        }
-        Ok(outcomes)
+        self.writing().await?;
+        self.inner.write(entries).await
     }
 
     async fn write_absent(&self, skus: &[Sku], ttl: Duration) -> Result<(), CatalogError> {
@@ -204,18 +249,28 @@ impl AvailabilityCache for ScriptedCache {
         self.inner.write_absent(skus, ttl).await
     }
 
-    async fn mark(&self, marks: &[PartitionMark]) -> Result<Vec<MarkWrite>, CatalogError> {
-        self.call().await?;
-        self.inner.mark(marks).await
-    }
-
     async fn begin_fill(&self) -> Result<FillToken, CatalogError> {
         self.call().await?;
         self.inner.begin_fill().await
     }
 
-    async fn mark_filled(&self, token: &FillToken) -> Result<Coverage, CatalogError> {
+    async fn fill(
+        &self,
+        token: &FillToken,
+        entries: &[StockChanged],
+    ) -> Result<FillStep, CatalogError> {
+        self.writing().await?;
+        let mut step = self.inner.fill(token, entries).await?;
+        match self.mode() {
+            Mode::WritesWithoutOutcomes => step.entries.clear(),
+            Mode::LosesReplies => return Err(Failure::timed_out("fill", Duration::ZERO).into()),
+            _ => {}
+        }
+        Ok(step)
+    }
+
+    async fn end_fill(&self, token: &FillToken) -> Result<Coverage, CatalogError> {
         self.call().await?;
-        self.inner.mark_filled(token).await
+        self.inner.end_fill(token).await
     }
 }

@@ -1,13 +1,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stockade_change_feed::memory::MemoryFeed;
-use stockade_change_feed::{ManualClock, Message, Timestamp};
+use stockade_change_feed::{ManualClock, Message, Offset, ReadFrom, Timestamp};
 
 use super::*;
-use crate::availability::cache::{CacheEntry, PartitionMark};
+use crate::availability::cache::{CacheEntry, Coverage};
 use crate::availability::page::Stock;
 use crate::availability::refill::AvailabilityRefill;
-use crate::availability::testing::{Mode, ScriptedCache, ScriptedSource, changed, sku};
+use crate::availability::testing::{
+    Mode, ScriptedCache, ScriptedSource, changed, fill, heartbeat, sku, start,
+};
 use crate::memory::MemoryAvailabilityCache;
 
 const PARTITIONS: u32 = 3;
@@ -46,21 +48,18 @@ async fn shop_of(source: ScriptedSource) -> Shop {
         .write(&[changed("tee", 6, 0, 1)])
         .await
         .unwrap();
+    start(&shop.cache.inner, 0..PARTITIONS).await;
+    fill(&shop.cache.inner).await;
     shop.mark(0..PARTITIONS).await;
     shop
 }
 
 impl Shop {
     async fn mark(&self, partitions: impl Iterator<Item = u32>) {
-        let marks: Vec<_> = partitions
-            .map(|partition| PartitionMark {
-                partition,
-                partitions: PARTITIONS,
-                epoch: 0,
-                complete_as_of: self.clock.now(),
-            })
-            .collect();
-        self.cache.inner.mark(&marks).await.unwrap();
+        let now = self.clock.now();
+        let advances = partitions.map(|number| heartbeat(number, PARTITIONS, now));
+        let advances: Vec<_> = advances.collect();
+        self.cache.inner.apply(&[], &advances).await.unwrap();
     }
 
     async fn page(&self, names: &[&str]) -> PageAvailability {
@@ -280,10 +279,11 @@ async fn an_emptied_cache_is_refilled_and_trusted_again() {
     let refill = AvailabilityRefill::new(shop.cache.clone(), shop.source.clone());
     let filled = async {
         let coverage = || async { shop.cache.inner.read(&[]).await.unwrap().coverage };
-        while coverage().await == crate::availability::cache::Coverage::Unfilled {
+        while coverage().await == Coverage::Unfilled {
             tokio::task::yield_now().await;
         }
     };
+    start(&shop.cache.inner, 0..PARTITIONS).await;
     refill.run(filled).await;
     shop.mark(0..PARTITIONS).await;
     let calls = shop.source.calls();
@@ -295,6 +295,44 @@ async fn an_emptied_cache_is_refilled_and_trusted_again() {
     assert_eq!(page.items[0].stock, Available(5));
     assert_eq!(page.items[1].origin, Origin::Cache);
     assert_eq!(shop.source.calls(), calls);
+}
+
+#[tokio::test]
+async fn a_cache_that_fell_back_is_not_trusted_once_events_follow_what_it_lost() {
+    let shop = shop().await;
+    let aged = shop.cache.inner.save();
+    let upto = |after, upto| Advance::empty(0, ReadFrom::After(Offset(after)), Offset(upto));
+    let apply = |entries: Vec<StockChanged>, advance: Advance| {
+        let cache = &shop.cache.inner;
+        async move { cache.apply(&entries, &[advance]).await.unwrap() }
+    };
+    apply(vec![changed("tee", 5, 0, 2)], upto(0, 1)).await;
+    assert_eq!(shop.one("tee").await, (Available(5), Origin::Cache, Closed));
+
+    shop.cache.inner.restore(aged);
+    shop.pass(10);
+    let old = shop.page(&["tee"]).await;
+    assert_eq!(old.items[0].stock, Available(6));
+    let age = Some(Duration::from_secs(10));
+    assert_eq!(old.items[0].age, age, "old stock is not shown as fresh");
+
+    let mut next = upto(1, 2);
+    next.complete = heartbeat(0, PARTITIONS, shop.clock.now()).complete;
+    apply(vec![changed("mug", 2, 0, 1)], next).await;
+    shop.mark(1..PARTITIONS).await;
+    assert_eq!(
+        shop.one("tee").await,
+        (Available(5), Origin::Inventory, Open),
+        "the marks are young, and the cache lacks an event"
+    );
+    shop.source.set(Mode::Fails);
+    let page = shop.page(&["tee"]).await;
+    let tee = &page.items[0];
+    assert_eq!(
+        (tee.stock, tee.origin, tee.age),
+        (Available(6), Origin::LastKnown, None),
+        "nobody knows how old it is"
+    );
 }
 
 #[tokio::test]
@@ -360,9 +398,7 @@ async fn what_inventory_knew_earlier_never_replaces_what_the_cache_knows() {
     let source = Arc::new(ScriptedSource::new([changed("tee", 5, 0, 2)]));
     let refill = AvailabilityRefill::new(cache.clone(), source);
     let filled = async {
-        while cache.read(&[]).await.unwrap().coverage
-            == crate::availability::cache::Coverage::Unfilled
-        {
+        while cache.read(&[]).await.unwrap().coverage == Coverage::Unfilled {
             tokio::task::yield_now().await;
         }
     };

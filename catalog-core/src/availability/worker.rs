@@ -1,48 +1,75 @@
-//! Fills a cache of availability from stock events.
+//! Applies stock events to a cache of availability.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::counter;
-use stockade_change_feed::{Batch, Disposition, Handler, Record, Retry};
+use stockade_change_feed::time::{Deadline, one_for_each};
+use stockade_change_feed::{
+    Batch, Beginning, Clock, Disposition, Handler, ReadFrom, Record, Retry, SystemClock,
+};
 use stockade_inventory_core::{Heartbeat, Sku, StockChanged, StockEvent, Version};
 
-use crate::availability::cache::{AvailabilityCache, CacheWrite, MarkWrite, PartitionMark};
-use crate::deadline::within;
+use crate::availability::cache::{AvailabilityCache, CacheWrite};
+use crate::availability::marks::{Advance, Advanced, Completeness, Continuity, MarkWrite};
 use crate::error::CatalogError;
 
-/// Writes the stock events of one topic to a cache, and heartbeats as marks of how far each
-/// partition is complete.
+const APPLY: &str = "apply stock events to the cache";
+
+/// Writes the stock events of one topic to a cache, and what their heartbeats say of each
+/// partition.
 ///
-/// A mark is written only after all entries before it are stored. An event of an older epoch than
-/// the cache's is dead-lettered, loudly: somebody reads or publishes a history that has ended.
-/// Where an event is dead-lettered, the heartbeats that follow it in its partition and in the same
-/// call are not marked: a cache that lacks an event is not complete. The next call's are, since
-/// what was lost is in the dead letters by then, and inventory publishes its levels again.
+/// - It remembers the last record of each partition that it applied, and sends it along with the
+///   next ones. A cache that has not reached that record has lost writes: it says so, pages no
+///   longer trust it, and an [`AvailabilityRefill`](crate::AvailabilityRefill) has to fill it
+///   again.
+/// - Where it is given a partition, it first checks that the cache reaches the offset that its
+///   group has committed.
+/// - An event of an older epoch than the cache's is dead-lettered and logged as an error: somebody
+///   reads or publishes a history that has ended.
+/// - Where an event is dead-lettered because it can't be read, the heartbeats that follow it in
+///   its partition and in the same call do not count, because the cache lacks that event. Those of
+///   the next call do: the event is in the dead letters by then, and inventory publishes its levels
+///   again.
+///
+/// Counters: `stockade_availability_gaps_total`, `stockade_availability_older_epochs_total`.
 pub struct AvailabilityWorker {
     cache: Arc<dyn AvailabilityCache>,
+    clock: Arc<dyn Clock>,
     timeout: Duration,
+    /// Where the next records of each partition begin.
+    next: Mutex<HashMap<u32, ReadFrom>>,
 }
 
 impl fmt::Debug for AvailabilityWorker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AvailabilityWorker")
             .field("timeout", &self.timeout)
+            .field("next", &self.next)
             .finish_non_exhaustive()
     }
 }
 
 impl AvailabilityWorker {
-    /// Fills this cache, which is given 5 s for each call.
+    /// Writes to this cache, and gives it 5 s for each call.
     #[must_use]
     pub fn new(cache: Arc<dyn AvailabilityCache>) -> Self {
         Self {
             cache,
+            clock: Arc::new(SystemClock::new()),
             timeout: Duration::from_secs(5),
+            next: Mutex::default(),
         }
+    }
+
+    /// With another clock, by which deadlines are counted.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// With another deadline for each call of the cache.
@@ -52,58 +79,87 @@ impl AvailabilityWorker {
         self
     }
 
-    /// Writes the newest entry of each SKU, and returns how each ended.
-    async fn store(
-        &self,
-        entries: Vec<StockChanged>,
-    ) -> Result<HashMap<Sku, CacheWrite>, CatalogError> {
-        if entries.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let call = self.cache.write(&entries);
-        let outcomes = within("writing availability", self.timeout, call).await?;
-        one_for_each(outcomes.len(), entries.len())?;
-        let skus = entries.into_iter().map(|entry| entry.sku);
-        Ok(skus.zip(outcomes).collect())
+    fn next(&self) -> MutexGuard<'_, HashMap<u32, ReadFrom>> {
+        // Nothing panics halfway through a change.
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the newest mark of each partition, and returns how each ended.
-    async fn mark(
-        &self,
-        marks: Vec<PartitionMark>,
-    ) -> Result<HashMap<u32, MarkWrite>, CatalogError> {
-        if marks.is_empty() {
-            return Ok(HashMap::new());
+    /// How far a batch advances each of its partitions. One that begins without a record is
+    /// checked: that the cache has reached what the group has committed.
+    fn advances(&self, batch: Batch<'_>, events: &[Event]) -> Vec<Advance> {
+        let mut next = self.next();
+        for Beginning { partition, from } in batch.beginnings {
+            next.insert(partition.partition, *from);
         }
-        let call = self.cache.mark(&marks);
-        let outcomes = within("marking availability", self.timeout, call).await?;
-        one_for_each(outcomes.len(), marks.len())?;
-        let partitions = marks.into_iter().map(|mark| mark.partition);
-        Ok(partitions.zip(outcomes).collect())
+        let mut advances = advances_of(batch.records, events, &next);
+        for Beginning { partition, .. } in batch.beginnings {
+            let partition = partition.partition;
+            if let Some(&after @ ReadFrom::After(upto)) = next.get(&partition) {
+                advances
+                    .entry(partition)
+                    .or_insert_with(|| Advance::empty(partition, after, upto));
+            }
+        }
+        advances.into_values().collect()
     }
+
+    /// Applies a batch, and returns what became of each SKU's entry and of each partition.
+    async fn apply(
+        &self,
+        entries: Vec<StockChanged>,
+        advances: Vec<Advance>,
+    ) -> Result<Outcomes, CatalogError> {
+        if entries.is_empty() && advances.is_empty() {
+            return Ok(Outcomes::default());
+        }
+        let deadline = Deadline::after(self.clock.as_ref(), APPLY, self.timeout);
+        let call = self.cache.apply(&entries, &advances);
+        let applied = deadline.bound(call).await?;
+        let written = one_for_each(APPLY, entries.len(), applied.entries)?;
+        let advanced = one_for_each(APPLY, advances.len(), applied.advances)?;
+        let mut next = self.next();
+        for (advance, advanced) in advances.iter().zip(&advanced) {
+            report_gap(advance, advanced);
+            next.insert(advance.partition, ReadFrom::After(advance.upto));
+        }
+        let skus = entries.into_iter().map(|entry| entry.sku);
+        let partitions = advances.iter().map(|advance| advance.partition);
+        Ok(Outcomes {
+            entries: skus.zip(written).collect(),
+            advances: partitions.zip(advanced).collect(),
+        })
+    }
+}
+
+/// What became of each SKU's entry and of each partition.
+#[derive(Default)]
+struct Outcomes {
+    entries: HashMap<Sku, CacheWrite>,
+    advances: HashMap<u32, Advanced>,
 }
 
 #[async_trait]
 impl Handler for AvailabilityWorker {
     async fn handle(&self, batch: Batch<'_>) -> Vec<Disposition> {
-        let records = batch.records;
-        let events: Vec<Event> = records.iter().map(Event::read).collect();
-        let stored = self.store(newest_entries(&events)).await;
-        let marked = match &stored {
-            Ok(stored) => self.mark(newest_marks(records, &events, stored)).await,
-            Err(error) => Err(error.clone()),
-        };
-        events
-            .iter()
-            .map(|event| event.disposition(&stored, &marked))
-            .collect()
+        let events: Vec<Event> = batch.records.iter().map(Event::read).collect();
+        let advances = self.advances(batch, &events);
+        match self.apply(newest_entries(&events), advances).await {
+            Ok(outcomes) => events
+                .iter()
+                .map(|event| event.disposition(&outcomes))
+                .collect(),
+            Err(error) => events
+                .iter()
+                .map(|event| event.undone(&unavailable(&error)))
+                .collect(),
+        }
     }
 }
 
 /// What a record says.
 enum Event {
     Entry(StockChanged),
-    Mark(PartitionMark),
+    Heartbeat(u32, Completeness),
     Nothing,
     Malformed(String),
 }
@@ -132,43 +188,35 @@ impl Event {
             let reason = format!("a heartbeat for {partitions} partitions in number {partition}");
             return Self::Malformed(reason);
         }
-        Self::Mark(PartitionMark {
-            partition,
+        let complete = Completeness {
             partitions,
             epoch,
             complete_as_of,
-        })
+        };
+        Self::Heartbeat(partition, complete)
     }
 
-    /// Whether it says something of stock that the cache was not given.
-    fn is_lost(&self, stored: &HashMap<Sku, CacheWrite>) -> bool {
-        match self {
-            Self::Malformed(_) => true,
-            Self::Entry(entry) => {
-                matches!(stored.get(&entry.sku), Some(CacheWrite::OlderEpoch { .. }))
-            }
-            Self::Mark(_) | Self::Nothing => false,
-        }
-    }
-
-    fn disposition(
-        &self,
-        stored: &Result<HashMap<Sku, CacheWrite>, CatalogError>,
-        marked: &Result<HashMap<u32, MarkWrite>, CatalogError>,
-    ) -> Disposition {
+    fn disposition(&self, outcomes: &Outcomes) -> Disposition {
         match self {
             Self::Nothing => Disposition::Done,
             Self::Malformed(reason) => Disposition::DeadLetter {
                 reason: reason.clone(),
             },
-            Self::Mark(mark) => match marked {
-                Ok(outcomes) => noted(mark, outcomes.get(&mark.partition)),
-                Err(error) => unavailable(error),
+            Self::Heartbeat(partition, complete) => {
+                heard(*partition, complete, outcomes.advances.get(partition))
+            }
+            Self::Entry(entry) => written(entry, outcomes.entries.get(&entry.sku)),
+        }
+    }
+
+    /// How it ends where the cache could not be written.
+    fn undone(&self, unavailable: &Disposition) -> Disposition {
+        match self {
+            Self::Nothing => Disposition::Done,
+            Self::Malformed(reason) => Disposition::DeadLetter {
+                reason: reason.clone(),
             },
-            Self::Entry(entry) => match stored {
-                Ok(outcomes) => written(entry, outcomes.get(&entry.sku)),
-                Err(error) => unavailable(error),
-            },
+            Self::Heartbeat(..) | Self::Entry(_) => unavailable.clone(),
         }
     }
 }
@@ -187,29 +235,38 @@ fn newest_entries(events: &[Event]) -> Vec<StockChanged> {
     newest.into_values().cloned().collect()
 }
 
-/// The newest mark of each partition, of those that no lost event comes before.
-fn newest_marks(
+/// How far these records advance each of their partitions.
+fn advances_of(
     records: &[Record],
     events: &[Event],
-    stored: &HashMap<Sku, CacheWrite>,
-) -> Vec<PartitionMark> {
-    let mut newest: BTreeMap<u32, PartitionMark> = BTreeMap::new();
+    next: &HashMap<u32, ReadFrom>,
+) -> BTreeMap<u32, Advance> {
+    let mut advances: BTreeMap<u32, Advance> = BTreeMap::new();
     let mut incomplete = BTreeSet::new();
     for (record, event) in records.iter().zip(events) {
-        let partition = record.position.partition.partition;
-        if event.is_lost(stored) {
-            incomplete.insert(partition);
-        }
-        if let Event::Mark(mark) = event
-            && !incomplete.contains(&partition)
-        {
-            let kept = newest.entry(mark.partition).or_insert(*mark);
-            if mark.decide(Some(kept)) == MarkWrite::Stored {
-                *kept = *mark;
+        let (partition, offset) = (record.position.partition.partition, record.position.offset);
+        let advance = advances.entry(partition).or_insert_with(|| {
+            let after = next.get(&partition).copied();
+            match after.unwrap_or(ReadFrom::Elsewhere) {
+                after @ ReadFrom::After(before) => Advance::empty(partition, after, before),
+                after => Advance::empty(partition, after, offset),
             }
+        });
+        // A record that comes again does not take back what was applied after it.
+        advance.upto = advance.upto.max(offset);
+        match event {
+            Event::Malformed(_) => {
+                incomplete.insert(partition);
+            }
+            Event::Heartbeat(_, complete) if !incomplete.contains(&partition) => {
+                if complete.decide(advance.complete.as_ref()) == MarkWrite::Stored {
+                    advance.complete = Some(*complete);
+                }
+            }
+            Event::Heartbeat(..) | Event::Entry(_) | Event::Nothing => {}
         }
     }
-    newest.into_values().collect()
+    advances
 }
 
 fn written(entry: &StockChanged, outcome: Option<&CacheWrite>) -> Disposition {
@@ -222,26 +279,33 @@ fn written(entry: &StockChanged, outcome: Option<&CacheWrite>) -> Disposition {
     }
 }
 
-fn noted(mark: &PartitionMark, outcome: Option<&MarkWrite>) -> Disposition {
-    let Some(MarkWrite::OlderEpoch { cached }) = outcome else {
-        return Disposition::Done;
+fn heard(partition: u32, complete: &Completeness, outcome: Option<&Advanced>) -> Disposition {
+    let kept = match outcome.and_then(|advanced| advanced.complete) {
+        Some(MarkWrite::OlderEpoch { kept }) if complete.epoch < kept => kept,
+        _ => return Disposition::Done,
     };
     counter!("stockade_availability_older_epochs_total").increment(1);
     let reason = format!(
-        "a heartbeat of partition {} is of epoch {}, older than the cached {cached}: \
+        "a heartbeat of partition {partition} is of epoch {}, older than the cached {kept}: \
          a relay goes on with a history that has ended",
-        mark.partition, mark.epoch
+        complete.epoch
     );
     tracing::error!("{reason}");
     Disposition::DeadLetter { reason }
 }
 
-pub(crate) fn one_for_each(found: usize, asked: usize) -> Result<(), CatalogError> {
-    if found == asked {
-        return Ok(());
-    }
-    let what = format!("the cache returned {found} outcomes for {asked} writes");
-    Err(CatalogError::Damaged { what })
+fn report_gap(advance: &Advance, advanced: &Advanced) {
+    let Continuity::Gap { upto } = advanced.continuity else {
+        return;
+    };
+    counter!("stockade_availability_gaps_total").increment(1);
+    let (partition, after, reached) = (advance.partition, advance.after, upto);
+    tracing::warn!(
+        partition,
+        ?after,
+        ?reached,
+        "the cache of availability lacks stock events; pages ask inventory until it is refilled"
+    );
 }
 
 /// Says loudly that stock of a history was met that an operator has ended.

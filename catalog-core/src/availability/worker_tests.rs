@@ -2,8 +2,9 @@ use stockade_change_feed::{Offset, Position, Timestamp, TopicPartition};
 use stockade_inventory_core::inventory_updates;
 
 use super::*;
-use crate::availability::cache::{CacheEntry, CacheRead};
-use crate::availability::testing::{Mode, ScriptedCache, changed, sku};
+use crate::availability::cache::{CacheEntry, CacheRead, Coverage};
+use crate::availability::marks::PartitionMark;
+use crate::availability::testing::{Mode, ScriptedCache, changed, fill, sku};
 
 fn record(partition: u32, offset: u128, message: stockade_change_feed::Message) -> Record {
     let position = Position {
@@ -21,10 +22,10 @@ fn entry(offset: u128, changed: &StockChanged) -> Record {
     record(0, offset, changed.to_message())
 }
 
-fn heartbeat(partition: u32, millis: i64, partitions: u32) -> Record {
+fn heartbeat(partition: u32, offset: u128, millis: i64, partitions: u32) -> Record {
     let heartbeat = Heartbeat::new(0, Timestamp::from_millis(millis), partitions);
     let message = heartbeat.to_messages().remove(0);
-    record(partition, 99, message)
+    record(partition, offset, message)
 }
 
 fn worker() -> (Arc<ScriptedCache>, AvailabilityWorker) {
@@ -32,8 +33,26 @@ fn worker() -> (Arc<ScriptedCache>, AvailabilityWorker) {
     (cache.clone(), AvailabilityWorker::new(cache))
 }
 
+fn begins(partition: u32, from: ReadFrom) -> Beginning {
+    let partition = TopicPartition::new(inventory_updates(), partition);
+    Beginning { partition, from }
+}
+
 async fn content(cache: &ScriptedCache) -> CacheRead {
     cache.inner.read(&[sku("tee")]).await.unwrap()
+}
+
+/// Partitions, and the milliseconds up to which they are complete.
+async fn complete(cache: &ScriptedCache) -> Vec<(u32, i64)> {
+    let marks = content(cache).await.marks.into_iter();
+    let of = |mark: PartitionMark| Some((mark.partition, mark.complete?.complete_as_of));
+    let marks = marks.filter_map(of);
+    marks.map(|(number, at)| (number, at.as_millis())).collect()
+}
+
+async fn upto(cache: &ScriptedCache) -> Vec<(u32, u128)> {
+    let marks = content(cache).await.marks.into_iter();
+    marks.map(|mark| (mark.partition, mark.upto.0)).collect()
 }
 
 fn is_dead(disposition: &Disposition) -> bool {
@@ -41,38 +60,33 @@ fn is_dead(disposition: &Disposition) -> bool {
 }
 
 #[tokio::test]
-async fn the_newest_entry_of_a_batch_is_stored_and_then_the_marks() {
+async fn the_newest_entry_of_a_batch_is_stored_and_its_partitions_advance() {
     let (cache, worker) = worker();
     let ended = worker
         .handle(Batch::of(&[
-            entry(0, &changed("tee", 3, 0, 3)),
-            entry(1, &changed("tee", 2, 0, 2)),
-            heartbeat(0, 10, 2),
-            heartbeat(1, 11, 2),
-            heartbeat(0, 12, 2),
+            entry(3, &changed("tee", 3, 0, 3)),
+            entry(4, &changed("tee", 2, 0, 2)),
+            heartbeat(0, 5, 10, 2),
+            heartbeat(1, 1, 11, 2),
+            heartbeat(0, 6, 12, 2),
         ]))
         .await;
     assert!(
         ended.iter().all(|ended| *ended == Disposition::Done),
         "{ended:?}"
     );
-    let content = content(&cache).await;
     assert!(matches!(
-        content.entries[0],
+        content(&cache).await.entries[0],
         Some(CacheEntry::Known { available: 3, .. })
     ));
-    let marks: Vec<_> = content
-        .marks
-        .iter()
-        .map(|mark| (mark.partition, mark.complete_as_of.as_millis()))
-        .collect();
-    assert_eq!(marks, [(0, 12), (1, 11)]);
+    assert_eq!(complete(&cache).await, [(0, 12), (1, 11)]);
+    assert_eq!(upto(&cache).await, [(0, 6), (1, 1)]);
 }
 
 #[tokio::test]
-async fn an_unreachable_cache_blames_no_record_and_marks_nothing() {
+async fn an_unreachable_cache_blames_no_record_and_advances_nothing() {
     let (cache, worker) = worker();
-    let batch = [entry(0, &changed("tee", 3, 0, 3)), heartbeat(0, 10, 1)];
+    let batch = [entry(0, &changed("tee", 3, 0, 3)), heartbeat(0, 1, 10, 1)];
     for mode in [Mode::Fails, Mode::FailsToWrite] {
         cache.set(mode);
         for ended in worker.handle(Batch::of(&batch)).await {
@@ -86,7 +100,7 @@ async fn an_unreachable_cache_blames_no_record_and_marks_nothing() {
     }
     cache.set(Mode::Works);
     worker.handle(Batch::of(&batch)).await;
-    assert_eq!(content(&cache).await.marks.len(), 1);
+    assert_eq!(complete(&cache).await, [(0, 10)]);
 }
 
 #[tokio::test]
@@ -102,48 +116,130 @@ async fn what_can_never_succeed_is_set_aside_and_nothing_else_with_it() {
             entry(1, &changed("mug", 9, 1, 99)),
             entry(2, &changed("tee", 3, 0, 3)),
             record(0, 3, tombstone),
-            heartbeat(5, 10, 5),
-            heartbeat(4, 10, 5),
+            heartbeat(5, 1, 10, 5),
+            heartbeat(4, 1, 10, 5),
         ]))
         .await;
     let dead: Vec<bool> = ended.iter().map(is_dead).collect();
     assert_eq!(dead, [true, true, false, false, true, false], "{ended:?}");
     assert!(content(&cache).await.entries[0].is_some());
-    assert_eq!(content(&cache).await.marks.len(), 1);
+    assert_eq!(complete(&cache).await, [(4, 10)]);
 }
 
 #[tokio::test]
-async fn a_partition_that_lost_an_event_is_marked_by_a_later_heartbeat() {
+async fn a_partition_with_a_record_that_cannot_be_read_is_complete_by_a_later_heartbeat() {
     let (cache, worker) = worker();
-    cache.inner.write(&[changed("mug", 1, 2, 1)]).await.unwrap();
-    let garbage = || stockade_change_feed::Message::keyed("tee", "{");
-    let marks = || async { content(&cache).await.marks };
+    let garbage = stockade_change_feed::Message::keyed("tee", "{");
     let ended = worker
         .handle(Batch::of(&[
-            heartbeat(0, 10, 3),
-            heartbeat(2, 10, 3),
-            record(0, 100, garbage()),
-            record(1, 100, changed("mug", 9, 1, 99).to_message()),
-            heartbeat(0, 20, 3),
-            heartbeat(1, 20, 3),
-            heartbeat(2, 20, 3),
+            heartbeat(0, 1, 10, 2),
+            heartbeat(1, 1, 10, 2),
+            record(0, 2, garbage),
+            heartbeat(0, 3, 20, 2),
+            heartbeat(1, 2, 20, 2),
         ]))
         .await;
     let dead: Vec<bool> = ended.iter().map(is_dead).collect();
-    assert_eq!(dead, [false, false, true, true, false, false, false]);
-    let of = |marks: Vec<PartitionMark>| -> Vec<_> {
-        let of = |mark: &PartitionMark| (mark.partition, mark.complete_as_of.as_millis());
-        marks.iter().map(of).collect()
-    };
-    assert_eq!(of(marks().await), [(0, 10), (2, 20)]);
-    worker
-        .handle(Batch::of(&[heartbeat(0, 30, 3), heartbeat(1, 30, 3)]))
-        .await;
-    assert_eq!(of(marks().await), [(0, 30), (1, 30), (2, 20)]);
+    assert_eq!(dead, [false, false, true, false, false]);
+    assert_eq!(complete(&cache).await, [(0, 10), (1, 20)]);
+    worker.handle(Batch::of(&[heartbeat(0, 4, 30, 2)])).await;
+    assert_eq!(complete(&cache).await, [(0, 30), (1, 20)]);
 }
 
 #[tokio::test]
-async fn stock_reaches_pages_through_the_log_only() {
+async fn a_heartbeat_of_an_older_epoch_is_set_aside() {
+    let (cache, worker) = worker();
+    let restored = Heartbeat::new(1, Timestamp::from_millis(5), 1).to_messages();
+    let ended = worker
+        .handle(Batch::of(&[record(0, 1, restored[0].clone())]))
+        .await;
+    assert_eq!(ended, [Disposition::Done]);
+    let ended = worker.handle(Batch::of(&[heartbeat(0, 2, 10, 1)])).await;
+    assert!(is_dead(&ended[0]), "{ended:?}");
+    assert_eq!(complete(&cache).await, [(0, 5)]);
+}
+
+#[tokio::test]
+async fn each_batch_follows_the_one_before() {
+    let (cache, worker) = worker();
+    let start = [begins(0, ReadFrom::Start)];
+    let first = [heartbeat(0, 5, 10, 1)];
+    worker
+        .handle(Batch::of(&first).with_beginnings(&start))
+        .await;
+    fill(&cache.inner).await;
+    let again = [heartbeat(0, 5, 10, 1), heartbeat(0, 8, 20, 1)];
+    for batch in [&again[..], &again[..1], &[heartbeat(0, 9, 30, 1)]] {
+        worker.handle(Batch::of(batch)).await;
+        assert_eq!(content(&cache).await.coverage, Coverage::Filled);
+    }
+    assert_eq!(upto(&cache).await, [(0, 9)]);
+    // What comes again does not make the worker forget how far the cache had come.
+    let shortened = cache.inner.save();
+    worker.handle(Batch::of(&[heartbeat(0, 12, 40, 1)])).await;
+    worker.handle(Batch::of(&again)).await;
+    cache.inner.restore(shortened);
+    worker.handle(Batch::of(&[heartbeat(0, 13, 50, 1)])).await;
+    assert_eq!(content(&cache).await.coverage, Coverage::Unfilled);
+}
+
+#[tokio::test]
+async fn a_partition_that_is_given_to_a_worker_is_checked_at_once() {
+    let (cache, first) = worker();
+    let start = [begins(0, ReadFrom::Start), begins(1, ReadFrom::Start)];
+    let batch = [heartbeat(0, 5, 10, 2), heartbeat(1, 5, 10, 2)];
+    first
+        .handle(Batch::of(&batch).with_beginnings(&start))
+        .await;
+    fill(&cache.inner).await;
+    for (committed, coverage) in [(4, Coverage::Filled), (6, Coverage::Unfilled)] {
+        let next = AvailabilityWorker::new(cache.clone());
+        let given = [
+            begins(0, ReadFrom::After(Offset(5))),
+            begins(1, ReadFrom::After(Offset(committed))),
+        ];
+        let batch = [heartbeat(0, 6, 20, 2)];
+        next.handle(Batch::of(&batch).with_beginnings(&given)).await;
+        assert_eq!(content(&cache).await.coverage, coverage, "{committed}");
+    }
+}
+
+#[tokio::test]
+async fn a_partition_of_which_nobody_said_where_it_begins_is_not_trusted() {
+    let (cache, worker) = worker();
+    let batch = [heartbeat(0, 5, 10, 1)];
+    worker
+        .handle(Batch::of(&batch).with_beginnings(&[begins(0, ReadFrom::Start)]))
+        .await;
+    fill(&cache.inner).await;
+    let other = AvailabilityWorker::new(cache.clone());
+    other.handle(Batch::of(&[heartbeat(0, 6, 20, 1)])).await;
+    assert_eq!(content(&cache).await.coverage, Coverage::Unfilled);
+}
+
+#[tokio::test]
+async fn where_a_batch_was_not_applied_the_next_one_begins_before_it() {
+    let (cache, worker) = worker();
+    let start = [begins(0, ReadFrom::Start)];
+    cache.set(Mode::Fails);
+    let batch = [heartbeat(0, 5, 10, 1)];
+    worker
+        .handle(Batch::of(&batch).with_beginnings(&start))
+        .await;
+    cache.set(Mode::Works);
+    worker.handle(Batch::of(&batch)).await;
+    fill(&cache.inner).await;
+    cache.set(Mode::FailsToWrite);
+    worker.handle(Batch::of(&[heartbeat(0, 6, 20, 1)])).await;
+    cache.set(Mode::Works);
+    let batch = [heartbeat(0, 6, 20, 1), heartbeat(0, 7, 30, 1)];
+    worker.handle(Batch::of(&batch)).await;
+    assert_eq!(content(&cache).await.coverage, Coverage::Filled);
+    assert_eq!(upto(&cache).await, [(0, 7)]);
+}
+
+#[tokio::test]
+async fn stock_reaches_pages_through_the_log() {
     use stockade_change_feed::memory::MemoryFeed;
     use stockade_change_feed::{Consumer, Group, SystemClock};
     use stockade_inventory_core::memory::MemoryInventory;
@@ -152,9 +248,9 @@ async fn stock_reaches_pages_through_the_log_only() {
         Adjustment, InventoryStore, OperationId, Quantity, Reason, StockChange,
     };
 
-    use crate::availability::Availability;
     use crate::availability::circuit::CircuitState;
     use crate::availability::page::{Origin, Stock};
+    use crate::availability::{Availability, AvailabilityRefill};
     use crate::memory::MemoryAvailabilityCache;
 
     let clock = Arc::new(SystemClock::new());
@@ -178,6 +274,13 @@ async fn stock_reaches_pages_through_the_log_only() {
         while crate::complete_as_of(&marks().await).is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        let refill = AvailabilityRefill::new(cache.clone(), inventory.clone());
+        let filled = async {
+            while cache.read(&[]).await.unwrap().coverage != Coverage::Filled {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        refill.run(filled).await;
     };
     let group = Group::new("availability").unwrap();
     let consumer = Consumer::new(feed, group, vec![inventory_updates()], worker);

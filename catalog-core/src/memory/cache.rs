@@ -1,6 +1,7 @@
 //! Availability in memory.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,13 +10,18 @@ use stockade_change_feed::{Clock, SystemClock};
 use stockade_inventory_core::{Sku, StockChanged, Version};
 
 use crate::availability::{
-    AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Coverage, FillToken, MarkWrite,
-    PartitionMark,
+    Advance, Advanced, Applied, AvailabilityCache, CacheEntry, CacheRead, CacheWrite, Continuity,
+    Coverage, FillStep, FillToken, PartitionMark,
 };
 use crate::error::CatalogError;
 
 /// Most absences that are remembered: whoever asks for SKUs that don't exist fills no memory.
 const ABSENT: usize = 100_000;
+/// Most fills under way at once.
+const FILLS: usize = 16;
+
+/// Ids of fills. They are not part of what a cache may lose.
+static NEXT_FILL: AtomicU64 = AtomicU64::new(0);
 
 /// A cache of availability in memory.
 #[derive(Debug)]
@@ -24,15 +30,20 @@ pub struct MemoryAvailabilityCache {
     clock: Arc<dyn Clock>,
 }
 
-#[derive(Debug, Default)]
+/// The content of a [`MemoryAvailabilityCache`] at some time; see
+/// [`save`](MemoryAvailabilityCache::save).
+#[derive(Clone, Debug)]
+pub struct SavedCache(State);
+
+#[derive(Clone, Debug, Default)]
 struct State {
     known: HashMap<Sku, (u64, Version)>,
     /// Until when each absence is remembered, on the monotonic clock.
     absent: HashMap<Sku, Duration>,
     marks: BTreeMap<u32, PartitionMark>,
     filled: bool,
-    /// How often it was emptied.
-    emptied: u64,
+    /// How many pages each fill under way has written.
+    fills: HashMap<String, u64>,
 }
 
 impl Default for MemoryAvailabilityCache {
@@ -60,11 +71,18 @@ impl MemoryAvailabilityCache {
 
     /// Loses everything, as a cache may.
     pub fn clear(&self) {
-        let mut state = self.lock();
-        *state = State {
-            emptied: state.emptied + 1,
-            ..State::default()
-        };
+        *self.lock() = State::default();
+    }
+
+    /// A copy of the content, for tests of what happens when a cache falls back to it.
+    #[must_use]
+    pub fn save(&self) -> SavedCache {
+        SavedCache(self.lock().clone())
+    }
+
+    /// Falls back to an earlier content, as a server does that comes back from an old snapshot.
+    pub fn restore(&self, saved: SavedCache) {
+        *self.lock() = saved.0;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -82,6 +100,21 @@ impl AvailabilityCache for MemoryAvailabilityCache {
             skus.iter().map(|sku| state.entry(sku, now)).collect(),
             state.marks.values().copied().collect(),
             state.coverage(),
+        ))
+    }
+
+    async fn apply(
+        &self,
+        entries: &[StockChanged],
+        advances: &[Advance],
+    ) -> Result<Applied, CatalogError> {
+        let mut state = self.lock();
+        Ok(Applied::new(
+            entries.iter().map(|entry| state.write(entry)).collect(),
+            advances
+                .iter()
+                .map(|advance| state.advance(advance))
+                .collect(),
         ))
     }
 
@@ -104,18 +137,39 @@ impl AvailabilityCache for MemoryAvailabilityCache {
         Ok(())
     }
 
-    async fn mark(&self, marks: &[PartitionMark]) -> Result<Vec<MarkWrite>, CatalogError> {
-        let mut state = self.lock();
-        Ok(marks.iter().map(|mark| state.mark(mark)).collect())
-    }
-
     async fn begin_fill(&self) -> Result<FillToken, CatalogError> {
-        Ok(FillToken(self.lock().emptied.to_string()))
+        let id = NEXT_FILL.fetch_add(1, Ordering::Relaxed);
+        let token = FillToken::first(id.to_string());
+        let mut state = self.lock();
+        if state.fills.len() >= FILLS {
+            state.fills.clear();
+        }
+        state.fills.insert(token.id.clone(), token.step);
+        Ok(token)
     }
 
-    async fn mark_filled(&self, token: &FillToken) -> Result<Coverage, CatalogError> {
+    async fn fill(
+        &self,
+        token: &FillToken,
+        entries: &[StockChanged],
+    ) -> Result<FillStep, CatalogError> {
         let mut state = self.lock();
-        state.filled |= token.0 == state.emptied.to_string();
+        let outcomes = entries.iter().map(|entry| state.write(entry)).collect();
+        let pages = state.fills.get(&token.id).copied();
+        let next = pages.filter(|&pages| token.follows(pages));
+        let next = next.map(|_| token.next());
+        if let Some(next) = &next {
+            state.fills.insert(next.id.clone(), next.step);
+        }
+        Ok(FillStep::new(outcomes, next))
+    }
+
+    async fn end_fill(&self, token: &FillToken) -> Result<Coverage, CatalogError> {
+        let mut state = self.lock();
+        if state.fills.get(&token.id) == Some(&token.step) {
+            state.filled = true;
+            state.fills.clear();
+        }
         Ok(state.coverage())
     }
 }
@@ -129,12 +183,14 @@ impl State {
         }
     }
 
-    fn mark(&mut self, mark: &PartitionMark) -> MarkWrite {
-        let outcome = mark.decide(self.marks.get(&mark.partition));
-        if outcome == MarkWrite::Stored {
-            self.marks.insert(mark.partition, *mark);
+    fn advance(&mut self, advance: &Advance) -> Advanced {
+        let (mark, advanced) = advance.decide(self.marks.get(&advance.partition));
+        self.marks.insert(advance.partition, mark);
+        if matches!(advanced.continuity, Continuity::Gap { .. }) {
+            self.filled = false;
+            self.fills.clear();
         }
-        outcome
+        advanced
     }
 
     fn entry(&self, sku: &Sku, now: Duration) -> Option<CacheEntry> {
@@ -216,24 +272,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn marks_never_go_back() {
+    async fn fills_under_way_are_bounded() {
         let cache = MemoryAvailabilityCache::new();
-        let mark = |millis| PartitionMark {
-            partition: 0,
-            partitions: 1,
-            epoch: 0,
-            complete_as_of: Timestamp::from_millis(millis),
-        };
-        let outcomes = cache.mark(&[mark(5), mark(3)]).await.unwrap();
-        assert_eq!(outcomes, [MarkWrite::Stored, MarkWrite::NotNewer]);
-        assert_eq!(cache.read(&[]).await.unwrap().marks, [mark(5)]);
-        let restored = PartitionMark {
-            epoch: 1,
-            ..mark(2)
-        };
-        let outcomes = cache.mark(&[restored, mark(9)]).await.unwrap();
-        let older = MarkWrite::OlderEpoch { cached: 1 };
-        assert_eq!(outcomes, [MarkWrite::Stored, older]);
-        assert_eq!(cache.read(&[]).await.unwrap().marks, [restored]);
+        let first = cache.begin_fill().await.unwrap();
+        let mut last = first.clone();
+        for _ in 0..FILLS {
+            last = cache.begin_fill().await.unwrap();
+        }
+        assert_eq!(cache.fill(&first, &[]).await.unwrap().next, None);
+        let next = cache.fill(&last, &[]).await.unwrap().next;
+        assert_eq!(next, Some(last.next()));
     }
 }

@@ -4,5 +4,5 @@
 mod cache;
 mod catalog;
 
-pub use cache::MemoryAvailabilityCache;
+pub use cache::{MemoryAvailabilityCache, SavedCache};
 pub use catalog::MemoryCatalog;

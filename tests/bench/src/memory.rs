@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use futures::future::try_join_all;
 use stockade_catalog_core::memory::MemoryAvailabilityCache;
-use stockade_catalog_core::{Availability, AvailabilityCache, Coverage, Origin, PartitionMark};
-use stockade_change_feed::{Clock as _, SystemClock, Timestamp};
+use stockade_catalog_core::{
+    Advance, Availability, AvailabilityCache, Completeness, Coverage, Origin,
+};
+use stockade_change_feed::{Clock as _, Offset, ReadFrom, SystemClock, Timestamp};
 use stockade_inventory_core::book::{Book, LocationPriority};
 use stockade_inventory_core::memory::MemoryInventory;
 use stockade_inventory_core::{
@@ -239,12 +241,14 @@ impl Page {
         let skus: Vec<Sku> = (0..SKUS as u64)
             .map(|sku| Sku::new(name(sku)))
             .collect::<Result<_, _>>()?;
+        let start = Advance::empty(0, ReadFrom::Start, Offset(0));
+        cache.apply(&[], &[start]).await?;
         let fill = cache.begin_fill().await?;
         let known = |sku: &Sku| StockChanged::new(sku.clone(), 7, Version::new(0, 1), clock.now());
         cache
             .write(&skus.iter().map(known).collect::<Vec<_>>())
             .await?;
-        ensure!(cache.mark_filled(&fill).await? == Coverage::Filled);
+        ensure!(cache.end_fill(&fill).await? == Coverage::Filled);
         let nobody = Arc::new(MemoryInventory::new(Arc::new(clock)));
         let availability = Availability::new(cache.clone(), nobody);
         let skus = skus[..PAGE].to_vec();
@@ -265,13 +269,13 @@ impl Page {
     /// As a heartbeat of the relay does.
     async fn refresh(&self) -> anyhow::Result<()> {
         let complete_as_of = SystemClock::new().now();
-        let mark = PartitionMark {
-            partition: 0,
+        let mut heartbeat = Advance::empty(0, ReadFrom::After(Offset(0)), Offset(0));
+        heartbeat.complete = Some(Completeness {
             partitions: 1,
             epoch: 0,
             complete_as_of,
-        };
-        self.cache.mark(&[mark]).await?;
+        });
+        self.cache.apply(&[], &[heartbeat]).await?;
         Ok(())
     }
 }

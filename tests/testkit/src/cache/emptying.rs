@@ -3,14 +3,14 @@
 use stockade_catalog_core::{CacheWrite, Coverage};
 
 use super::EmptyingHarness;
-use super::desk::{Desk, LONG, entry, known, mark, sku};
+use super::desk::{Desk, LONG, complete, entry, following, gap, heartbeat, known, sku};
 
 pub(super) async fn an_emptied_cache_is_no_longer_filled<H: EmptyingHarness>(h: H) {
     let desk = Desk::open(&h);
     desk.write_one(entry("tee", 5, 3)).await;
     desk.write_absent("cap", LONG).await;
-    desk.mark(&[mark(0, 1, 1)]).await;
-    desk.mark_filled().await;
+    desk.begun(1).await;
+    desk.advance(&[heartbeat(0, complete(1, 1))]).await;
     h.empty().await;
     let read = desk.read(&[sku("tee"), sku("cap")]).await;
     assert_eq!(read.entries, [None, None]);
@@ -22,31 +22,44 @@ pub(super) async fn an_emptied_cache_is_no_longer_filled<H: EmptyingHarness>(h: 
     assert_eq!(read.marks, [], "it is complete as of no time");
 }
 
-pub(super) async fn an_emptied_cache_is_filled_anew<H: EmptyingHarness>(h: H) {
+pub(super) async fn an_emptied_cache_can_be_filled_again<H: EmptyingHarness>(h: H) {
     let desk = Desk::open(&h);
     desk.write_one(entry("tee", 5, 3)).await;
-    desk.mark_filled().await;
+    desk.begun(1).await;
     h.empty().await;
     let outcome = desk.write_one(entry("tee", 5, 3)).await;
     assert_eq!(outcome, CacheWrite::Stored, "the same version once more");
     assert_eq!(desk.entry("tee").await, known(5, 3));
     assert_eq!(desk.coverage().await, Coverage::Unfilled);
-    desk.mark_filled().await;
+    desk.begun(1).await;
     assert_eq!(desk.coverage().await, Coverage::Filled);
+}
+
+pub(super) async fn records_after_it_was_emptied_are_a_gap<H: EmptyingHarness>(h: H) {
+    let desk = Desk::open(&h);
+    desk.begun(1).await;
+    desk.advance(&[following(0, 0, 5)]).await;
+    h.empty().await;
+    let advanced = desk.advance(&[following(0, 5, 6)]).await;
+    assert_eq!(advanced, [gap(None)]);
+    assert_eq!(desk.coverage().await, Coverage::Unfilled);
 }
 
 pub(super) async fn a_fill_of_a_cache_that_was_emptied_does_not_count<H: EmptyingHarness>(h: H) {
     let desk = Desk::open(&h);
-    let overtaken = desk.begin_fill().await;
-    desk.write_one(entry("tee", 5, 3)).await;
+    let first = desk.begin_fill().await;
+    let second = desk.page(&first, &[entry("tee", 5, 3)]).await;
     h.empty().await;
     assert_eq!(
-        desk.finish_fill(&overtaken).await,
+        desk.end_fill(&second).await,
         Coverage::Unfilled,
         "what was written before it was emptied is gone"
     );
     assert_eq!(desk.coverage().await, Coverage::Unfilled);
-    let anew = desk.begin_fill().await;
-    assert_eq!(desk.finish_fill(&overtaken).await, Coverage::Unfilled);
-    assert_eq!(desk.finish_fill(&anew).await, Coverage::Filled);
+    let again = desk.begin_fill().await;
+    for old in [&first, &second] {
+        assert_eq!(desk.fill(old, &[]).await.next, None);
+        assert_eq!(desk.end_fill(old).await, Coverage::Unfilled);
+    }
+    assert_eq!(desk.end_fill(&again).await, Coverage::Filled);
 }

@@ -6,7 +6,7 @@ use stockade_inventory_core::Version;
 use super::CacheHarness;
 use super::desk::{Desk, in_epoch};
 
-pub(super) async fn an_older_epoch_is_refused_and_told<H: CacheHarness>(h: H) {
+pub(super) async fn an_older_epoch_is_refused_and_reported<H: CacheHarness>(h: H) {
     let desk = Desk::open(&h);
     let cached = Version::new(3, 10);
     desk.write_one(in_epoch("tee", 5, cached)).await;

@@ -1,12 +1,15 @@
 //! Suites for what keeps availability for pages.
 
 mod absences;
+mod advances;
 mod desk;
 mod emptying;
 mod entries;
 mod epochs;
+mod fills;
 mod marks;
 mod races;
+mod restoring;
 
 use std::sync::Arc;
 
@@ -29,6 +32,20 @@ pub trait EmptyingHarness: CacheHarness {
     async fn empty(&self);
 }
 
+/// Opens caches that can fall back to an earlier state of themselves, as one does whose server
+/// comes back from an old snapshot, or whose replica takes over without the last writes.
+#[async_trait]
+pub trait RestoringHarness: CacheHarness {
+    /// A copy of all that is in the cache.
+    type Copy: Send;
+
+    /// Copies what is in the cache now. The copy is of one moment, also where others write.
+    async fn save(&self) -> Self::Copy;
+
+    /// Puts a copy in the place of what is in the cache.
+    async fn restore(&self, copy: Self::Copy);
+}
+
 suite! { $
     /// Tests an `AvailabilityCache`: `availability_cache_conformance!(module, Harness);` writes a
     /// module with a `#[test]` for each case. The harness implements
@@ -46,7 +63,7 @@ suite! { $
         a_thousand_skus_in_one_call,
     }
     epochs {
-        an_older_epoch_is_refused_and_told,
+        an_older_epoch_is_refused_and_reported,
         a_newer_epoch_wins_with_a_lower_number,
     }
     absences {
@@ -57,12 +74,30 @@ suite! { $
         an_absence_never_replaces_a_known_sku,
     }
     marks {
-        marks_are_kept_by_partition,
-        an_older_mark_changes_nothing,
-        a_mark_of_an_older_epoch_is_refused_and_told,
-        a_newer_mark_tells_how_many_partitions_there_are,
+        heartbeats_are_kept_by_partition,
+        an_older_heartbeat_changes_nothing,
+        a_heartbeat_of_an_older_epoch_is_refused_and_reported,
+        a_newer_heartbeat_says_how_many_partitions_there_are,
         marks_come_with_every_read,
+    }
+    advances {
+        records_that_follow_keep_it_filled,
+        records_that_do_not_follow_are_a_gap,
+        a_partition_that_begins_is_a_gap,
+        entries_are_stored_with_their_advance,
+        heartbeats_count_at_a_gap,
+        offsets_are_exact,
+        one_call_may_hold_many_partitions,
+    }
+    fills {
         a_filled_cache_says_so,
+        a_page_stores_what_is_newer,
+        a_page_may_be_repeated,
+        a_page_that_was_not_written_ends_nothing,
+        a_gap_ends_the_fills_under_way,
+        an_old_token_changes_nothing,
+        a_filled_cache_may_be_filled_again,
+        several_fills_may_be_under_way,
     }
     races {
         concurrent_writers_never_go_backwards,
@@ -70,6 +105,8 @@ suite! { $
         concurrent_epochs_never_go_backwards,
         a_known_sku_survives_racing_absences,
         concurrent_marks_never_go_backwards,
+        a_fill_that_races_a_gap_does_not_count,
+        every_fill_has_its_own_id,
     }
 }
 
@@ -79,7 +116,24 @@ suite! { $
     cache_emptying_conformance, cache::emptying_cases: EmptyingHarness;
     emptying {
         an_emptied_cache_is_no_longer_filled,
-        an_emptied_cache_is_filled_anew,
+        an_emptied_cache_can_be_filled_again,
+        records_after_it_was_emptied_are_a_gap,
         a_fill_of_a_cache_that_was_emptied_does_not_count,
+    }
+}
+
+suite! { $
+    /// Tests an `AvailabilityCache` that falls back to an earlier state:
+    /// `cache_restoring_conformance!(module, Harness);`. The harness implements
+    /// [`RestoringHarness`](crate::cache::RestoringHarness).
+    cache_restoring_conformance, cache::restoring_cases: RestoringHarness;
+    restoring {
+        an_aged_cache_notices_what_it_lacks,
+        a_shortened_cache_notices_what_it_lacks,
+        a_fill_that_lost_a_page_does_not_count,
+        a_fill_id_is_not_given_twice,
+        no_copy_has_an_advance_without_its_entries,
+        no_copy_has_a_page_counted_without_its_entries,
+        no_page_shows_old_stock_as_fresh,
     }
 }

@@ -1,10 +1,13 @@
 //! Writers race, and nothing goes backwards.
 
-use stockade_catalog_core::{CacheEntry, CacheWrite};
+use std::collections::HashSet;
+use std::pin::Pin;
+
+use stockade_catalog_core::{CacheEntry, CacheWrite, Completeness, Coverage};
 use stockade_inventory_core::Version;
 
 use super::CacheHarness;
-use super::desk::{Desk, LONG, entry, in_epoch, known, mark};
+use super::desk::{Desk, LONG, complete, entry, following, in_epoch, known};
 use crate::together;
 
 const WRITERS: u64 = 16;
@@ -118,17 +121,19 @@ pub(super) async fn a_known_sku_survives_racing_absences<H: CacheHarness>(h: H) 
 
 pub(super) async fn concurrent_marks_never_go_backwards<H: CacheHarness>(h: H) {
     let desk = Desk::open(&h);
+    desk.begun(1).await;
     together((0..WRITERS).map(|writer| {
         let desk = desk.clone();
         async move {
             for number in jumbled(writer) {
-                let written = mark(0, 1, i64::try_from(number).unwrap_or(0));
-                desk.mark(&[written]).await;
-                let read = desk.marks().await;
+                let second = i64::try_from(number).unwrap_or(0);
+                let mut advance = following(0, 0, number.into());
+                advance.complete = Some(complete(1, second));
+                desk.advance(&[advance]).await;
+                let read = desk.read(&[]).await.marks[0];
                 assert!(
-                    read.first()
-                        .is_some_and(|read| read.complete_as_of >= written.complete_as_of),
-                    "a mark went backwards: {written:?} was noted, and {read:?} read"
+                    read.upto >= advance.upto && is_at_least(read.complete, advance.complete),
+                    "a mark went backwards: {advance:?} was applied, and {read:?} read"
                 );
                 tokio::task::yield_now().await;
             }
@@ -136,5 +141,46 @@ pub(super) async fn concurrent_marks_never_go_backwards<H: CacheHarness>(h: H) {
     }))
     .await;
     let newest = i64::try_from(WRITERS * ROUNDS).unwrap_or(0);
-    assert_eq!(desk.marks().await, [mark(0, 1, newest)]);
+    assert_eq!(desk.complete().await, [(0, complete(1, newest))]);
+    assert_eq!(desk.upto().await, [(0, (WRITERS * ROUNDS).into())]);
+    assert_eq!(desk.coverage().await, Coverage::Filled);
+}
+
+fn is_at_least(read: Option<Completeness>, written: Option<Completeness>) -> bool {
+    let time = |of: Option<Completeness>| of.map(|of| of.complete_as_of);
+    time(read) >= time(written)
+}
+
+pub(super) async fn a_fill_that_races_a_gap_does_not_count<H: CacheHarness>(h: H) {
+    let desk = Desk::open(&h);
+    for round in 0..30 {
+        desk.begun(1).await;
+        let token = desk.begin_fill().await;
+        let (ending, advancing) = (desk.clone(), desk.clone());
+        let race: [Pin<Box<dyn Future<Output = ()> + Send>>; 2] = [
+            Box::pin(async move {
+                ending.end_fill(&token).await;
+            }),
+            Box::pin(async move {
+                advancing.advance(&[following(0, 7, 8)]).await;
+            }),
+        ];
+        together(race).await;
+        assert_eq!(
+            desk.coverage().await,
+            Coverage::Unfilled,
+            "a fill that began before the gap counted, in round {round}"
+        );
+    }
+}
+
+pub(super) async fn every_fill_has_its_own_id<H: CacheHarness>(h: H) {
+    let desk = Desk::open(&h);
+    let tokens = together((0..WRITERS).map(|_| {
+        let desk = desk.clone();
+        async move { desk.begin_fill().await }
+    }))
+    .await;
+    let ids: HashSet<&str> = tokens.iter().map(|token| token.id.as_str()).collect();
+    assert_eq!(ids.len(), tokens.len(), "two fills have one id: {tokens:?}");
 }

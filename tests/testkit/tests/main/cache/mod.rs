@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_catalog_core::AvailabilityCache;
-use stockade_catalog_core::memory::MemoryAvailabilityCache;
+use stockade_catalog_core::memory::{MemoryAvailabilityCache, SavedCache};
 use stockade_change_feed::{ManualClock, Timestamp};
-use stockade_testkit::cache::{CacheHarness, EmptyingHarness};
+use stockade_testkit::cache::{CacheHarness, EmptyingHarness, RestoringHarness};
 use stockade_testkit::{Absent, Harness};
 
 /// The cache in memory, on a clock that is moved by hand.
@@ -47,5 +47,19 @@ impl EmptyingHarness for Memory {
     }
 }
 
+#[async_trait]
+impl RestoringHarness for Memory {
+    type Copy = SavedCache;
+
+    async fn save(&self) -> SavedCache {
+        self.cache.save()
+    }
+
+    async fn restore(&self, copy: SavedCache) {
+        self.cache.restore(copy);
+    }
+}
+
 stockade_testkit::availability_cache_conformance!(memory, Memory);
 stockade_testkit::cache_emptying_conformance!(memory_emptied, Memory);
+stockade_testkit::cache_restoring_conformance!(memory_restored, Memory);

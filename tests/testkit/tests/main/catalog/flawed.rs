@@ -13,7 +13,7 @@ use stockade_inventory_core::Sku;
 use stockade_testkit::catalog::{CatalogHarness, reopen_cases, store_cases};
 use stockade_testkit::{Absent, Harness, Reopen};
 
-use crate::fails::assert_fails;
+use crate::fails::assert_fails_on;
 
 /// The rule that a catalogue breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,14 +29,6 @@ enum Flaw {
     /// Counts the versions of each product from 1.
     VersionsBeginAnew,
 }
-
-const FLAWS: [Flaw; 5] = [
-    Flaw::None,
-    Flaw::ReusesRetiredSkus,
-    Flaw::LetsTwoWritersWin,
-    Flaw::ConflictsWithItself,
-    Flaw::VersionsBeginAnew,
-];
 
 #[derive(Clone, Default)]
 struct State {
@@ -225,21 +217,27 @@ impl CatalogStore for FlawedCatalog {
     }
 }
 
-struct Built<const FLAW: usize>(Arc<FlawedCatalog>);
+struct Built(Arc<FlawedCatalog>);
 
-#[async_trait]
-impl<const FLAW: usize> Harness for Built<FLAW> {
-    const BACKEND: &'static str = "memory";
-
-    async fn open() -> Result<Self, Absent> {
+impl Built {
+    async fn with(flaw: Flaw) -> Result<Self, Absent> {
         Ok(Self(Arc::new(FlawedCatalog {
-            flaw: FLAWS[FLAW],
+            flaw,
             state: Mutex::default(),
         })))
     }
 }
 
-impl<const FLAW: usize> CatalogHarness for Built<FLAW> {
+#[async_trait]
+impl Harness for Built {
+    const BACKEND: &'static str = "memory";
+
+    async fn open() -> Result<Self, Absent> {
+        Self::with(Flaw::None).await
+    }
+}
+
+impl CatalogHarness for Built {
     fn store(&self) -> Arc<dyn CatalogStore> {
         self.0.clone()
     }
@@ -247,33 +245,29 @@ impl<const FLAW: usize> CatalogHarness for Built<FLAW> {
 
 /// The process does not end, so the data is there: this proves the suite, not the store.
 #[async_trait]
-impl<const FLAW: usize> Reopen for Built<FLAW> {
+impl Reopen for Built {
     async fn reopen(self) -> Self {
         self
     }
 }
 
-type CorrectlyBuilt = Built<{ Flaw::None as usize }>;
-type ReusesRetiredSkus = Built<{ Flaw::ReusesRetiredSkus as usize }>;
-type LetsTwoWritersWin = Built<{ Flaw::LetsTwoWritersWin as usize }>;
-type ConflictsWithItself = Built<{ Flaw::ConflictsWithItself as usize }>;
-type VersionsBeginAnew = Built<{ Flaw::VersionsBeginAnew as usize }>;
-
-stockade_testkit::catalog_store_conformance!(correctly_built, CorrectlyBuilt);
-stockade_testkit::catalog_reopen_conformance!(correctly_built_kept, CorrectlyBuilt);
+stockade_testkit::catalog_store_conformance!(correctly_built, Built);
+stockade_testkit::catalog_reopen_conformance!(correctly_built_kept, Built);
 
 #[test]
 fn reuses_a_retired_sku() {
-    assert_fails::<ReusesRetiredSkus>(
+    assert_fails_on(
         &store_cases(),
+        || Built::with(Flaw::ReusesRetiredSkus),
         &[
             "a_retired_sku_is_not_given_to_another_product",
             "a_sku_of_a_deleted_product_is_not_given_to_another",
         ],
         "SKU tee-m of tee was reused by another product",
     );
-    assert_fails::<ReusesRetiredSkus>(
+    assert_fails_on(
         &reopen_cases(),
+        || Built::with(Flaw::ReusesRetiredSkus),
         &["retired_skus_stay_retired"],
         "was reused by another product",
     );
@@ -281,8 +275,9 @@ fn reuses_a_retired_sku() {
 
 #[test]
 fn lets_two_writers_win() {
-    assert_fails::<LetsTwoWritersWin>(
+    assert_fails_on(
         &store_cases(),
+        || Built::with(Flaw::LetsTwoWritersWin),
         &[
             "one_of_many_writers_wins",
             "one_of_many_creators_wins",
@@ -295,8 +290,9 @@ fn lets_two_writers_win() {
 
 #[test]
 fn conflicts_with_itself() {
-    assert_fails::<ConflictsWithItself>(
+    assert_fails_on(
         &store_cases(),
+        || Built::with(Flaw::ConflictsWithItself),
         &[
             "a_repeated_write_does_not_conflict_with_itself",
             "concurrent_repeats_agree",
@@ -307,8 +303,9 @@ fn conflicts_with_itself() {
 
 #[test]
 fn versions_begin_anew() {
-    assert_fails::<VersionsBeginAnew>(
+    assert_fails_on(
         &store_cases(),
+        || Built::with(Flaw::VersionsBeginAnew),
         &["versions_rise_across_a_deletion"],
         "put again after a deletion",
     );
