@@ -17,7 +17,7 @@ pub trait Publisher: Send + Sync {
     /// - `Ok` means durable by the log's own standard: it survives what the log survives.
     /// - Messages of one call that go to one partition are appended in the order given; those
     ///   after a failed one may still succeed.
-    /// - Which partition a message goes to is said by its [`Route`](crate::Route).
+    /// - The message's [`Route`](crate::Route) decides which partition it goes to.
     /// - Readers see a message soon after it is appended, perhaps only after this call has returned.
     /// - At least once: after [`Retry::OutcomeUnknown`](crate::Retry::OutcomeUnknown) the
     ///   message may be in the log, and publishing it again may append it twice.
@@ -44,14 +44,14 @@ pub trait Feed: Send + Sync {
     /// Returns a new member of `group` that reads `topics`. A topic that is named twice counts
     /// once.
     ///
-    /// - The member joins with its first poll. One that is never polled takes no partition from
-    ///   others, and partitions arrive with the first polls.
+    /// - The member joins with its first poll, and partitions are assigned to it by its first polls.
+    ///   A member that was never polled takes no partition from others.
     /// - Each partition is read by at most one member of a group at a time, as far as the log can
     ///   tell; a member that stalls may overlap with its successor, so effects must be
     ///   conditional.
-    /// - Members of a group may read different topics, and have different options: those of the
-    ///   member that gains a partition count for it. A partition goes only to members that read
-    ///   its topic.
+    /// - Members of a group may read different topics: a partition is assigned only to members that
+    ///   read its topic. Their options may differ: those of the member that gains the partition
+    ///   count.
     ///
     /// # Errors
     /// [`FeedError::UnknownTopic`]; [`FeedError::Failed`].
@@ -88,8 +88,8 @@ pub trait Subscription: Send {
     ///   or an earlier one, and not in [`Polled::lost`] since.
     /// - A partition with many records keeps no other partition from being read.
     /// - Polling is the heartbeat, whatever its limits: a member that does not poll within the
-    ///   log's session timeout loses its partitions. By polling again it becomes a member again:
-    ///   it is told of the partitions that it has lost, and of those that it gains.
+    ///   log's session timeout loses its partitions. When it polls again it joins again: that poll
+    ///   reports the partitions that it has lost, and those that it gains.
     /// - Cancel-safe: a poll that is dropped loses no record and no report.
     /// - A poll that fails returns nothing, and loses no record and no report either: the next one
     ///   that succeeds has them.
@@ -98,8 +98,8 @@ pub trait Subscription: Send {
     ///
     /// # Errors
     /// [`FeedError::OffsetLost`] under [`OnLostOffset::Fail`], from each poll that would read the
-    /// partition: not while it is paused, nor with a limit of 0 records. Other partitions are read
-    /// only while it is paused. [`FeedError::Failed`], after which polling again is right.
+    /// partition: not while the partition is paused, and not with a limit of 0 records. To read the
+    /// other partitions, pause this one. [`FeedError::Failed`], after which polling again is right.
     async fn poll(&mut self, limits: &PollLimits) -> Result<Polled, FeedError>;
 
     /// Records that everything up to and including each position is finished, and returns an
@@ -188,9 +188,10 @@ pub enum Start {
     Latest,
 }
 
-/// What happens when a committed offset is no longer in the log, or the topic was created anew
-/// so that the record there has another timestamp, as far as the log can tell. Where it forgets
-/// groups together with the topic, a group that comes back is a new one.
+/// What happens when a committed offset, or the next one that a member would read, is no longer in
+/// the log; or when the topic was deleted and created again, so that the record there has another
+/// timestamp, as far as the log can tell. Where the log deletes groups together with the topic, a
+/// group that comes back is a new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnLostOffset {
     /// Polling fails with [`FeedError::OffsetLost`]: somebody has to decide.
@@ -231,8 +232,9 @@ impl Default for PollLimits {
 
 /// What a poll returns.
 ///
-/// To be read from `lost` to `gained` to `records`: a partition that is both lost and gained was
-/// somebody else's in between, and its records here are read from where the group stands now.
+/// To be read from `lost` to `gained` to `records`: a partition that is both lost and gained may
+/// have been another member's in between, and its records here follow what the group has committed
+/// now.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Polled {
@@ -240,8 +242,8 @@ pub struct Polled {
     pub records: Vec<Record>,
     /// Partitions that this member reads from now on.
     pub gained: Vec<Gained>,
-    /// Partitions that this member reads no longer: others do from now on, and what is unfinished
-    /// there is theirs. Or their topic was deleted.
+    /// Partitions that this member no longer reads: another member does from now on, and what is
+    /// unfinished there is that member's. Or the topic was deleted.
     pub lost: Vec<TopicPartition>,
     /// Partitions where reading did not go on at the committed offset.
     pub resets: Vec<OffsetReset>,
@@ -316,7 +318,7 @@ impl Gained {
 pub struct OffsetReset {
     /// Where.
     pub partition: TopicPartition,
-    /// What was committed.
+    /// What was committed; 0 where nothing was.
     pub committed: Offset,
     /// The first offset that is read now, or a lower bound of it.
     pub resumed_at: Offset,

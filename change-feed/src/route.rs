@@ -4,8 +4,8 @@ use crate::error::FeedError;
 use crate::record::{Message, Route, Topic};
 
 impl Message {
-    /// The number of the partition that this message goes to, in a topic that has so many of them:
-    /// what a log uses that places keys by [`partition_of`].
+    /// The number of the partition that this message goes to, in a topic with `partitions` of them.
+    /// For logs that place keys by [`partition_of`].
     ///
     /// # Errors
     /// [`FeedError::UnknownPartition`] when it names a partition that the topic does not have.

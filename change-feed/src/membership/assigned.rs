@@ -9,9 +9,9 @@ use crate::record::{Offset, TopicPartition};
 /// The partitions that a subscription reads, each with a cursor of the log's own kind, and what
 /// the next successful poll has to report.
 ///
-/// It is changed by [`update`](Self::update), and says nothing of it until
-/// [`take_report`](Self::take_report): so a poll that fails in between, or is dropped, loses no
-/// report. Take the report as the last thing that a poll does.
+/// [`update`](Self::update) notes changes, and [`take_report`](Self::take_report) returns them. Take
+/// the report as the last step of a poll: a poll that fails before that, or is dropped, loses no
+/// report.
 #[derive(Debug)]
 pub struct AssignedPartitions<C> {
     partitions: BTreeMap<TopicPartition, AssignedPartition<C>>,
@@ -43,8 +43,8 @@ impl<C> AssignedPartitions<C> {
     /// Notes what the member owns now. For a partition that is new here, or of a new generation,
     /// `start` returns where reading begins, and up to where the group has committed it.
     ///
-    /// A partition of a new generation was somebody else's in between: it is reported as lost and
-    /// as gained. One that was never reported as gained is not reported as lost.
+    /// A partition of a new generation may have been another member's in between: it is reported
+    /// as lost and as gained. One that was never reported as gained is not reported as lost.
     pub fn update(
         &mut self,
         owned: &BTreeMap<TopicPartition, Generation>,
@@ -79,14 +79,14 @@ impl<C> AssignedPartitions<C> {
         self.report.resets.push(reset);
     }
 
-    /// What changed since the last report: a [`Polled`] without records.
+    /// Returns what changed since the last report: a [`Polled`] without records.
     pub fn take_report(&mut self) -> Polled {
         std::mem::take(&mut self.report)
     }
 
-    /// The partitions from which a poll reads, in the order in which it should: each time another
-    /// one is first, so that a partition with many records keeps none of the others from being
-    /// read. Without those that are paused.
+    /// The partitions that a poll reads, in the order in which it reads them, without those that are
+    /// paused. Another one is first each time, so that a partition with many records does not keep
+    /// the others from being read.
     pub fn in_turn(&mut self, paused: &[TopicPartition]) -> Vec<TopicPartition> {
         let mut all: Vec<&TopicPartition> = self.partitions.keys().collect();
         let first = self.turn.checked_rem(all.len()).unwrap_or(0);

@@ -1,30 +1,31 @@
-//! Groups of readers, for logs that have none of their own: who is a member, and which member owns
+//! Consumer groups for logs that have none of their own: who is a member, and which member owns
 //! which partition.
 //!
-//! Everything here decides on what the log has stored and is told. It does no I/O and reads no
-//! clock. A log does three things with it:
+//! Everything here is decided on rows that the log stores. There is no I/O and no clock. A log does
+//! three things with it:
 //!
-//! 1. **It stores a row for each [`Member`] and each [`Ownership`].** When a member polls, the log
-//!    loads the rows of the group into a [`GroupState`], calls [`GroupState::poll`], and writes the
-//!    [`Changes`]. Nobody else may change these rows in between: lock them, or make the write
-//!    conditional on them and begin again where it fails.
-//! 2. **It lets an owner commit, and nobody else.** A commit is written only if the row of the
-//!    partition still has that owner and that [`Generation`], compared in the same step as the
-//!    write. This fence stops a member that stalled and does not know yet that it was replaced.
+//! 1. **It stores a row for each [`Member`] and an [`Ownership`] for each partition.** When a member
+//!    polls, the log loads the rows of the group into a [`GroupState`], calls [`GroupState::poll`],
+//!    and writes the [`Changes`]. No other caller may change the rows in between: lock them, or
+//!    make the write conditional on what was loaded, and begin again where it fails.
+//! 2. **It accepts commits from the owner only.** A commit is written only if the partition still
+//!    has this owner and this [`Generation`], compared in the same statement as the write. This is
+//!    the fence: it stops a member that stalled and does not know that it was replaced.
 //! 3. **Its subscription keeps [`AssignedPartitions`]**, which compares what the member owns now
 //!    with what it owned before, and keeps the report for the next successful poll.
 //!
-//! # What is decided
+//! # What is guaranteed
 //!
-//! - A member joins with its first poll, and again when it polls after it was given up.
-//! - A member that was silent for the session timeout is given up by the next poll of another
-//!   member. A member that is late itself keeps the partitions that nobody has taken.
-//! - A partition has at most one owner. It changes hands in two steps: the owner polls and gives it
-//!   up, then the next owner polls and takes it. Only a member that left or was given up is not
-//!   waited for.
-//! - Each assignment of a partition has a higher [`Generation`] than the one before.
-//! - Members that read the same topics own equally many partitions, give or take one. A partition
-//!   moves only where that is needed.
+//! - A member joins with its first poll, and again with the next poll after it has expired.
+//! - A member that did not poll within the session timeout expires when another member polls. A
+//!   member that polls late keeps the partitions that no other member has taken.
+//! - A partition has at most one owner. It changes hands in two steps: its owner polls and releases
+//!   it, then the next owner polls and takes it. Partitions of a member that left or expired are
+//!   free at once.
+//! - Each assignment of a partition has a higher generation than the one before.
+//! - Members that read the same topics own equally many partitions, or one more or less.
+//! - Partitions stay with their owners unless that is uneven. When one member joins or leaves, each
+//!   partition changes hands at most once.
 //!
 //! # Example
 //!
@@ -54,7 +55,7 @@
 //!         let changes = group.poll(&MemberPoll {
 //!             id,
 //!             topics,
-//!             // Of every topic that a member reads.
+//!             // Of each topic that a member of the group reads.
 //!             partitions: &topics.iter().map(|topic| (topic.clone(), 2)).collect(),
 //!             now,
 //!             session_timeout: Duration::from_secs(30),
@@ -64,10 +65,10 @@
 //!     }
 //!
 //!     fn write(&mut self, changes: Changes) {
-//!         let Changes { heard, gone, owners, others_should_poll: _ } = changes;
-//!         self.members.extend(heard.map(|member| (member.id, member)));
-//!         self.members.retain(|id, _| !gone.contains(id));
-//!         self.owners.extend(owners);
+//!         let Changes { member, removed, partitions, others_should_poll: _ } = changes;
+//!         self.members.extend(member.map(|member| (member.id, member)));
+//!         self.members.retain(|id, _| !removed.contains(id));
+//!         self.owners.extend(partitions);
 //!     }
 //! }
 //!
@@ -82,7 +83,7 @@
 //! of_ada.update(&group.owned_by(ada), |_| (0_u64, None));
 //! assert_eq!(of_ada.take_report().gained.len(), 2);
 //!
-//! // Ben joins. One partition is for him, and Ada has to give it up first.
+//! // Ben joins. One partition is for him, and Ada has to release it first.
 //! assert!(tables.poll(ben, &topics, start).owned_by(ben).is_empty());
 //! let group = tables.poll(ada, &topics, start);
 //! of_ada.update(&group.owned_by(ada), |_| (0, None));
@@ -117,20 +118,19 @@ pub use self::assigned::{AssignedPartition, AssignedPartitions};
 use crate::record::{Topic, TopicPartition};
 use crate::time::Timestamp;
 
-/// Names a member within its group. The log chooses it and never uses it for another member.
+/// Identifies a member within its group. The log chooses it, and never uses it for another member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MemberId(pub u64);
 
-/// Counts the assignments of a partition. An owner's commit is accepted only with the generation
-/// of the present assignment.
+/// The number of an assignment of a partition: the first is 1. A commit names it.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
 pub struct Generation(pub u64);
 
-/// A member as it is stored.
+/// A member, as it is stored.
 ///
 /// Exhaustive on purpose: a log must store all of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,7 +139,7 @@ pub struct Member {
     pub id: MemberId,
     /// The topics that it reads.
     pub topics: Vec<Topic>,
-    /// When it polled last.
+    /// When it polled last, on the log's clock.
     pub last_heard: Timestamp,
 }
 
@@ -149,29 +149,29 @@ pub struct Member {
 /// Exhaustive on purpose: a log must store all of it, also while there is no owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ownership {
-    /// The member that reads the partition; none while it waits for its next owner.
+    /// The member that reads the partition; none while the partition is free.
     pub owner: Option<MemberId>,
-    /// Of the last assignment. It is kept when the owner goes.
+    /// The last assignment. It stays when the owner releases the partition.
     pub generation: Generation,
 }
 
-/// A member polls.
+/// A poll of a member.
 ///
 /// Exhaustive on purpose: a log must say all of it.
 #[derive(Clone, Copy, Debug)]
 pub struct MemberPoll<'a> {
-    /// Which member.
+    /// Which member polls.
     pub id: MemberId,
     /// The topics that it reads.
     pub topics: &'a [Topic],
-    /// How many partitions each topic has now: those that this member reads, and those that the
-    /// others read ([`GroupState::topics`]). A topic left out has none, and the owners of its
-    /// partitions give them up.
+    /// How many partitions each topic has now: the topics of this member, and those that the other
+    /// members read ([`GroupState::topics`]). A topic that is missing here has no partitions, and
+    /// owners release those that they had.
     pub partitions: &'a BTreeMap<Topic, u32>,
     /// The time on the log's clock, read after the rows of the group were locked. All times of a
     /// group come from one clock.
     pub now: Timestamp,
-    /// After how long without a poll a member is given up.
+    /// A member expires after this long without a poll.
     pub session_timeout: Duration,
 }
 
@@ -181,15 +181,14 @@ pub struct MemberPoll<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a log has to write these changes"]
 pub struct Changes {
-    /// The row of the member that polled: to be inserted, or written over the one that is there.
-    pub heard: Option<Member>,
-    /// Members that left or were given up: their rows are to be deleted.
-    pub gone: Vec<MemberId>,
-    /// The rows of partitions that changed: each to be inserted, or written over the one that is
-    /// there.
-    pub owners: BTreeMap<TopicPartition, Ownership>,
-    /// Whether other members have something to give up or to take. Wake them, or let them find out
-    /// with their next polls.
+    /// The member that polled: insert its row, or replace the row that is there.
+    pub member: Option<Member>,
+    /// Members that left or expired: delete their rows.
+    pub removed: Vec<MemberId>,
+    /// Partitions that were taken or released: insert each row, or replace the row that is there.
+    pub partitions: BTreeMap<TopicPartition, Ownership>,
+    /// Whether other members may have something to release or to take. A log that can wakes them;
+    /// else they find out with their next polls.
     pub others_should_poll: bool,
 }
 
@@ -232,38 +231,41 @@ impl GroupState {
         topics.into_iter()
     }
 
-    /// Notes that a member polls: the member joins if it is new, members that were silent for too
-    /// long are given up, and the member gives up partitions that others should own and takes those
-    /// that are free and meant for it. What it owns then is [`owned_by`](Self::owned_by).
+    /// A member polls. It joins if it is new; other members that were silent for the session
+    /// timeout expire; it releases partitions that other members should own, and takes those that
+    /// are free and meant for it. What it owns after that is [`owned_by`](Self::owned_by).
     pub fn poll(&mut self, poll: &MemberPoll<'_>) -> Changes {
-        let heard = Member {
+        let member = Member {
             id: poll.id,
             topics: poll.topics.to_vec(),
             last_heard: poll.now,
         };
-        let joined = self.members.insert(poll.id, heard.clone()).is_none();
-        let gone = self.remove_silent(Some(poll.id), poll.now, poll.session_timeout);
+        let joined = self.members.insert(poll.id, member.clone()).is_none();
+        let removed = self.expire_all_but(Some(poll.id), poll.now, poll.session_timeout);
         let before = self.owners.clone();
         self.free_without_member();
         self.hand_over(poll.id, poll.partitions);
-        self.changes(&before, gone, joined, Some(heard))
+        let mut changes = self.changes(&before, removed);
+        changes.others_should_poll |= joined;
+        changes.member = Some(member);
+        changes
     }
 
-    /// Removes a member, which leaves by itself.
+    /// A member leaves.
     pub fn leave(&mut self, member: MemberId) -> Changes {
-        let gone = self.members.remove(&member).map(|member| member.id);
+        let removed = self.members.remove(&member).map(|member| member.id);
         let before = self.owners.clone();
         self.free_without_member();
-        self.changes(&before, gone.into_iter().collect(), false, None)
+        self.changes(&before, removed.into_iter().collect())
     }
 
-    /// Gives up the members that were silent for `session_timeout`, without a poll: to find out
-    /// whether a group has members that live.
-    pub fn remove_expired(&mut self, now: Timestamp, session_timeout: Duration) -> Changes {
-        let gone = self.remove_silent(None, now, session_timeout);
+    /// Members that were silent for the session timeout expire, without a poll: to find out whether
+    /// a group has members that live.
+    pub fn expire(&mut self, now: Timestamp, session_timeout: Duration) -> Changes {
+        let removed = self.expire_all_but(None, now, session_timeout);
         let before = self.owners.clone();
         self.free_without_member();
-        self.changes(&before, gone, false, None)
+        self.changes(&before, removed)
     }
 
     /// The partitions that a member owns, each with the generation of its assignment.
@@ -276,7 +278,7 @@ impl GroupState {
             .collect()
     }
 
-    /// The fence: whether a member may commit, which holds a partition of that generation.
+    /// The fence: whether this member owns the partition now, by this assignment, and may commit.
     #[must_use]
     pub fn may_commit(
         &self,
@@ -291,21 +293,22 @@ impl GroupState {
         self.owners.get(partition) == Some(&present)
     }
 
-    /// A clock that was set back makes nobody silent.
-    fn remove_silent(
+    /// Where the clock was set back, nobody counts as silent.
+    fn expire_all_but(
         &mut self,
         polls: Option<MemberId>,
         now: Timestamp,
         session_timeout: Duration,
     ) -> Vec<MemberId> {
-        let silent = |member: &Member| {
+        let expired = |member: &Member| {
             let silence = now.since(member.last_heard);
             Some(member.id) != polls && silence.is_some_and(|silence| silence >= session_timeout)
         };
-        let gone = self.members.extract_if(.., |_, member| silent(member));
-        gone.map(|(id, _)| id).collect()
+        let removed = self.members.extract_if(.., |_, member| expired(member));
+        removed.map(|(id, _)| id).collect()
     }
 
+    /// Frees the partitions whose owner is no member.
     fn free_without_member(&mut self) {
         for ownership in self.owners.values_mut() {
             let is_member = |owner: &MemberId| self.members.contains_key(owner);
@@ -313,7 +316,7 @@ impl GroupState {
         }
     }
 
-    /// Lets a member give up what others should own, and take what is free and meant for it.
+    /// A member releases what others should own, and takes what is free and meant for it.
     fn hand_over(&mut self, member: MemberId, partitions: &BTreeMap<Topic, u32>) {
         let wanted = assignment::assign(&self.members, partitions, &self.owners);
         for (partition, ownership) in &mut self.owners {
@@ -334,21 +337,18 @@ impl GroupState {
     fn changes(
         &self,
         before: &BTreeMap<TopicPartition, Ownership>,
-        gone: Vec<MemberId>,
-        joined: bool,
-        heard: Option<Member>,
+        removed: Vec<MemberId>,
     ) -> Changes {
         let now = self.owners.iter();
-        let owners: BTreeMap<TopicPartition, Ownership> = now
+        let partitions: BTreeMap<TopicPartition, Ownership> = now
             .filter(|(partition, now)| before.get(*partition) != Some(now))
             .map(|(partition, now)| (partition.clone(), *now))
             .collect();
-        let others_should_poll = joined || !gone.is_empty() || !owners.is_empty();
         Changes {
-            heard,
-            gone,
-            owners,
-            others_should_poll,
+            member: None,
+            others_should_poll: !removed.is_empty() || !partitions.is_empty(),
+            removed,
+            partitions,
         }
     }
 }

@@ -85,15 +85,15 @@ impl Model {
 
     fn write(&mut self, changes: Changes) {
         let Changes {
-            heard,
-            gone,
-            owners,
+            member,
+            removed,
+            partitions,
             others_should_poll: _,
         } = changes;
         let (members, rows) = &mut self.rows;
-        members.extend(heard.map(|member| (member.id, member)));
-        members.retain(|id, _| !gone.contains(id));
-        rows.extend(owners);
+        members.extend(member.map(|member| (member.id, member)));
+        members.retain(|id, _| !removed.contains(id));
+        rows.extend(partitions);
     }
 
     /// Says whether the poll changed anything but the sign of life.
@@ -148,7 +148,7 @@ impl Model {
             let was = before.owners.get(at).copied().unwrap_or_default();
             let assigned = now.owner.is_some() && now.owner != was.owner;
             let expected = was.generation.0 + u64::from(assigned);
-            // It may have gone, and come back to the same member.
+            // The owner expired, and took it again.
             let again = was
                 .owner
                 .is_some_and(|owner| !group.members.contains_key(&owner));
@@ -230,7 +230,7 @@ proptest! {
         for step in steps {
             model.take(step)?;
         }
-        // The silent are given up by the first poll, and come back by their own.
+        // Silent members expire with the first poll, and join again with their own.
         model.settle()?;
         let group = model.load();
         for (topic, count) in &model.partitions {

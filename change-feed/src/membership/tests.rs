@@ -49,13 +49,13 @@ fn a_newcomer_takes_only_its_share() {
 }
 
 #[test]
-fn a_silent_member_is_given_up_at_the_timeout() {
+fn a_silent_member_expires_at_the_session_timeout() {
     let mut group = GroupState::default();
     let _ = poll(&mut group, 1, second(0));
     let early = poll(&mut group, 2, second(29));
-    assert_eq!((early.gone, owned(&group, 2)), (vec![], 0));
+    assert_eq!((early.removed, owned(&group, 2)), (vec![], 0));
     let changes = poll(&mut group, 2, second(30));
-    assert_eq!((changes.gone, owned(&group, 2)), (vec![MemberId(1)], 6));
+    assert_eq!((changes.removed, owned(&group, 2)), (vec![MemberId(1)], 6));
     let held = Generation(1);
     assert!(!group.may_commit(MemberId(1), &at(0), held));
     assert!(group.may_commit(MemberId(2), &at(0), Generation(2)));
@@ -66,11 +66,11 @@ fn a_silent_member_is_given_up_at_the_timeout() {
 }
 
 #[test]
-fn a_late_member_keeps_what_nobody_took() {
+fn a_late_member_keeps_what_no_other_took() {
     let mut group = GroupState::default();
     let _ = poll(&mut group, 1, second(0));
     let late = poll(&mut group, 1, second(100));
-    assert_eq!((late.gone, late.owners.len()), (vec![], 0));
+    assert_eq!((late.removed, late.partitions.len()), (vec![], 0));
     assert_eq!(group.owned_by(MemberId(1))[&at(0)], Generation(1));
 }
 
@@ -79,11 +79,11 @@ fn a_clock_that_is_set_back_makes_nobody_silent() {
     let mut group = GroupState::default();
     let _ = poll(&mut group, 1, second(1_000));
     let changes = poll(&mut group, 2, second(0));
-    assert_eq!(changes.gone, []);
+    assert_eq!(changes.removed, []);
 }
 
 #[test]
-fn who_leaves_frees_its_partitions_and_keeps_their_generations() {
+fn leaving_frees_partitions_and_keeps_their_generations() {
     let mut group = GroupState::default();
     let _ = poll(&mut group, 1, second(0));
     let changes = group.leave(MemberId(1));
@@ -91,32 +91,26 @@ fn who_leaves_frees_its_partitions_and_keeps_their_generations() {
         owner: None,
         generation: Generation(1),
     };
-    assert_eq!(changes.gone, [MemberId(1)]);
-    assert_eq!(changes.owners, (0..6).map(|n| (at(n), free)).collect());
+    assert_eq!(changes.removed, [MemberId(1)]);
+    assert_eq!(changes.partitions, (0..6).map(|n| (at(n), free)).collect());
     assert_eq!(group.leave(MemberId(1)), Changes::default(), "it has left");
     let _ = poll(&mut group, 1, second(0));
     assert_eq!(group.owned_by(MemberId(1))[&at(0)], Generation(2));
 }
 
 #[test]
-fn who_is_expired_is_found_without_a_poll() {
+fn members_expire_without_a_poll() {
     let mut group = GroupState::default();
     let _ = poll(&mut group, 1, second(0));
     let timeout = Duration::from_secs(30);
-    assert_eq!(
-        group.remove_expired(second(29), timeout),
-        Changes::default()
-    );
+    assert_eq!(group.expire(second(29), timeout), Changes::default());
     assert_eq!(group.len(), 1);
-    assert_eq!(
-        group.remove_expired(second(30), timeout).gone,
-        [MemberId(1)]
-    );
+    assert_eq!(group.expire(second(30), timeout).removed, [MemberId(1)]);
     assert!(group.is_empty());
 }
 
 #[test]
-fn a_partition_that_is_gone_has_no_owner() {
+fn a_partition_that_no_longer_exists_is_released() {
     let mut group = GroupState::default();
     let _ = poll(&mut group, 1, second(0));
     let changes = group.poll(&MemberPoll {
@@ -126,7 +120,7 @@ fn a_partition_that_is_gone_has_no_owner() {
         now: second(1),
         session_timeout: Duration::from_secs(30),
     });
-    assert_eq!(changes.owners.len(), 4);
+    assert_eq!(changes.partitions.len(), 4);
     assert_eq!(
         group.owned_by(MemberId(1)).into_keys().collect::<Vec<_>>(),
         [at(0), at(1)]
@@ -134,7 +128,7 @@ fn a_partition_that_is_gone_has_no_owner() {
 }
 
 #[test]
-fn an_owner_that_is_no_member_is_none() {
+fn an_owner_that_is_no_member_does_not_count() {
     let row = Ownership {
         owner: Some(MemberId(7)),
         generation: Generation(3),
@@ -164,7 +158,7 @@ fn a_report_is_kept_until_it_is_taken() {
     assert_eq!(report.gained, gained);
     assert!(mine.get(&at(0)).is_none());
     let cursors: Vec<u32> = mine.iter().map(|(_, assigned)| assigned.cursor).collect();
-    assert_eq!(cursors, [11, 12], "a new generation begins anew");
+    assert_eq!(cursors, [11, 12], "a new generation has a new cursor");
     mine.update(&assigned(&[(1, 3)]), |_| (0, None));
     let report = mine.take_report();
     assert_eq!(

@@ -1,5 +1,5 @@
-//! What is stored of a group: its members, and who owns which partition. What becomes of them is
-//! decided by [`membership`](stockade_change_feed::membership).
+//! The rows of a group: its members, and who owns which partition. What changes in them is decided
+//! by [`membership`](stockade_change_feed::membership).
 
 use std::collections::BTreeMap;
 
@@ -171,8 +171,8 @@ impl PostgresFeed {
         })
     }
 
-    /// Writes what was decided. A partition that was never finished up to anywhere starts at
-    /// `start`, once it has an owner.
+    /// Writes what was decided. A partition of which nothing is finished starts at `start`, once it
+    /// has an owner.
     pub(super) async fn write_group(
         &self,
         connection: &mut PgConnection,
@@ -182,30 +182,31 @@ impl PostgresFeed {
         start: Start,
     ) -> Result<(), PostgresError> {
         let Changes {
-            heard,
-            gone,
-            owners,
+            member,
+            removed,
+            partitions,
             others_should_poll,
         } = changes;
         locked.version += i64::from(others_should_poll);
-        let topics = heard.iter().flat_map(|member| &member.topics);
+        let topics = member.iter().flat_map(|member| &member.topics);
         let topics: Vec<&str> = topics.map(Topic::as_str).collect();
-        let gone: Vec<i64> = gone.into_iter().map(stored_id).collect();
-        let names: Vec<&str> = owners.keys().map(|at| at.topic.as_str()).collect();
-        let numbers: Vec<i32> = owners.keys().map(number).collect();
-        let rows = owners.values();
-        let ids: Vec<Option<i64>> = rows.clone().map(|row| row.owner.map(stored_id)).collect();
+        let last_heard = member.as_ref().map(|member| member.last_heard.as_micros());
+        let removed: Vec<i64> = removed.into_iter().map(stored_id).collect();
+        let names: Vec<&str> = partitions.keys().map(|at| at.topic.as_str()).collect();
+        let numbers: Vec<i32> = partitions.keys().map(number).collect();
+        let rows = partitions.values();
+        let owners: Vec<Option<i64>> = rows.clone().map(|row| row.owner.map(stored_id)).collect();
         let generations: Vec<i64> = rows.map(|row| stored_generation(row.generation)).collect();
         let write = sqlx::query_as(self.shared.statements.write_group.clone())
             .bind(group.as_str())
-            .bind(heard.as_ref().map(|member| stored_id(member.id)))
+            .bind(member.as_ref().map(|member| stored_id(member.id)))
             .bind(topics)
-            .bind(heard.as_ref().map(|member| member.last_heard.as_micros()))
-            .bind(gone)
+            .bind(last_heard)
+            .bind(removed)
             .bind(locked.version)
             .bind(names)
             .bind(numbers)
-            .bind(ids)
+            .bind(owners)
             .bind(generations)
             .bind(start == Start::Latest);
         let rows: Vec<(String, i32, i64, i64)> =

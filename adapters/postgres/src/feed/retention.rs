@@ -160,7 +160,7 @@ impl PostgresFeed {
         // No member joins until this is over.
         let mut locked = self.lock_group(connection, group, &[], RESET).await?;
         let timeout = self.shared.session_timeout;
-        let mut changes = locked.state.remove_expired(locked.now, timeout);
+        let mut changes = locked.state.expire(locked.now, timeout);
         let members = locked.state.len();
         // A member that was silent and comes back has to look where to go on.
         changes.others_should_poll = true;
