@@ -1,8 +1,8 @@
-//! Whether a query is within the limits and asks for fields that there are.
+//! Whether a query is within the limits and uses fields that exist.
 
+use super::{Filter, SearchQuery, Sort};
 use crate::error::SearchError;
 use crate::projection::{FieldKind, Projection};
-use crate::query::{Filter, SearchQuery, Sort};
 
 const MOST_TEXT: usize = 1_000;
 const MOST_FILTERS: usize = 50;
@@ -14,14 +14,14 @@ const MOST_HITS: usize = 100;
 const MOST_SUGGESTIONS: usize = 20;
 
 impl SearchQuery {
-    /// Checks all that does not depend on an index: for indexes to begin with. The cursor is
-    /// checked where it is [decoded](crate::PageEnd::decode).
+    /// Checks everything that does not depend on an index. Every index calls it first. The cursor
+    /// is checked where it is [decoded](crate::PageEnd::decode).
     ///
-    /// Filters, facets and sorting take any field but [`FieldKind::Text`] and
-    /// [`FieldKind::Stored`], ranges a [`FieldKind::Number`] or a member of attributes.
+    /// Filters, facets and sorting accept any field except [`FieldKind::Text`] and
+    /// [`FieldKind::Stored`]. Ranges accept a [`FieldKind::Number`] or a member of attributes.
     ///
     /// # Errors
-    /// [`SearchError::Invalid`] naming the part, such as `filters[2].field`.
+    /// [`SearchError::Invalid`] naming the part, for example `filters[2].field`.
     pub fn validate(&self, projection: &Projection) -> Result<(), SearchError> {
         check_text("text", &self.text)?;
         check_count("filters", self.filters.len(), 0, MOST_FILTERS)?;
@@ -40,7 +40,7 @@ impl SearchQuery {
         check_count("size", self.size, 1, MOST_HITS)
     }
 
-    /// Checks what [`suggest`](crate::SearchIndex::suggest) is asked.
+    /// Checks the arguments of [`suggest`](crate::SearchIndex::suggest).
     ///
     /// # Errors
     /// [`SearchError::Invalid`] naming `prefix` or `limit`.
@@ -57,7 +57,7 @@ fn check_filter(path: &str, filter: &Filter, projection: &Projection) -> Result<
             check_count(&format!("{path}.values"), values.len(), 1, MOST_TERMS)?;
             for (at, value) in values.iter().enumerate() {
                 if value.len() > MOST_TERM {
-                    let reason = format!("a value is at most {MOST_TERM} bytes long");
+                    let reason = format!("a value has at most {MOST_TERM} bytes");
                     return invalid(&format!("{path}.values[{at}]"), value, &reason);
                 }
             }
@@ -65,7 +65,7 @@ fn check_filter(path: &str, filter: &Filter, projection: &Projection) -> Result<
         }
         Filter::Range { field, min, max } => {
             if !matches!(kind, FieldKind::Number | FieldKind::Attributes) {
-                let reason = "a range is of a number or of a member of attributes";
+                let reason = "a range needs a number or a member of attributes";
                 return invalid(&format!("{path}.field"), field, reason);
             }
             check_range(path, *min, *max)
@@ -76,15 +76,15 @@ fn check_filter(path: &str, filter: &Filter, projection: &Projection) -> Result<
 fn check_range(path: &str, min: Option<f64>, max: Option<f64>) -> Result<(), SearchError> {
     for (name, end) in [("min", min), ("max", max)] {
         if let Some(end) = end.filter(|end| !end.is_finite()) {
-            let reason = "it has to be a finite number";
+            let reason = "it must be a finite number";
             return invalid(&format!("{path}.{name}"), &end.to_string(), reason);
         }
     }
     match (min, max) {
-        (None, None) => invalid(path, "", "a range has a least or a most, or both"),
+        (None, None) => invalid(path, "", "a range needs min, max or both"),
         (Some(min), Some(max)) if min > max => {
             let value = format!("{min} to {max}");
-            invalid(path, &value, "the least is not above the most")
+            invalid(path, &value, "min must not be above max")
         }
         _ => Ok(()),
     }
@@ -95,7 +95,7 @@ fn check_field(path: &str, field: &str, projection: &Projection) -> Result<Field
     match projection.kind_of(field) {
         None => invalid(&path, field, "the projection has no such field"),
         Some(FieldKind::Text { .. } | FieldKind::Stored) => {
-            let reason = "text and stored fields can't be filtered, counted or sorted by";
+            let reason = "text and stored fields can't be used in filters, facets or sorting";
             invalid(&path, field, reason)
         }
         Some(kind) => Ok(kind),
@@ -104,14 +104,14 @@ fn check_field(path: &str, field: &str, projection: &Projection) -> Result<Field
 
 fn check_text(path: &str, text: &str) -> Result<(), SearchError> {
     if text.len() > MOST_TEXT {
-        return invalid(path, text, &format!("it is at most {MOST_TEXT} bytes long"));
+        return invalid(path, text, &format!("it has at most {MOST_TEXT} bytes"));
     }
     Ok(())
 }
 
 fn check_count(path: &str, count: usize, least: usize, most: usize) -> Result<(), SearchError> {
     if count < least || count > most {
-        let reason = format!("there may be {least} to {most}");
+        let reason = format!("allowed are {least} to {most}");
         return invalid(path, &count.to_string(), &reason);
     }
     Ok(())
@@ -124,10 +124,10 @@ fn invalid<T>(path: &str, value: &str, reason: &str) -> Result<T, SearchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::{FacetRequest, Order};
+    use crate::query::{FacetRequest, SortOrder};
 
     #[test]
-    fn what_is_over_a_limit_or_unknown_is_named() {
+    fn an_invalid_part_of_a_query_is_named() {
         let range = |field: &str, min, max| Filter::Range {
             field: field.to_owned(),
             min,
@@ -135,7 +135,7 @@ mod tests {
         };
         let sort = |field: &str| Sort::Field {
             field: field.to_owned(),
-            order: Order::Ascending,
+            order: SortOrder::Ascending,
         };
         let query = SearchQuery::default;
         let brand = || Filter::terms("brand", ["a"]);

@@ -1,17 +1,19 @@
-//! Whether a projection makes sense.
+//! Whether a projection is usable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 
+use super::fields::MOST_NAME;
+use super::{FieldKind, Projection, Table, is_member};
 use crate::error::SearchError;
-use crate::fields::MOST_NAME;
-use crate::projection::{FieldKind, Projection, Table, is_member};
 
 impl Projection {
-    /// Checks that tables and fields can be told apart, and that their versions compare.
+    /// Checks that the names of tables and fields are unique, and that the versions of all tables
+    /// can be compared.
     ///
     /// # Errors
-    /// [`SearchError::Invalid`] naming the part, such as `projection.children[0].columns[2].field`.
+    /// [`SearchError::Invalid`] naming the part, for example
+    /// `projection.children[0].columns[2].field`.
     pub fn validate(&self) -> Result<(), SearchError> {
         self.check_tables()?;
         let fields = self.check_columns()?;
@@ -19,7 +21,7 @@ impl Projection {
             fields.get(self.title.as_str()),
             Some(FieldKind::Text { .. })
         ) {
-            return invalid("title", &self.title, "it has to be one of the text fields");
+            return invalid("title", &self.title, "it must be one of the text fields");
         }
         self.check_stock(&fields)?;
         self.check_members(&fields)
@@ -36,19 +38,19 @@ impl Projection {
         for (path, table) in self.tables() {
             let named = !table.name.is_empty() && !table.name.starts_with(':');
             if !named || !names.insert(&table.name) {
-                let reason = "each table has a name of its own that does not begin with a colon, \
-                              whatever its schema";
+                let reason =
+                    "table names are unique, also across schemas, and do not begin with a colon";
                 return invalid(&format!("{path}.name"), &table.name, reason);
             }
             if discriminant(&table.version) != discriminant(&self.root.version) {
-                let reason = "all tables are ordered by a column, drawn from one sequence, or all \
-                              by the log: children are compared with the deletion of their root";
+                let reason = "all tables take their version from a column, or all from the log: children \
+                              are compared with the deletion of their root";
                 let value = format!("{:?}", table.version);
                 return invalid(&format!("{path}.version"), &value, reason);
             }
         }
         if self.root.key != self.root.document {
-            let reason = "it is the same as the key of the root";
+            let reason = "it must be the same as the key of the root";
             return invalid("root.document", &self.root.document, reason);
         }
         Ok(())
@@ -64,11 +66,11 @@ impl Projection {
                 if let FieldKind::Text { weight } = column.kind
                     && !(weight.is_finite() && weight > 0.0)
                 {
-                    let reason = "a weight is above 0 and finite";
+                    let reason = "a weight must be above 0 and finite";
                     return invalid(&format!("{path}.kind"), &weight.to_string(), reason);
                 }
                 if *kinds.entry(field).or_insert(column.kind) != column.kind {
-                    let reason = "columns that become one field are of one kind";
+                    let reason = "columns that become one field must have one kind";
                     return invalid(
                         &format!("{path}.kind"),
                         &format!("{:?}", column.kind),
@@ -86,11 +88,11 @@ impl Projection {
         };
         check_name("stock.in_stock", &stock.in_stock)?;
         if fields.contains_key(stock.in_stock.as_str()) {
-            let reason = "no column becomes the same field";
+            let reason = "a column already becomes this field";
             return invalid("stock.in_stock", &stock.in_stock, reason);
         }
         if !self.children.iter().any(|table| table.name == stock.table) {
-            let reason = "it is the name of a child table";
+            let reason = "it must be the name of a child table";
             return invalid("stock.table", &stock.table, reason);
         }
         Ok(())
@@ -102,7 +104,8 @@ impl Projection {
             let mut names = fields.keys().copied().chain(stock);
             let member = names.find(|field| is_member(field, attributes));
             if let Some(field) = member.filter(|_| *kind == FieldKind::Attributes) {
-                let reason = format!("it could be a member of the attributes {attributes:?}");
+                let reason =
+                    format!("a member of the attributes {attributes:?} could have the same name");
                 return invalid("field", field, &reason);
             }
         }
@@ -112,7 +115,7 @@ impl Projection {
 
 fn check_name(path: &str, field: &str) -> Result<(), SearchError> {
     if field.is_empty() || field.len() > MOST_NAME || field.chars().any(char::is_control) {
-        let reason = "a field has a name of 1 to 256 bytes without control characters";
+        let reason = "a field name has 1 to 256 bytes and no control characters";
         return invalid(path, field, reason);
     }
     Ok(())

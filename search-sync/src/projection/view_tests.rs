@@ -3,7 +3,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::document::{Row, RowVersion};
-use crate::projection::{Column, StockFields};
+use crate::projection::{Column, RowVersionSource, StockFields};
 
 fn document(rows: &[(&str, &str, u128, Value)]) -> Document {
     let mut document = Document::new(DocumentId::Root("p".to_owned()));
@@ -63,7 +63,7 @@ fn columns_become_fields_by_their_kind() {
 }
 
 #[test]
-fn a_document_is_shown_while_its_root_is_there_and_active() {
+fn a_document_is_shown_while_its_root_exists_and_is_active() {
     let variant = || ("variants", "s", 2, json!({"sku": "s"}));
     let product = |columns| ("products", "p", 1, columns);
     assert_eq!(catalog_view(&[variant()]), None);
@@ -102,7 +102,7 @@ fn stock_counts_only_for_variants_that_are_shown() {
 }
 
 #[test]
-fn what_is_too_long_is_cut_or_left_out() {
+fn long_text_is_cut_and_long_keywords_and_names_are_left_out() {
     let long = "é".repeat(20 * 1024);
     let name = "n".repeat(MOST_FIELDS);
     let product =
@@ -116,7 +116,7 @@ fn what_is_too_long_is_cut_or_left_out() {
 }
 
 #[test]
-fn fields_over_the_limit_are_left_out_and_attributes_are_the_last() {
+fn fields_over_the_limit_are_left_out_attributes_first() {
     let members = |prefix: &str| -> Map<_, _> {
         (0..1_001)
             .map(|at| (format!("{prefix}{at:04}"), json!(1)))
@@ -158,7 +158,7 @@ fn values_over_the_limit_are_left_out() {
 }
 
 #[test]
-fn the_catalogues_projection_is_valid_and_knows_its_fields() {
+fn the_projection_of_the_catalogue_is_valid_and_knows_its_fields() {
     let projection = Projection::catalog();
     projection.validate().unwrap();
     assert_eq!(
@@ -176,7 +176,7 @@ fn the_catalogues_projection_is_valid_and_knows_its_fields() {
 }
 
 #[test]
-fn a_projection_that_makes_no_sense_is_refused_by_its_part() {
+fn the_error_of_an_unusable_projection_names_the_part() {
     let number = |field: &str| Column::new("c", field, FieldKind::Number);
     type Breaks = fn(&mut Projection);
     let cases: [(Breaks, &str); 9] = [
@@ -193,7 +193,7 @@ fn a_projection_that_makes_no_sense_is_refused_by_its_part() {
             "projection.root.document",
         ),
         (
-            |p| p.children[0].version = crate::RowVersionSource::LogSequence,
+            |p| p.children[0].version = RowVersionSource::LogSequence,
             "projection.children[0].version",
         ),
         (

@@ -1,27 +1,27 @@
-//! The fields that the columns of a row become.
+//! Turns the columns of a row into fields.
 
 use serde_json::{Map, Value};
 use stockade_change_feed::debezium::Columns;
 
+use super::{Column, FieldKind, Table};
+use crate::document::FieldValue;
 use crate::error::SearchError;
-use crate::projection::{Column, FieldKind, Table};
-use crate::view::FieldValue;
 
-/// Longer text is cut there, in bytes.
+/// Longer text is cut at this length, in bytes.
 const MOST_TEXT: usize = 32 * 1024;
-/// Longer keywords and identifiers are left out, in bytes: nobody chooses one from a list.
+/// Longer keywords and identifiers are left out, in bytes: nobody selects one from a list.
 const MOST_KEYWORD: usize = 8 * 1024;
 /// Members of attributes with a longer path are left out, in bytes.
-pub(crate) const MOST_NAME: usize = 256;
+pub(super) const MOST_NAME: usize = 256;
 
-/// Takes the values of fields, one by one.
-pub(crate) type Sink<'a> = &'a mut dyn FnMut(&str, FieldValue);
+/// Receives the values of fields, one at a time.
+pub(super) type Sink<'a> = &'a mut dyn FnMut(&str, FieldValue);
 
-/// Gives the values of a row's columns of certain kinds to `sink`.
+/// Passes the values of a row's columns of certain kinds to `sink`.
 ///
 /// # Errors
-/// [`SearchError::BadRow`] for a column that is not of its field's kind.
-pub(crate) fn of_row(
+/// [`SearchError::BadRow`] for a column whose value does not fit the kind of its field.
+pub(super) fn of_row(
     table: &Table,
     row: &Columns,
     kinds: impl Fn(FieldKind) -> bool,
@@ -39,15 +39,15 @@ fn of_column(column: &Column, value: &Value, sink: Sink<'_>) -> Result<(), &'sta
     let field = column.field.as_str();
     match column.kind {
         FieldKind::Text { .. } => {
-            let text = scalar(value).ok_or("it has to be text")?;
+            let text = scalar(value).ok_or("it must be text")?;
             sink(field, FieldValue::Text(cut(text)));
         }
         FieldKind::Identifier | FieldKind::Keyword => {
-            let text = scalar(value).ok_or("it has to be text, a number or a boolean")?;
+            let text = scalar(value).ok_or("it must be text, a number or a boolean")?;
             keyword(field, text, sink);
         }
         FieldKind::Keywords => {
-            const REASON: &str = "it has to be a JSON array of text, numbers and booleans";
+            const REASON: &str = "it must be a JSON array of text, numbers and booleans";
             let parsed = json(value).ok_or(REASON)?;
             for value in parsed.as_array().ok_or(REASON)? {
                 if !value.is_null() {
@@ -57,17 +57,14 @@ fn of_column(column: &Column, value: &Value, sink: Sink<'_>) -> Result<(), &'sta
         }
         FieldKind::Number => {
             let text = || value.as_str().and_then(|text| text.trim().parse().ok());
-            let number: f64 = value
-                .as_f64()
-                .or_else(text)
-                .ok_or("it has to be a number")?;
+            let number: f64 = value.as_f64().or_else(text).ok_or("it must be a number")?;
             sink(
                 field,
-                FieldValue::number(number).ok_or("it has to be finite")?,
+                FieldValue::number(number).ok_or("it must be finite")?,
             );
         }
         FieldKind::Attributes => {
-            const REASON: &str = "it has to be a JSON object";
+            const REASON: &str = "it must be a JSON object";
             let parsed = json(value).ok_or(REASON)?;
             members(field, parsed.as_object().ok_or(REASON)?, sink);
         }
@@ -81,7 +78,7 @@ fn of_column(column: &Column, value: &Value, sink: Sink<'_>) -> Result<(), &'sta
     Ok(())
 }
 
-/// The values of an object's members: its depth is bounded by the JSON parser's.
+/// The values of an object's members. The JSON parser bounds the depth of the recursion.
 fn members(prefix: &str, object: &Map<String, Value>, sink: Sink<'_>) {
     for (name, value) in object {
         let field = format!("{prefix}.{name}");
@@ -120,7 +117,7 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// JSON as such, or in a string, which is how Debezium renders JSONB.
+/// JSON itself, or JSON in a string: Debezium writes JSONB columns as strings.
 fn json(value: &Value) -> Option<Value> {
     match value {
         Value::String(text) => serde_json::from_str(text).ok(),

@@ -5,9 +5,9 @@ use stockade_change_feed::debezium::{Change, Columns, RowChange, Sequence, UNAVA
 use stockade_inventory_core::{Sku, StockChanged, Version};
 
 use super::*;
+use crate::document::View;
 use crate::error::SearchError;
 use crate::projection::RowVersionSource;
-use crate::view::View;
 
 type Documents = BTreeMap<DocumentId, Document>;
 
@@ -43,7 +43,7 @@ struct Database {
 }
 
 impl Database {
-    /// `snapshots` are only asked for where versions are a column, truncations only where not.
+    /// Snapshots are taken only if versions are a column, truncations only if not.
     fn after(steps: &[Step], versions: &RowVersionSource) -> Self {
         let column = matches!(versions, RowVersionSource::Column(_));
         let mut database = Self::default();
@@ -113,15 +113,15 @@ impl Database {
     }
 
     fn emit(&mut self, table: &str, change: Change) {
-        let place = self.changes.len() as u64 + 1;
+        let lsn = self.changes.len() as u64 + 1;
         let sequence = Sequence {
-            last_commit: Some(place),
-            lsn: Some(place),
+            last_commit: Some(lsn),
+            lsn: Some(lsn),
         };
         self.changes.push(change_of(table, change, sequence));
     }
 
-    /// What should be found: of each product the SKUs.
+    /// What should be found: the SKUs of each product.
     fn shown(&self) -> BTreeMap<String, Vec<String>> {
         let skus = |id: &u8| {
             let name = json!(format!("p{id}"));
@@ -194,7 +194,7 @@ fn merge_all(projection: &Projection, changes: &[RowChange]) -> Documents {
     documents
 }
 
-fn merge_one(projection: &Projection, documents: &mut Documents, edit: &Edit) {
+fn merge_one(projection: &Projection, documents: &mut Documents, edit: &RowEdit) {
     let entry = |id: &DocumentId| Document::new(id.clone());
     let id = &edit.document;
     let document = documents.entry(id.clone()).or_insert_with(|| entry(id));
@@ -225,7 +225,7 @@ fn shown(projection: &Projection, documents: &Documents) -> BTreeMap<String, Vec
     shown
 }
 
-/// All of them in another order, some of them again.
+/// Steps, the changes that are repeated, and the seed for their order.
 fn replayed() -> impl Strategy<Value = (Vec<Step>, Vec<prop::sample::Index>, u64)> {
     let steps = prop::collection::vec(step(), 1..25);
     let again = prop::collection::vec(any::<prop::sample::Index>(), 0..10);
@@ -258,17 +258,18 @@ proptest! {
         }
     }
 
-    /// Writers first merge into the SKU's document, and later carry what they found there to its
-    /// owner. Whoever comes between, the owner ends up with the newest.
+    /// A writer first merges into the SKU's document, and later copies the stock from there to the
+    /// owner. The owner gets the newest state, no matter how the steps of several writers are
+    /// interleaved.
     #[test]
-    fn stock_reaches_its_owner_whoever_comes_between(
+    fn the_owner_gets_the_newest_stock_in_any_interleaving(
         owners in prop::collection::vec(prop::option::of(0..2u8), 1..6),
         counts in prop::collection::vec(0..2u64, 1..8),
         seed: u64,
     ) {
         let projection = Projection::catalog();
         let table = &projection.children[0];
-        let mut writers: Vec<Vec<Edit>> = Vec::new();
+        let mut writers: Vec<Vec<RowEdit>> = Vec::new();
         let mut current: Option<Columns> = None;
         for (version, owner) in (1..).zip(&owners) {
             let next = owner.map(|id| variant(0, id, version));
@@ -282,7 +283,7 @@ proptest! {
             writers.push(projection.edits(&change).unwrap());
         }
         for (number, count) in (1..).zip(&counts) {
-            writers.push(vec![stock::seen(&stock_of(*count, Version::new(0, number)))]);
+            writers.push(vec![stock::event(&stock_of(*count, Version::new(0, number)))]);
         }
         let mut documents = Documents::new();
         for id in 0..2 {
@@ -295,18 +296,18 @@ proptest! {
         // Each writer's two steps, in any order that keeps the first before the second.
         let mut turns: Vec<usize> = (0..writers.len()).flat_map(|at| [at, at]).collect();
         shuffle(&mut turns, seed);
-        let mut carried = vec![None; writers.len()];
+        let mut for_owner = vec![None; writers.len()];
         for turn in turns {
-            let is_sku = |edit: &&Edit| matches!(edit.document, DocumentId::Sku(_));
-            if carried[turn].is_none() {
+            let is_sku = |edit: &&RowEdit| matches!(edit.document, DocumentId::Sku(_));
+            if for_owner[turn].is_none() {
                 for edit in writers[turn].iter().filter(is_sku) {
                     merge_one(&projection, &mut documents, edit);
                 }
                 let sku = &documents[&DocumentId::Sku("s0".to_owned())];
-                carried[turn] = Some(stock::carried(sku, &table.name));
+                for_owner[turn] = Some(stock::for_owner(sku, &table.name));
             } else {
                 let own = writers[turn].iter().filter(|edit| !is_sku(edit));
-                for edit in own.chain(carried[turn].as_ref().unwrap()) {
+                for edit in own.chain(for_owner[turn].as_ref().unwrap()) {
                     merge_one(&projection, &mut documents, edit);
                 }
             }
@@ -340,7 +341,7 @@ fn a_product_row_older_than_a_merged_variant_row_is_merged() {
 }
 
 #[test]
-fn a_deleted_row_stays_deleted_when_an_older_state_comes_late() {
+fn an_older_state_that_arrives_late_does_not_restore_a_deleted_row() {
     let projection = Projection::catalog();
     let change = |change| change_of("products", change, Sequence::default());
     let before = product(0, 5);
@@ -359,8 +360,9 @@ fn a_deleted_row_stays_deleted_when_an_older_state_comes_late() {
 }
 
 #[test]
-fn a_snapshot_read_loses_against_any_streamed_change() {
-    // Taken between a change and its commit, a snapshot has the higher place and the older row.
+fn any_streamed_change_wins_over_a_snapshot_read() {
+    // A snapshot that is taken between a change and its commit has the higher LSN and the older
+    // row.
     let projection = catalog(&RowVersionSource::LogSequence);
     let sequence = |last_commit, lsn| Sequence {
         last_commit,
@@ -386,8 +388,8 @@ fn a_snapshot_read_loses_against_any_streamed_change() {
 fn an_older_epoch_never_wins() {
     let mut document = Document::new(DocumentId::Sku("s0".to_owned()));
     let projection = Projection::catalog();
-    let restored = stock::seen(&stock_of(0, Version::new(1, 2)));
-    let older = stock::seen(&stock_of(7, Version::new(0, u64::MAX)));
+    let restored = stock::event(&stock_of(0, Version::new(1, 2)));
+    let older = stock::event(&stock_of(7, Version::new(0, u64::MAX)));
     assert_eq!(projection.merge(&mut document, &restored), Merged::Changed);
     assert_eq!(projection.merge(&mut document, &older), Merged::Unchanged);
     assert!(stock::is_of_older_epoch(&document, &older));
@@ -395,7 +397,7 @@ fn an_older_epoch_never_wins() {
 }
 
 #[test]
-fn bad_rows_name_the_column_and_how_it_is_mended() {
+fn the_error_of_a_bad_row_names_the_column_and_the_fix() {
     let projection = Projection::catalog();
     let without = |mut row: Columns, column: &str| {
         row.remove(column);
@@ -457,7 +459,7 @@ fn bad_rows_name_the_column_and_how_it_is_mended() {
         (read(without(row(), "sku")), "sku", "projection"),
         (Change::Truncate, "version", "rebuild"),
     ];
-    for (change, column, mend) in cases {
+    for (change, column, fix) in cases {
         let edits = projection.edits(&change_of("variants", change, Sequence::default()));
         let Err(SearchError::BadRow {
             table,
@@ -465,15 +467,15 @@ fn bad_rows_name_the_column_and_how_it_is_mended() {
             reason,
         }) = edits
         else {
-            panic!("{column}, {mend}: {edits:?}");
+            panic!("{column}, {fix}: {edits:?}");
         };
         assert_eq!(
             (table.as_str(), field.as_str()),
             ("catalog.variants", column)
         );
         assert!(
-            reason.contains(mend),
-            "{column}: {reason} should contain {mend}"
+            reason.contains(fix),
+            "{column}: {reason} should contain {fix}"
         );
     }
     let hidden = read(without(product(0, 1), "status"));

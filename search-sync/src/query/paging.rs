@@ -1,41 +1,42 @@
-//! The order of hits, and where a page of them begins: for indexes that order by themselves.
+//! What hits are sorted by, and where a page starts: for indexes that sort hits themselves.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cursor::PageEnd;
+use super::cursor::PageEnd;
+use super::{SearchQuery, Sort, SortOrder};
+use crate::document::FieldValue;
 use crate::error::SearchError;
-use crate::query::{Order, SearchQuery, Sort};
-use crate::view::FieldValue;
 
-/// No word is so rare that it weighs more.
+/// The largest rarity that a cursor may contain.
 const MOST_RARITY: f64 = 100.0;
 
-/// A hit's place in the order.
+/// What a hit is sorted by.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
-    /// What it is ordered by: its score, or the value of the field that it is sorted by. Hits
-    /// without one stand last.
+pub struct SortKey {
+    /// The hit's score, or its value in the field that hits are sorted by. Hits without a value
+    /// come last.
     pub value: Option<FieldValue>,
-    /// Its key, which breaks ties.
+    /// The hit's key, which orders equal hits.
     pub key: String,
 }
 
-/// Where a page begins: after the end of the one before.
+/// Where a page starts: after the last hit of the previous page.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Begin {
-    /// The last hit of the page before.
-    pub place: Place,
-    /// Words keep the rarity that they had on the first page, so that documents which come
-    /// between do not change the order of the others. Empty where scores do not order.
+pub struct PageStart {
+    /// The sort key of that hit.
+    pub after: SortKey,
+    /// The rarity of each word on the first page. All pages use it, so that documents written in
+    /// between do not change the order of the others. Empty if hits are not sorted by score.
     pub rarities: Vec<f64>,
-    /// Words that were [known](crate::analysis::Typed::with_known) on the first page stay so, and
-    /// no others come to be: it decides what is found. None in the cursor of an older version.
+    /// The positions of the words that were [known](crate::analysis::Typed::with_known) on the
+    /// first page. All pages use them, because they decide what matches. `None` in the cursor of
+    /// an older version of this crate.
     pub known: Option<Vec<usize>>,
 }
 
-/// The place in a cursor.
+/// What a cursor contains.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     at: Option<FieldValue>,
@@ -45,8 +46,8 @@ struct Stored {
     known: Option<Vec<usize>>,
 }
 
-impl Place {
-    /// Which of two hits stands first.
+impl SortKey {
+    /// Which of two hits comes first.
     #[must_use]
     pub fn compare(&self, other: &Self, sort: &Sort) -> Ordering {
         let values = match (&self.value, &other.value) {
@@ -55,7 +56,7 @@ impl Place {
             (None, Some(_)) => Ordering::Greater,
             (Some(a), Some(b)) => match sort {
                 Sort::Field {
-                    order: Order::Ascending,
+                    order: SortOrder::Ascending,
                     ..
                 } => compare(a, b),
                 Sort::Relevance | Sort::Field { .. } => compare(b, a),
@@ -64,11 +65,11 @@ impl Place {
         values.then_with(|| self.key.cmp(&other.key))
     }
 
-    /// The cursor of the page that begins after this place, with how the words were read: how rare
-    /// they are, and which of them are known.
+    /// The cursor of the page that starts after this hit. `rarities` and `known` say how the words
+    /// were read on the first page: see [`PageStart`].
     ///
     /// # Panics
-    /// Never: it is numbers and text.
+    /// Never: numbers and text always serialize.
     #[must_use]
     pub fn encode(&self, sort: &Sort, rarities: Vec<f64>, known: Vec<usize>) -> String {
         let stored = Stored {
@@ -79,27 +80,27 @@ impl Place {
             },
             known: Some(known),
         };
-        let place = serde_json::to_value(stored).expect("numbers and text always serialize");
-        PageEnd::new(place, self.key.as_str()).encode(sort)
+        let position = serde_json::to_value(stored).expect("numbers and text always serialize");
+        PageEnd::new(position, self.key.as_str()).encode(sort)
     }
 }
 
-impl Begin {
-    /// Where the page that a query asks for begins: `None` for the first one. `words` is how many
-    /// words of its text count.
+impl PageStart {
+    /// Where the page of a query starts: `None` for the first page. `words` is the number of words
+    /// in the query's text that count.
     ///
     /// # Errors
-    /// [`SearchError::Invalid`] for what is no cursor of an earlier page of the same query.
+    /// [`SearchError::Invalid`] if the cursor is not one of an earlier page of the same query.
     pub fn of(query: &SearchQuery, words: usize) -> Result<Option<Self>, SearchError> {
         let Some(cursor) = &query.cursor else {
             return Ok(None);
         };
         let invalid = || {
-            let reason = "it has to be the cursor of an earlier page of the same query";
+            let reason = "it must be the cursor of an earlier page of the same query";
             SearchError::invalid("cursor", cursor, reason)
         };
-        let PageEnd { place, key } = PageEnd::decode(cursor, &query.sort)?;
-        let stored = serde_json::from_value(place).map_err(|_| invalid())?;
+        let PageEnd { position, key } = PageEnd::decode(cursor, &query.sort)?;
+        let stored = serde_json::from_value(position).map_err(|_| invalid())?;
         let Stored {
             at,
             rarities,
@@ -114,16 +115,16 @@ impl Begin {
         if rarities.len() != expected || !rarities.iter().all(sound) || !are_words {
             return Err(invalid());
         }
-        let place = Place { value: at, key };
+        let after = SortKey { value: at, key };
         Ok(Some(Self {
-            place,
+            after,
             rarities,
             known,
         }))
     }
 }
 
-/// Numbers stand before text.
+/// Numbers come before text.
 pub(crate) fn compare(a: &FieldValue, b: &FieldValue) -> Ordering {
     match (a, b) {
         (FieldValue::Number(a), FieldValue::Number(b)) => a.total_cmp(b),
