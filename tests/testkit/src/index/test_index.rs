@@ -1,4 +1,4 @@
-//! Short words for what cases do with an index.
+//! Helpers for cases that write an index.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 use stockade_catalog_core::{Product, ProductContent, rows};
 use stockade_change_feed::debezium::{self, Change, RowChange, Sequence};
 use stockade_change_feed::{
-    Batch, Disposition, Handler, Offset, Position, Record, Timestamp, Topic, TopicPartition,
+    Batch, Disposition, Handler, Offset, Position, Record, Retry, Timestamp, Topic, TopicPartition,
 };
 use stockade_inventory_core::{Sku, StockChanged, Version, inventory_updates};
 use stockade_search_sync::{
     Document, DocumentId, DocumentWrite, FieldValue, Generation, IndexWriter, Ingest, Loaded,
-    Projection, Revision, Row, RowKey, RowVersion, View, WriteOutcome,
+    Projection, Revision, Row, RowKey, RowVersion, SearchError, View,
 };
 
 use super::IndexHarness;
 
-/// How often a write is sent that the index wants to be sent again.
+/// How often a write is repeated if it fails for now.
 const TRIES: usize = 20;
 
 pub(crate) fn generation(name: &str) -> Generation {
@@ -35,7 +35,7 @@ pub(crate) fn row_key(table: &str, key: &str) -> RowKey {
     }
 }
 
-/// A row of these columns.
+/// A row with these columns; a deleted row if they are not an object.
 pub(crate) fn row(version: u128, columns: Value) -> Row {
     Row {
         version: RowVersion(version),
@@ -46,7 +46,7 @@ pub(crate) fn row(version: u128, columns: Value) -> Row {
     }
 }
 
-/// A document of a product that has only a title.
+/// The document of a product with only a title.
 pub(crate) fn titled(key: &str, title: &str) -> Document {
     let mut document = Document::new(root(key));
     let columns = json!({"title": title, "status": "active"});
@@ -55,7 +55,7 @@ pub(crate) fn titled(key: &str, title: &str) -> Document {
     document
 }
 
-/// What is searched of it.
+/// The view of such a document.
 pub(crate) fn view(title: &str) -> View {
     let title = vec![FieldValue::Text(title.to_owned())];
     let mut view = View::default();
@@ -63,14 +63,22 @@ pub(crate) fn view(title: &str) -> View {
     view
 }
 
-/// A generation of an index, and the words for using it.
+/// How a write ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteOutcome {
+    Written,
+    Conflict,
+    Refused,
+}
+
+/// One generation of an index. Its methods fail the case if the index breaks a basic rule.
 #[derive(Clone)]
-pub(crate) struct Shelf {
+pub(crate) struct TestIndex {
     pub(crate) writer: Arc<dyn IndexWriter>,
     pub(crate) generation: Generation,
 }
 
-impl Shelf {
+impl TestIndex {
     pub(crate) fn new(writer: Arc<dyn IndexWriter>) -> Self {
         let generation = generation("books-1");
         Self { writer, generation }
@@ -78,10 +86,10 @@ impl Shelf {
 
     /// The index of a harness, with an active generation.
     pub(crate) async fn open(harness: &impl IndexHarness) -> Self {
-        let shelf = Self::new(harness.writer());
-        shelf.create().await;
-        shelf.activate().await;
-        shelf
+        let index = Self::new(harness.writer());
+        index.create().await;
+        index.activate().await;
+        index
     }
 
     /// The same index, with another generation.
@@ -119,8 +127,11 @@ impl Shelf {
         self.load_all(std::slice::from_ref(id)).await.remove(0)
     }
 
-    /// Writes once, in one call.
-    pub(crate) async fn write_all(&self, writes: Vec<DocumentWrite>) -> Vec<WriteOutcome> {
+    /// Makes one call with these writes.
+    pub(crate) async fn write_all(
+        &self,
+        writes: Vec<DocumentWrite>,
+    ) -> Vec<Result<(), SearchError>> {
         let count = writes.len();
         let outcomes = self.writer.write(&self.generation, writes).await;
         let outcomes = outcomes.unwrap_or_else(|error| panic!("write failed: {error}"));
@@ -128,21 +139,31 @@ impl Shelf {
         outcomes
     }
 
-    /// Writes once; what the index wants to be sent again is sent again.
+    /// Writes a document. The write is repeated while it fails for now.
     pub(crate) async fn write(&self, write: &DocumentWrite) -> WriteOutcome {
+        let id = &write.document.id;
         for _ in 0..TRIES {
-            match self.write_all(vec![write.clone()]).await.remove(0) {
-                WriteOutcome::Retry { after, .. } => tokio::time::sleep(after).await,
-                outcome => return outcome,
+            let error = match self.write_all(vec![write.clone()]).await.remove(0) {
+                Ok(()) => return WriteOutcome::Written,
+                Err(SearchError::Conflict { document }) => {
+                    assert_eq!(document, *id, "the conflict names the document");
+                    return WriteOutcome::Conflict;
+                }
+                Err(SearchError::Refused { document, .. }) => {
+                    assert_eq!(document, *id, "the refusal names the document");
+                    return WriteOutcome::Refused;
+                }
+                Err(error) => error,
+            };
+            match error.retry() {
+                Retry::After(pause) => tokio::time::sleep(pause).await,
+                other => panic!("writing {id} failed, {other:?}: {error}"),
             }
         }
-        panic!(
-            "{} was to be sent again and again: {TRIES} times",
-            write.document.id
-        );
+        panic!("writing {id} failed for now, {TRIES} times");
     }
 
-    /// Writes a document over what is there, which must succeed.
+    /// Replaces a document, which must succeed, and returns its new revision.
     pub(crate) async fn put(&self, document: &Document, view: Option<View>) -> Revision {
         let expected = self.load(&document.id).await.revision;
         let document = document.clone();
@@ -152,19 +173,19 @@ impl Shelf {
             expected,
         };
         let (id, outcome) = (write.document.id.clone(), self.write(&write).await);
-        assert_eq!(outcome, WriteOutcome::Durable, "writing {id}");
+        assert_eq!(outcome, WriteOutcome::Written, "writing {id}");
         self.load(&id).await.revision
     }
 
-    /// A worker that follows rows and stock into this generation.
+    /// A worker that ingests rows and stock into this generation.
     pub(crate) fn ingest(&self) -> Ingest {
         let (writer, generation) = (self.writer.clone(), self.generation.clone());
         let ingest = Ingest::new(writer, generation, Projection::catalog());
-        ingest.unwrap_or_else(|error| panic!("the catalogue's projection is sound: {error}"))
+        ingest.unwrap_or_else(|error| panic!("the projection of the catalogue is valid: {error}"))
     }
 
     /// Lets a worker handle records until they are done.
-    pub(crate) async fn follow(&self, records: &[Record]) {
+    pub(crate) async fn handle(&self, records: &[Record]) {
         let ingest = self.ingest();
         let mut left = records.to_vec();
         for _ in 0..TRIES {
@@ -180,7 +201,7 @@ impl Shelf {
                         wait = retry_after;
                     }
                     Disposition::DeadLetter { reason } => {
-                        panic!("a record of the catalogue was given up: {reason}")
+                        panic!("a record of the catalogue was dead-lettered: {reason}")
                     }
                 }
             }
@@ -193,15 +214,15 @@ impl Shelf {
         panic!("{} records were never done", left.len());
     }
 
-    /// What would be searched of a product, by its rows as they are stored.
+    /// The view of a product, computed from its stored rows.
     pub(crate) async fn view_of(&self, key: &str) -> Option<View> {
         let document = self.load(&root(key)).await.document;
         let view = Projection::catalog().view(&document);
-        view.unwrap_or_else(|error| panic!("the rows of {key} can't be shown: {error}"))
+        view.unwrap_or_else(|error| panic!("the rows of {key} have no view: {error}"))
     }
 }
 
-/// The records of a product that is new at this version.
+/// The records of a product that is created at this version.
 pub(crate) fn records(content: &ProductContent, version: u64) -> Vec<Record> {
     let product = Product::new(content.clone(), version);
     let mut changes = vec![(rows::PRODUCTS, rows::product_row(&product))];
@@ -213,7 +234,7 @@ pub(crate) fn records(content: &ProductContent, version: u64) -> Vec<Record> {
     changes.into_iter().map(created).collect()
 }
 
-/// The records of its deletion: each row as it was last written.
+/// The records of its deletion, with each row as it was last written.
 pub(crate) fn deletion(content: &ProductContent, version: u64) -> Vec<Record> {
     let product = Product::new(content.clone(), version);
     let mut changes = Vec::new();
@@ -238,7 +259,7 @@ fn changed(content: &ProductContent, table: &str, change: Change) -> Record {
     record(rows::catalog_changes(), rows::key(&content.id), value)
 }
 
-/// The record of so many units at a version of the SKU's stock.
+/// The record of a stock event: the available units of a SKU, at a version.
 pub(crate) fn stock(of: &str, available: u64, number: u64) -> Record {
     let sku = Sku::new(of).expect("cases use valid SKUs");
     let version = Version::new(0, number);
@@ -250,7 +271,7 @@ pub(crate) fn stock(of: &str, available: u64, number: u64) -> Record {
     record(inventory_updates(), key, value)
 }
 
-/// A record of a topic; where it is in the log does not matter to what follows it.
+/// A record of a topic. Its position in the log does not matter to the handler.
 pub(crate) fn record(topic: Topic, key: bytes::Bytes, value: bytes::Bytes) -> Record {
     let position = Position {
         partition: TopicPartition::new(topic, 0),

@@ -1,5 +1,6 @@
-//! Queries take turns.
+//! Limits how many searches run at the same time.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use stockade_search_sync::SearchError;
@@ -7,28 +8,28 @@ use tokio::sync::Semaphore;
 
 use crate::error::{blocking, failed};
 
-/// Lets so many at once do what may block, in the order in which they came.
+/// Runs a limited number of blocking calls at the same time. The others wait, in the order of their
+/// arrival.
 #[derive(Debug)]
-pub(crate) struct Turns(Arc<Semaphore>);
+pub(crate) struct Limit(Arc<Semaphore>);
 
-impl Turns {
-    pub(crate) fn new(at_once: usize) -> Self {
-        Self(Arc::new(Semaphore::new(
-            at_once.clamp(1, Semaphore::MAX_PERMITS),
-        )))
+impl Limit {
+    pub(crate) fn new(at_once: NonZeroUsize) -> Self {
+        let at_once = at_once.get().min(Semaphore::MAX_PERMITS);
+        Self(Arc::new(Semaphore::new(at_once)))
     }
 
-    /// Runs it when it is its turn. One that is given up before costs nothing; one that has begun
-    /// keeps its turn to the end, whether somebody waits for it or not.
-    pub(crate) async fn take<T: Send + 'static>(
+    /// Runs the work as soon as the limit allows it. If the caller drops this future before, the
+    /// work is not run. Work that has started counts until its end, even without a caller.
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl FnOnce() -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, SearchError> {
-        let turn = self.0.clone().acquire_owned().await;
-        let turn = turn.map_err(failed(operation))?;
+        let permit = self.0.clone().acquire_owned().await;
+        let permit = permit.map_err(failed(operation))?;
         blocking(operation, move || {
-            let _turn = turn;
+            let _permit = permit;
             work()
         })
         .await
@@ -44,12 +45,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_was_given_up_is_not_run() {
-        let turns = Turns::new(1);
+    async fn a_call_that_is_dropped_while_it_waits_is_not_run() {
+        let limit = Limit::new(NonZeroUsize::MIN);
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = |work: Box<dyn FnOnce() + Send>| {
             let runs = runs.clone();
-            turns.take("search", move || {
+            limit.run("search", move || {
                 work();
                 runs.fetch_add(1, Ordering::SeqCst);
                 Ok(())
@@ -62,8 +63,8 @@ mod tests {
         })));
         assert!(first.as_mut().poll(&mut context).is_pending());
         for _ in 0..100 {
-            let mut given_up = Box::pin(counted(Box::new(|| {})));
-            assert!(given_up.as_mut().poll(&mut context).is_pending());
+            let mut dropped = Box::pin(counted(Box::new(|| {})));
+            assert!(dropped.as_mut().poll(&mut context).is_pending());
         }
         let mut last = Box::pin(counted(Box::new(|| {})));
         assert!(last.as_mut().poll(&mut context).is_pending());
@@ -75,12 +76,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_given_up_while_it_runs_keeps_its_turn() {
-        let turns = Turns::new(1);
+    async fn a_call_that_is_dropped_while_it_runs_counts_until_its_end() {
+        let limit = Limit::new(NonZeroUsize::MIN);
         let mut context = Context::from_waker(Waker::noop());
         let (end, ended) = mpsc::channel::<()>();
         let (begin, begun) = mpsc::channel::<()>();
-        let mut first = Box::pin(turns.take("search", move || {
+        let mut first = Box::pin(limit.run("search", move || {
             let _ = begin.send(());
             let _ = ended.recv();
             Ok(())
@@ -88,9 +89,9 @@ mod tests {
         assert!(first.as_mut().poll(&mut context).is_pending());
         begun.recv().unwrap();
         drop(first);
-        let mut second = Box::pin(turns.take("search", || Ok(())));
+        let mut second = Box::pin(limit.run("search", || Ok(())));
         assert!(second.as_mut().poll(&mut context).is_pending());
-        assert_eq!(turns.0.available_permits(), 0);
+        assert_eq!(limit.0.available_permits(), 0);
         end.send(()).unwrap();
         second.await.unwrap();
     }

@@ -1,17 +1,18 @@
-//! Short words for what cases do with a search index.
+//! Helpers for cases that search an index.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stockade_catalog_core::ProductContent;
 use stockade_search_sync::{
-    FacetRequest, Filter, Order, SearchError, SearchIndex, SearchPage, SearchQuery, Sort, Total,
+    FacetRequest, Filter, SearchError, SearchIndex, SearchPage, SearchQuery, Sort, SortOrder,
+    TotalHits,
 };
 
 use super::{SearchHarness, assortment};
-use crate::index::shelf::{Shelf, records};
+use crate::index::test_index::{TestIndex, records};
 
-pub(super) fn by(field: &str, order: Order) -> Sort {
+pub(super) fn by(field: &str, order: SortOrder) -> Sort {
     Sort::Field {
         field: field.to_owned(),
         order,
@@ -26,7 +27,7 @@ pub(super) fn range(field: &str, min: Option<f64>, max: Option<f64>) -> Filter {
     }
 }
 
-/// As many hits as one page may have.
+/// A query for all documents, with the most hits that one page may have.
 pub(super) fn everything() -> SearchQuery {
     SearchQuery::default().with_size(100)
 }
@@ -38,7 +39,7 @@ pub(super) fn keys(page: &SearchPage) -> Vec<&str> {
 /// The values of the only facet of a page.
 pub(super) fn counted(page: &SearchPage) -> Vec<(&str, u64)> {
     let [facet] = &page.facets[..] else {
-        panic!("one facet was asked for, not {:?}", page.facets);
+        panic!("one facet was requested, not {:?}", page.facets);
     };
     let values = facet.values.iter();
     values
@@ -46,69 +47,69 @@ pub(super) fn counted(page: &SearchPage) -> Vec<(&str, u64)> {
         .collect()
 }
 
-/// An index, and the words for asking it.
+/// An index that is written and searched. Its methods fail the case if the index breaks a basic rule.
 #[derive(Clone)]
-pub(super) struct Shopper {
+pub(super) struct TestSearch {
     pub(super) index: Arc<dyn SearchIndex>,
-    pub(super) shelf: Shelf,
+    pub(super) writer: TestIndex,
     patience: Duration,
 }
 
-impl Shopper {
+impl TestSearch {
     /// The index of a harness, without generations.
-    pub(super) fn before_activation(harness: &impl SearchHarness) -> Self {
+    pub(super) fn without_generations(harness: &impl SearchHarness) -> Self {
         Self {
             index: harness.search(),
-            shelf: Shelf::new(harness.writer()),
+            writer: TestIndex::new(harness.writer()),
             patience: harness.patience(),
         }
     }
 
-    /// The index of a harness, with an active generation and nothing in it.
-    pub(super) async fn before_opening(harness: &impl SearchHarness) -> Self {
-        let shopper = Self::before_activation(harness);
-        shopper.shelf.create().await;
-        shopper.shelf.activate().await;
-        shopper
+    /// The index of a harness, with an active generation and no documents.
+    pub(super) async fn empty(harness: &impl SearchHarness) -> Self {
+        let search = Self::without_generations(harness);
+        search.writer.create().await;
+        search.writer.activate().await;
+        search
     }
 
-    /// The index of a harness, with the assortment in it.
+    /// The index of a harness, with all products of the assortment.
     pub(super) async fn open(harness: &impl SearchHarness) -> Self {
-        let shopper = Self::before_opening(harness).await;
+        let search = Self::empty(harness).await;
         let (shown, hidden) = (assortment::shown(), assortment::not_shown());
         let contents = shown.iter().chain(&hidden);
         let rows: Vec<_> = contents.flat_map(|content| records(content, 1)).collect();
-        shopper.shelf.follow(&rows).await;
+        search.writer.handle(&rows).await;
         let all = shown.len();
-        shopper
+        search
             .until("the whole assortment is found", &everything(), |page| {
                 page.hits.len() == all
             })
             .await;
-        shopper
+        search
     }
 
     /// Writes a product at a version.
     pub(super) async fn put(&self, content: &ProductContent, version: u64) {
-        self.shelf.follow(&records(content, version)).await;
+        self.writer.handle(&records(content, version)).await;
     }
 
-    /// Asks again and again, until the answer is as it should be.
+    /// Repeats a query until the answer meets a condition.
     pub(super) async fn until(
         &self,
         what: &str,
         query: &SearchQuery,
-        is_so: impl Fn(&SearchPage) -> bool,
+        condition: impl Fn(&SearchPage) -> bool,
     ) -> SearchPage {
         let started = Instant::now();
         loop {
             let page = self.ask(query).await;
-            if is_so(&page) {
+            if condition(&page) {
                 return page;
             }
             assert!(
                 started.elapsed() < self.patience,
-                "{what}: not so after {:?}, but {:?}",
+                "{what}: not within {:?}; found {:?}",
                 self.patience,
                 keys(&page)
             );
@@ -116,11 +117,11 @@ impl Shopper {
         }
     }
 
-    /// What must have an answer.
+    /// The answer to a query, which must succeed.
     pub(super) async fn ask(&self, query: &SearchQuery) -> SearchPage {
         let page = self.index.search(query).await;
         let page = page.unwrap_or_else(|error| panic!("{query:?} failed: {error}"));
-        assert!(page.hits.len() <= query.size, "no more hits than asked for");
+        assert!(page.hits.len() <= query.size, "no more hits than requested");
         assert_eq!(
             page.facets.len(),
             query.facets.len(),
@@ -135,7 +136,7 @@ impl Shopper {
         keys(&page).into_iter().map(str::to_owned).collect()
     }
 
-    /// The keys of what passes these filters, by key.
+    /// The keys of the documents that pass these filters, sorted.
     pub(super) async fn filtered(&self, filters: impl IntoIterator<Item = Filter>) -> Vec<String> {
         let query = filters
             .into_iter()
@@ -143,15 +144,15 @@ impl Shopper {
         let page = self.ask(&query).await;
         let found = page.hits.len() as u64;
         match page.total {
-            Total::Exactly(total) => assert_eq!(total, found, "{query:?}"),
-            Total::AtLeast(total) => assert!(total <= found, "{query:?}"),
+            TotalHits::Exactly(total) => assert_eq!(total, found, "{query:?}"),
+            TotalHits::AtLeast(total) => assert!(total <= found, "{query:?}"),
         }
         let mut keys: Vec<String> = keys(&page).into_iter().map(str::to_owned).collect();
         keys.sort_unstable();
         keys
     }
 
-    /// How often each value of a field occurs in the answer.
+    /// The values of a field and how many hits have each.
     pub(super) async fn count(&self, field: &str, query: SearchQuery) -> Vec<(String, u64)> {
         let page = self.ask(&query.with_facet(FacetRequest::new(field))).await;
         counted(&page)
@@ -160,13 +161,16 @@ impl Shopper {
             .collect()
     }
 
-    /// Expects a query to be refused, and that part of it to be named.
+    /// Expects that a query is refused, and that the error names this part.
     pub(super) async fn refuses(&self, query: &SearchQuery, part: &str) {
         match self.index.search(query).await {
             Err(SearchError::Invalid { field, .. }) => {
-                assert!(field.starts_with(part), "{part} is to blame, not {field}");
+                assert!(
+                    field.starts_with(part),
+                    "the error must name {part}, not {field}"
+                );
             }
-            other => panic!("a query with a bad {part} was told {other:?}"),
+            other => panic!("a query with a bad {part} was not refused: {other:?}"),
         }
     }
 }
