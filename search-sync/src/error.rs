@@ -3,47 +3,62 @@
 use stockade_change_feed::{Failing, Failure, FeedError, Retry, shorten};
 use stockade_inventory_core::InventoryError;
 
+use crate::document::DocumentId;
 use crate::index::Generation;
 
 /// What went wrong with search.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchError {
-    /// A value is outside what is allowed.
+    /// A value is not allowed.
     #[error("{field} is invalid: {reason}; got {value:?}")]
     Invalid {
-        /// Which input, such as `filter` or `cursor`.
+        /// Which input, for example `filters[0].field` or `cursor`.
         field: String,
-        /// What it was, shortened if long.
+        /// The value, shortened if it is long.
         value: String,
         /// What is allowed.
         reason: String,
     },
-    /// There is no such generation of the index.
+    /// The index has no such generation.
     #[error("generation {generation} does not exist; create it first")]
     UnknownGeneration {
-        /// The generation asked for.
+        /// The requested generation.
         generation: Generation,
     },
     /// No generation is active, so there is nothing to search.
     #[error("no generation of the index is active; activate one first")]
     NothingActive,
-    /// A row does not fit the projection, or the tables are not set up as it needs.
+    /// A row does not fit the projection, or its table is not set up as the projection needs.
     #[error("row of {table}: {field}: {reason}")]
     BadRow {
         /// The table.
         table: String,
         /// The column.
         field: String,
-        /// What is wrong, and how it is mended.
+        /// What is wrong, and how to fix it.
         reason: String,
     },
-    /// The index can not do what was asked of it.
-    #[error("this index can not {what}: {consequence}")]
-    Lacking {
-        /// The ability.
-        what: String,
-        /// What follows.
+    /// The document has changed since it was loaded. This write did nothing.
+    #[error("document {document} has changed since it was loaded; load, merge and write it again")]
+    Conflict {
+        /// The document.
+        document: DocumentId,
+    },
+    /// The index can never take this document. This write did nothing.
+    #[error("document {document} was refused: {reason}")]
+    Refused {
+        /// The document.
+        document: DocumentId,
+        /// Why. If the document is too large, its size and the limit.
+        reason: String,
+    },
+    /// The index does not support what was asked.
+    #[error("this index does not support {feature}: {consequence}")]
+    Unsupported {
+        /// The feature.
+        feature: String,
+        /// What does not work without it.
         consequence: String,
     },
     /// The backend did not do what was asked.
@@ -55,16 +70,16 @@ pub enum SearchError {
         /// What was found, and where.
         what: String,
     },
-    /// The change feed answered with an error.
+    /// The change feed returned an error.
     #[error(transparent)]
     Feed(#[from] FeedError),
-    /// Inventory answered with an error.
+    /// Inventory returned an error.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
 }
 
 impl SearchError {
-    /// A [`SearchError::Invalid`], with the value shortened to what fits a line.
+    /// A [`SearchError::Invalid`]. A long value is shortened.
     pub fn invalid(
         field: impl Into<String>,
         value: impl AsRef<str>,
@@ -88,7 +103,9 @@ impl SearchError {
             | Self::UnknownGeneration { .. }
             | Self::NothingActive
             | Self::BadRow { .. }
-            | Self::Lacking { .. }
+            | Self::Conflict { .. }
+            | Self::Refused { .. }
+            | Self::Unsupported { .. }
             | Self::Damaged { .. } => Retry::Never,
         }
     }

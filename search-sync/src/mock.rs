@@ -1,8 +1,8 @@
-//! Mocks of the traits, by [`mockall`], for the tests of those who use them: what is called, with
-//! what, how often, and what comes back.
+//! Mocks of the traits, made by [`mockall`], for your tests: they check which calls are made, and
+//! return what you tell them.
 //!
-//! A mock knows no rule: it answers what it is told to. Where a test needs an index that behaves, the
-//! implementation in [`memory`](crate::memory) is shorter and right.
+//! A mock keeps no rule of the traits. If a test needs an index that does, use the one in
+//! [`memory`](crate::memory).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -22,19 +22,21 @@
 //! # }
 //! ```
 
+use std::num::NonZeroUsize;
+
 use async_trait::async_trait;
 use mockall::mock;
 
 use crate::document::DocumentId;
 use crate::error::SearchError;
 use crate::index::{
-    DocumentWrite, Generation, GenerationState, IndexWriter, Loaded, WriteConcurrency, WriteOutcome,
+    DocumentWrite, Generation, GenerationState, IndexWriter, Loaded, WriteConcurrency,
 };
 use crate::projection::Projection;
 
-pub use crate::query::MockSearchIndex;
+pub use crate::index::MockSearchIndex;
 
-// Optional references need lifetimes with names, which `automock` can not give them.
+// `automock` can not name the lifetimes of optional references.
 mock! {
     /// Mocks [`IndexWriter`].
     pub IndexWriter {}
@@ -59,12 +61,12 @@ mock! {
             &self,
             generation: &Generation,
             writes: Vec<DocumentWrite>,
-        ) -> Result<Vec<WriteOutcome>, SearchError>;
+        ) -> Result<Vec<Result<(), SearchError>>, SearchError>;
         async fn scan<'a, 'b, 'c>(
             &'a self,
             generation: &'b Generation,
             after: Option<&'c DocumentId>,
-            limit: usize,
+            limit: NonZeroUsize,
         ) -> Result<Vec<DocumentId>, SearchError>;
     }
 }

@@ -1,4 +1,4 @@
-//! Reading columns by block.
+//! Reads columns in blocks.
 
 use std::fmt::Debug;
 
@@ -8,10 +8,10 @@ use tantivy::columnar::{Column, ColumnIndex, StrColumn};
 
 use crate::error::failed;
 
-/// So many documents are read at once.
+/// How many documents are read together.
 const BLOCK: usize = 1_024;
 
-/// The text of an ordinal.
+/// The text with this ordinal.
 pub(crate) fn text(column: &StrColumn, ordinal: u64) -> Result<String, SearchError> {
     let mut text = String::new();
     let known = column.ord_to_str(ordinal, &mut text);
@@ -19,11 +19,12 @@ pub(crate) fn text(column: &StrColumn, ordinal: u64) -> Result<String, SearchErr
         return Ok(text);
     }
     Err(SearchError::Damaged {
-        what: format!("a column has no value {ordinal}"),
+        what: format!("a column has no text with ordinal {ordinal}"),
     })
 }
 
-/// Every value of these documents, which are in order, with its document's place among them.
+/// Passes every value of these documents to `each`, with the index of its document in
+/// `documents`, which must be ordered.
 pub(crate) fn each_value<T>(column: &Column<T>, documents: &[DocId], mut each: impl FnMut(usize, T))
 where
     T: PartialOrd + Copy + Debug + Send + Sync + Default + 'static,

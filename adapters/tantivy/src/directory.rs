@@ -1,4 +1,4 @@
-//! A directory that knows when the list of the index's segments was written.
+//! A directory that counts how often the list of the index's segments is written.
 
 use std::io;
 use std::path::Path;
@@ -11,44 +11,44 @@ use tantivy::directory::{
     DirectoryLock, FileHandle, FileSlice, Lock, WatchCallback, WatchHandle, WritePtr,
 };
 
-/// Each commit writes the list of segments here, and each merge that has ended.
-const LIST: &str = "meta.json";
+/// The file with the list of segments. Each commit and each finished merge writes it.
+const SEGMENT_LIST: &str = "meta.json";
 
 /// How often the list of segments was written.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Written(Arc<AtomicU64>);
+pub(crate) struct ListVersion(Arc<AtomicU64>);
 
-impl Written {
-    pub(crate) fn times(&self) -> u64 {
+impl ListVersion {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 
-    pub(crate) fn once_more(&self) {
+    pub(crate) fn increase(&self) {
         self.0.fetch_add(1, Ordering::AcqRel);
     }
 }
 
-/// Counts how often the list of segments is written, and is the other directory otherwise.
+/// Another directory, which increases a [`ListVersion`] when the list of segments is written.
 #[derive(Clone, Debug)]
-pub(crate) struct Counting {
+pub(crate) struct VersionedDirectory {
     directory: Box<dyn Directory>,
-    written: Written,
+    version: ListVersion,
 }
 
-impl Counting {
-    pub(crate) fn new(directory: impl Directory, written: Written) -> Self {
+impl VersionedDirectory {
+    pub(crate) fn new(directory: impl Directory, version: ListVersion) -> Self {
         Self {
             directory: Box::new(directory),
-            written,
+            version,
         }
     }
 }
 
-impl Directory for Counting {
+impl Directory for VersionedDirectory {
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
         self.directory.atomic_write(path, data)?;
-        if path == Path::new(LIST) {
-            self.written.once_more();
+        if path == Path::new(SEGMENT_LIST) {
+            self.version.increase();
         }
         Ok(())
     }

@@ -2,29 +2,63 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
 use stockade_search_sync::{
     DocumentId, DocumentWrite, Generation, GenerationState, IndexWriter, Loaded, Projection,
-    SearchError, WriteConcurrency, WriteOutcome,
+    SearchError, WriteConcurrency,
 };
 use tracing::instrument;
 
 use crate::error::{blocking, failed};
-use crate::generation::Shelf;
+use crate::generation::GenerationIndex;
+use crate::limit::Limit;
 use crate::options::TantivyOptions;
 use crate::store::{Store, StoredGeneration};
-use crate::turns::Turns;
 
-/// An embedded index, in memory or in a directory. Clones share it.
+/// An embedded index, in memory or in a directory. Clones share it. Any number of workers of this
+/// process may write it.
 ///
-/// Any number of workers of this process may write it. See the [crate](crate) for what holds.
+/// ```
+/// use stockade_search_sync::{
+///     Document, DocumentId, DocumentWrite, FieldValue, Generation, IndexWriter, Projection,
+///     Revision, SearchError, SearchIndex, SearchQuery, View,
+/// };
+/// use stockade_tantivy::{TantivyIndex, TantivyOptions};
 ///
-/// Searches and suggestions take turns, [so many](TantivyOptions::searches_at_once) at once, in the
-/// order in which they came. How long one waits is up to its caller: a call that is dropped while it
-/// waits costs nothing, and one that has begun runs to its end.
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), SearchError> {
+/// # let directory = std::env::temp_dir().join(format!("stockade-tantivy-{}", std::process::id()));
+/// let index = TantivyIndex::open(&directory, TantivyOptions::default()).await?;
+/// let generation = Generation::new("products-1")?;
+/// index.create(&generation, &Projection::catalog()).await?;
+/// index.activate(&generation).await?;
+///
+/// // Usually an `Ingest` writes documents; see the quickstart of this crate.
+/// let mut view = View::default();
+/// view.fields.insert("title".to_owned(), vec![FieldValue::Text("Brass Lamp".to_owned())]);
+/// let write = DocumentWrite {
+///     document: Document::new(DocumentId::Root("lamp".to_owned())),
+///     view: Some(view),
+///     expected: Revision::Absent,
+/// };
+/// for outcome in index.write(&generation, vec![write]).await? {
+///     outcome?; // synced to disk
+/// }
+/// let page = index.search(&SearchQuery::text("brass lamps")).await?;
+/// assert_eq!(page.hits[0].key, "lamp");
+/// # drop(index);
+/// # let _ = std::fs::remove_dir_all(&directory);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A [limited number](TantivyOptions::searches_at_once) of searches and suggestions run at the same
+/// time; the others wait, in the order of their arrival. The index sets no deadline. A call that is
+/// dropped while it waits costs nothing; a call that has started runs to its end.
 #[derive(Clone)]
 pub struct TantivyIndex {
     inner: Arc<Inner>,
@@ -34,15 +68,15 @@ struct Inner {
     store: Store,
     directory: Option<PathBuf>,
     options: TantivyOptions,
-    shelves: RwLock<Shelves>,
-    searches: Turns,
-    /// Held while generations come, go and are activated.
+    generations: RwLock<Generations>,
+    searches: Limit,
+    /// Held while generations are created, activated and removed.
     change: Mutex<()>,
 }
 
 #[derive(Default)]
-struct Shelves {
-    all: BTreeMap<Generation, Arc<Shelf>>,
+struct Generations {
+    by_name: BTreeMap<Generation, Arc<GenerationIndex>>,
     active: Option<Generation>,
 }
 
@@ -56,7 +90,7 @@ impl fmt::Debug for TantivyIndex {
 }
 
 impl TantivyIndex {
-    /// An index in memory, without generations. It is gone with its last clone.
+    /// An index in memory, without generations. It is deleted with its last clone.
     ///
     /// # Errors
     /// [`SearchError::Failed`].
@@ -65,13 +99,13 @@ impl TantivyIndex {
         Self::over(store, None, options)
     }
 
-    /// Opens the index in a directory, which is made if it is not there. What was durable when
-    /// its last process ended is there and is found, however it ended; an index that is missing,
-    /// damaged or of another format is built anew from the stored documents first.
+    /// Opens the index in a directory, which is created if it does not exist. All durable writes
+    /// are there and are found, no matter how the last process ended. If the tantivy index is
+    /// missing, damaged or of another format, it is first rebuilt from the stored documents.
     ///
     /// # Errors
-    /// [`SearchError::Failed`] where the directory can't be read, and where it is open already, in
-    /// this process or another: one at a time may have it.
+    /// [`SearchError::Failed`] if the directory can't be read, or if it is already open in this
+    /// process or another one: only one may open it.
     pub async fn open(
         directory: impl AsRef<Path>,
         options: TantivyOptions,
@@ -93,68 +127,66 @@ impl TantivyIndex {
     ) -> Result<Self, SearchError> {
         let (stored, active) = store.generations()?;
         let inner = Inner {
-            searches: Turns::new(options.searches_at_once),
+            searches: Limit::new(options.searches_at_once),
             store,
             directory,
             options,
-            shelves: RwLock::default(),
+            generations: RwLock::default(),
             change: Mutex::default(),
         };
         let numbers = stored.iter().map(|stored| stored.number).collect();
-        inner.forget_others(&numbers)?;
-        let mut shelves = Shelves {
+        inner.delete_leftovers(&numbers)?;
+        let mut generations = Generations {
             active,
-            ..Shelves::default()
+            ..Generations::default()
         };
         for stored in stored {
-            let shelf = inner.shelf(stored)?;
-            // What was stored and is not yet indexed is found at once.
-            shelf.refresh(&inner.store);
-            shelves.all.insert(shelf.name.clone(), Arc::new(shelf));
+            let generation = inner.open_generation(stored)?;
+            // Searches find all stored documents at once.
+            generation.refresh(&inner.store);
+            let name = generation.name.clone();
+            generations.by_name.insert(name, Arc::new(generation));
         }
-        *inner
-            .shelves
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = shelves;
+        inner.set(|current| *current = generations);
         let inner = Arc::new(inner);
         Ok(Self { inner })
     }
 
-    /// Runs what reads or writes files with the generation of that name.
+    /// Runs blocking work with the generation of that name.
     async fn with<T: Send + 'static>(
         &self,
         operation: &'static str,
-        generation: &Generation,
-        work: impl FnOnce(&Store, &Shelf) -> Result<T, SearchError> + Send + 'static,
+        name: &Generation,
+        work: impl FnOnce(&Store, &GenerationIndex) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, SearchError> {
-        let shelf = self.inner.named(generation)?;
+        let generation = self.inner.named(name)?;
         let inner = self.inner.clone();
         blocking(operation, move || {
-            work(&inner.store, &shelf).or_else(|error| {
-                // It may have been removed meanwhile: that is not a fault of the store.
-                inner.named(&shelf.name)?;
+            work(&inner.store, &generation).or_else(|error| {
+                // If it was removed meanwhile, that is the reason.
+                inner.named(&generation.name)?;
                 Err(error)
             })
         })
         .await
     }
 
-    /// Runs what reads files with the generation that is searched when it is its turn.
+    /// Runs blocking work with the active generation, as soon as the limit of searches allows it.
     pub(crate) async fn searching<T: Send + 'static>(
         &self,
         operation: &'static str,
-        work: impl FnOnce(&Shelf) -> Result<T, SearchError> + Send + 'static,
+        work: impl FnOnce(&GenerationIndex) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, SearchError> {
         let inner = self.inner.clone();
         let search = move || {
-            let shelf = inner.active()?;
-            shelf.refresh(&inner.store);
-            work(&shelf)
+            let generation = inner.active()?;
+            generation.refresh(&inner.store);
+            work(&generation)
         };
-        self.inner.searches.take(operation, search).await
+        self.inner.searches.run(operation, search).await
     }
 
-    /// Changes which generations there are, one such change at a time.
+    /// Creates, activates or removes a generation. One such change is made at a time.
     async fn change(
         &self,
         operation: &'static str,
@@ -170,37 +202,38 @@ impl TantivyIndex {
 }
 
 impl Inner {
-    fn shelves(&self) -> RwLockReadGuard<'_, Shelves> {
-        self.shelves.read().unwrap_or_else(PoisonError::into_inner)
+    fn generations(&self) -> RwLockReadGuard<'_, Generations> {
+        let generations = self.generations.read();
+        generations.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, change: impl FnOnce(&mut Shelves)) {
-        let shelves = self.shelves.write();
-        change(&mut shelves.unwrap_or_else(PoisonError::into_inner));
+    fn set(&self, change: impl FnOnce(&mut Generations)) {
+        let generations = self.generations.write();
+        change(&mut generations.unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn active(&self) -> Result<Arc<Shelf>, SearchError> {
-        let shelves = self.shelves();
-        let active = shelves.active.as_ref();
-        let active = active.and_then(|name| shelves.all.get(name));
+    fn active(&self) -> Result<Arc<GenerationIndex>, SearchError> {
+        let generations = self.generations();
+        let active = generations.active.as_ref();
+        let active = active.and_then(|name| generations.by_name.get(name));
         active.cloned().ok_or(SearchError::NothingActive)
     }
 
-    fn named(&self, generation: &Generation) -> Result<Arc<Shelf>, SearchError> {
-        let known = self.shelves().all.get(generation).cloned();
+    fn named(&self, name: &Generation) -> Result<Arc<GenerationIndex>, SearchError> {
+        let known = self.generations().by_name.get(name).cloned();
         known.ok_or_else(|| SearchError::UnknownGeneration {
-            generation: generation.clone(),
+            generation: name.clone(),
         })
     }
 
-    fn shelf(&self, stored: StoredGeneration) -> Result<Shelf, SearchError> {
+    fn open_generation(&self, stored: StoredGeneration) -> Result<GenerationIndex, SearchError> {
         let directory = self.directory.as_ref();
-        let directory = directory.map(|directory| directory.join(name_of(stored.number)));
-        Shelf::open(stored, directory, self.options.clone(), &self.store)
+        let directory = directory.map(|directory| directory.join(directory_of(stored.number)));
+        GenerationIndex::open(stored, directory, self.options.clone(), &self.store)
     }
 
-    /// Deletes what a crash has left of generations that are gone.
-    fn forget_others(&self, numbers: &BTreeSet<u64>) -> Result<(), SearchError> {
+    /// Deletes the files of removed generations that a crash has left behind.
+    fn delete_leftovers(&self, numbers: &BTreeSet<u64>) -> Result<(), SearchError> {
         let failed = failed::<std::io::Error>("open");
         let Some(directory) = &self.directory else {
             return Ok(());
@@ -220,7 +253,7 @@ impl Inner {
 
 const PREFIX: &str = "generation-";
 
-fn name_of(number: u64) -> String {
+fn directory_of(number: u64) -> String {
     format!("{PREFIX}{number}")
 }
 
@@ -242,13 +275,13 @@ impl IndexWriter for TantivyIndex {
                 return Ok(());
             }
             let number = inner.store.create(&name, &projection)?;
-            let shelf = inner.shelf(StoredGeneration {
+            let generation = inner.open_generation(StoredGeneration {
                 name: name.clone(),
                 number,
                 projection,
             })?;
-            inner.set(|shelves| {
-                shelves.all.insert(name, Arc::new(shelf));
+            inner.set(|generations| {
+                generations.by_name.insert(name, Arc::new(generation));
             });
             Ok(())
         })
@@ -260,38 +293,37 @@ impl IndexWriter for TantivyIndex {
         self.change("activate", move |inner| {
             inner.named(&generation)?;
             inner.store.activate(&generation)?;
-            inner.set(|shelves| shelves.active = Some(generation));
+            inner.set(|generations| generations.active = Some(generation));
             Ok(())
         })
         .await
     }
 
     async fn generations(&self) -> Result<Vec<(Generation, GenerationState)>, SearchError> {
-        let shelves = self.inner.shelves();
-        let of = |generation: &Generation| match &shelves.active {
-            Some(active) if active == generation => GenerationState::Active,
+        let generations = self.inner.generations();
+        let state = |name: &Generation| match &generations.active {
+            Some(active) if active == name => GenerationState::Active,
             _ => GenerationState::Standby,
         };
-        let names = shelves.all.keys();
-        Ok(names.map(|name| (name.clone(), of(name))).collect())
+        let names = generations.by_name.keys();
+        Ok(names.map(|name| (name.clone(), state(name))).collect())
     }
 
     async fn remove(&self, generation: &Generation) -> Result<(), SearchError> {
-        let generation = generation.clone();
+        let name = generation.clone();
         self.change("remove", move |inner| {
-            if inner.shelves().active.as_ref() == Some(&generation) {
+            if inner.generations().active.as_ref() == Some(&name) {
                 let reason = "it is active; activate another one first";
-                let name = generation.as_str();
-                return Err(SearchError::invalid("generation", name, reason));
+                return Err(SearchError::invalid("generation", name.as_str(), reason));
             }
-            let Ok(shelf) = inner.named(&generation) else {
+            let Ok(generation) = inner.named(&name) else {
                 return Ok(());
             };
-            inner.store.remove(&generation, shelf.number)?;
-            inner.set(|shelves| {
-                shelves.all.remove(&generation);
+            inner.store.remove(&name, generation.number)?;
+            inner.set(|generations| {
+                generations.by_name.remove(&name);
             });
-            shelf.remove();
+            generation.remove();
             Ok(())
         })
         .await
@@ -303,8 +335,8 @@ impl IndexWriter for TantivyIndex {
         ids: &[DocumentId],
     ) -> Result<Vec<Result<Loaded, SearchError>>, SearchError> {
         let ids = ids.to_vec();
-        self.with("load", generation, move |store, shelf| {
-            store.load(shelf.number, &ids)
+        self.with("load", generation, move |store, generation| {
+            store.load(generation.number, &ids)
         })
         .await
     }
@@ -314,14 +346,14 @@ impl IndexWriter for TantivyIndex {
         &self,
         generation: &Generation,
         writes: Vec<DocumentWrite>,
-    ) -> Result<Vec<WriteOutcome>, SearchError> {
-        self.with("write", generation, move |store, shelf| {
-            let outcomes = store.write(&shelf.name, shelf.number, &writes)?;
+    ) -> Result<Vec<Result<(), SearchError>>, SearchError> {
+        self.with("write", generation, move |store, generation| {
+            let outcomes = store.write(&generation.name, generation.number, &writes)?;
             let outcomes = outcomes.ok_or_else(|| SearchError::UnknownGeneration {
-                generation: shelf.name.clone(),
+                generation: generation.name.clone(),
             })?;
-            shelf.has_changed();
-            shelf.refresh(store);
+            generation.set_changed();
+            generation.refresh(store);
             Ok(outcomes)
         })
         .await
@@ -331,11 +363,11 @@ impl IndexWriter for TantivyIndex {
         &self,
         generation: &Generation,
         after: Option<&DocumentId>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<Vec<DocumentId>, SearchError> {
         let after = after.cloned();
-        self.with("scan", generation, move |store, shelf| {
-            store.scan(shelf.number, after.as_ref(), limit.max(1))
+        self.with("scan", generation, move |store, generation| {
+            store.scan(generation.number, after.as_ref(), limit)
         })
         .await
     }

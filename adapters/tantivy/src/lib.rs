@@ -5,12 +5,12 @@ mod directory;
 mod error;
 mod generation;
 mod index;
+mod limit;
 mod options;
 mod schema;
 mod search;
 mod snapshot;
 mod store;
-mod turns;
 
 pub use generation::{COMMITS, REBUILDS, REFRESH, SEGMENTS};
 pub use index::TantivyIndex;

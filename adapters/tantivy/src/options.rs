@@ -1,64 +1,79 @@
-//! How much memory an index takes, how soon it shows what was written, and how much it does at once.
+//! How much memory an index uses, how soon searches see a write, and how many searches run at once.
 
-use std::num::NonZero;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
-const MEGABYTE: usize = 1024 * 1024;
+use stockade_change_feed::time::{Clock, SystemClock};
 
-/// How much memory an index takes, how soon it shows what was written, and how much it does at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+const MEBIBYTE: usize = 1024 * 1024;
+
+/// How much memory an index uses, how soon searches see a write, and how many searches run at once.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TantivyOptions {
-    /// What is indexed and not yet committed takes at most so many bytes for each generation that
-    /// is written, 32 MiB by default and at least 16.
+    /// The most bytes of documents that are indexed and not committed yet, for each generation that
+    /// is written. 32 MiB by default, at least 16 MiB.
     pub writer_memory: usize,
-    /// What is cached of the stored documents takes at most so many bytes, 64 MiB by default.
+    /// The most bytes of stored documents that are cached. 64 MiB by default.
     pub cache_memory: usize,
-    /// What is written can be searched about so much later, 500 ms by default. A shorter time
-    /// makes writing dearer: each commit syncs files, and makes a segment to be merged.
+    /// How long after a write searches see it, approximately. 500 ms by default. A shorter time
+    /// makes writing slower: each commit syncs files, and creates a segment that must be merged.
     pub refresh_interval: Duration,
-    /// So many searches and suggestions run at once, by default as many as there are processors.
-    /// Others wait for their turn: see [`TantivyIndex`](crate::TantivyIndex).
-    pub searches_at_once: usize,
+    /// How many searches and suggestions run at the same time. By default the number of
+    /// processors. Others wait: see [`TantivyIndex`](crate::TantivyIndex).
+    pub searches_at_once: NonZeroUsize,
+    /// The clock that the refresh interval is measured on. By default the machine's.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for TantivyOptions {
     fn default() -> Self {
+        let processors = std::thread::available_parallelism();
         Self {
-            writer_memory: 32 * MEGABYTE,
-            cache_memory: 64 * MEGABYTE,
+            writer_memory: 32 * MEBIBYTE,
+            cache_memory: 64 * MEBIBYTE,
             refresh_interval: Duration::from_millis(500),
-            searches_at_once: std::thread::available_parallelism().map_or(1, NonZero::get),
+            searches_at_once: processors.unwrap_or(NonZeroUsize::MIN),
+            clock: Arc::new(SystemClock::new()),
         }
     }
 }
 
 impl TantivyOptions {
-    /// With at most so many bytes for what is not yet committed; less than 16 MiB is taken as 16.
+    /// Sets the most bytes of documents that are not committed yet. Less than 16 MiB is taken as
+    /// 16 MiB.
     #[must_use]
     pub fn with_writer_memory(mut self, bytes: usize) -> Self {
-        self.writer_memory = bytes.max(16 * MEGABYTE);
+        self.writer_memory = bytes.max(16 * MEBIBYTE);
         self
     }
 
-    /// With at most so many bytes for what is cached of the stored documents.
+    /// Sets the most bytes of stored documents that are cached.
     #[must_use]
     pub fn with_cache_memory(mut self, bytes: usize) -> Self {
         self.cache_memory = bytes;
         self
     }
 
-    /// With so long between a write and when it can be searched.
+    /// Sets how long after a write searches see it.
     #[must_use]
     pub fn with_refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh_interval = interval;
         self
     }
 
-    /// With so many searches and suggestions at once; 0 is taken as 1.
+    /// Sets how many searches and suggestions run at the same time.
     #[must_use]
-    pub fn with_searches_at_once(mut self, searches: usize) -> Self {
-        self.searches_at_once = searches.max(1);
+    pub fn with_searches_at_once(mut self, searches: NonZeroUsize) -> Self {
+        self.searches_at_once = searches;
+        self
+    }
+
+    /// Sets the clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 }

@@ -1,4 +1,4 @@
-//! The fields of the tantivy index, and what of a view goes into them.
+//! The fields of the tantivy index, and how a view is indexed.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use tantivy::{DocAddress, Searcher, TantivyDocument};
 
 use crate::error::failed;
 
-/// What the index is made of, and by which analysis. One of another format is built anew.
+/// The version of the fields and of the text analysis. An index of another format is rebuilt.
 pub(crate) const FORMAT: &str = "stockade-tantivy 3";
 
-/// Longer words are not searched, in bytes: nobody types them.
+/// Longer words are not indexed, in bytes: nobody types them.
 const MOST_WORD: usize = 255;
 
 /// The column of the keys.
@@ -31,20 +31,21 @@ pub(crate) struct Fields {
     pub(crate) key: Field,
     /// Identifiers, folded.
     pub(crate) identifier: Field,
-    /// Their letters and digits alone.
+    /// Identifiers, reduced to letters and digits.
     pub(crate) bare_identifier: Field,
-    /// Whole titles, as words with a space between.
+    /// Whole titles, as words joined by spaces.
     pub(crate) title_phrase: Field,
     /// The words of titles.
     pub(crate) title_words: Field,
     title: Field,
-    /// The first title as it was written, for suggestions.
+    /// The first title, unchanged, for suggestions.
     written_title: Field,
-    /// The words of all fields of one weight together.
+    /// The words of all fields, by weight.
     pub(crate) weights: Vec<Weighted>,
-    /// Values as a whole, each field a path of its own.
+    /// Whole values. Each field of the projection has its own path.
     columns: Field,
-    /// The view, given back with hits: so that they are of one state with all else of an answer.
+    /// The view, returned with hits. It is stored here so that the whole answer comes from one
+    /// state.
     view: Field,
 }
 
@@ -85,7 +86,7 @@ impl Fields {
         (schema.build(), fields)
     }
 
-    /// A document as it is indexed, of its view in JSON.
+    /// The tantivy document for a view in JSON.
     pub(crate) fn document(
         &self,
         key: &str,
@@ -131,7 +132,7 @@ impl Fields {
     pub(crate) fn stored_key(&self, document: &TantivyDocument) -> Result<String, SearchError> {
         let key = text(document, self.key).map(str::to_owned);
         key.ok_or_else(|| SearchError::Damaged {
-            what: "an indexed document has no key".to_owned(),
+            what: "a document of the tantivy index has no key".to_owned(),
         })
     }
 
@@ -140,7 +141,7 @@ impl Fields {
         decode(key, text(document, self.view).unwrap_or_default())
     }
 
-    /// The title of an indexed document that has one.
+    /// The title of a document, unchanged.
     pub(crate) fn written_title(
         &self,
         searcher: &Searcher,
@@ -162,7 +163,7 @@ fn decode(of: &str, json: &str) -> Result<View, SearchError> {
     })
 }
 
-/// The values that can be filtered, counted and sorted by.
+/// The values that filters, facets and sorting use.
 fn columns(view: &View, projection: &Projection) -> BTreeMap<String, OwnedValue> {
     let mut columns = BTreeMap::new();
     for (field, values) in &view.fields {
@@ -184,7 +185,7 @@ pub(crate) fn column(field: &str) -> String {
     format!("{COLUMNS}.{}", path(field))
 }
 
-/// A field's name in letters that mean nothing in a path.
+/// The name of a field, without characters that have a meaning in a path.
 fn path(field: &str) -> String {
     let mut path = String::with_capacity(field.len());
     for byte in field.bytes() {
@@ -202,7 +203,7 @@ pub(crate) fn bare(identifier: &str) -> String {
     identifier.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
-/// Words as one text.
+/// Words joined by spaces.
 pub(crate) fn phrase<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
@@ -228,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_have_paths_of_their_own() {
+    fn different_fields_have_different_paths() {
         let names = ["a.b", "a_b", "a-2eb", "a\\.b", "a\u{0}b", "é", "a b", "A.b"];
         let mut paths: Vec<_> = names.iter().map(|name| path(name)).collect();
         paths.sort_unstable();

@@ -1,4 +1,4 @@
-//! The segments of one state of the index, with what is opened of them.
+//! One state of the index: its segments, and the columns of them that are open.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -22,7 +22,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// With what is open already of the segments that were read before.
+    /// Columns that are open in `before` stay open.
     pub(crate) fn new(
         searcher: Searcher,
         fields: &Fields,
@@ -42,15 +42,15 @@ impl Snapshot {
     }
 }
 
-/// A segment. Its columns are opened when they are first asked for, and stay so: they hold all
-/// documents, those that are not there any more as well.
+/// A segment. Its columns are opened when they are first used, and stay open. They contain all
+/// documents of the segment, including deleted ones.
 pub(crate) struct Segment {
     pub(crate) reader: SegmentReader,
-    /// The keys of its documents; none where it has no documents.
+    /// The keys of its documents; `None` if it has no documents.
     pub(crate) keys: Option<StrColumn>,
-    /// Their first titles, folded.
+    /// The first title of each document, folded.
     pub(crate) titles: Option<StrColumn>,
-    /// The words of the fields of each weight, in their order.
+    /// The words of the fields of each weight, in the order of the weights.
     pub(crate) weights: Arc<[Weight]>,
     columns: Arc<RwLock<HashMap<String, Arc<Columns>>>>,
 }
@@ -62,7 +62,7 @@ pub(crate) struct Weight {
     pub(crate) pairs: Words,
 }
 
-/// Where words stand, and how many others each document has beside them.
+/// In which documents each word occurs, and how many words each document has.
 pub(crate) struct Words {
     pub(crate) inverted: Arc<InvertedIndexReader>,
     pub(crate) lengths: FieldNormReader,
@@ -81,7 +81,7 @@ impl Words {
         self.inverted.terms()
     }
 
-    /// The documents that have a term.
+    /// The documents that contain a term.
     pub(crate) fn postings(&self, term: &TermInfo) -> Result<SegmentPostings, SearchError> {
         let frequencies = IndexRecordOption::WithFreqs;
         let postings = self.inverted.read_postings_from_terminfo(term, frequencies);
@@ -89,24 +89,25 @@ impl Words {
     }
 }
 
-/// The columns of a field in a segment: a field may hold text and numbers.
+/// The columns of a field in a segment: a field may contain text and numbers.
 #[derive(Default)]
 pub(crate) struct Columns {
     pub(crate) texts: Option<StrColumn>,
     pub(crate) numbers: Option<Column<f64>>,
-    /// What is made of the texts when it is first asked for.
+    /// Built from the texts when it is first used.
     lists: OnceLock<Lists>,
 }
 
-/// Which documents have each text of a column, and the other way round.
+/// The documents of each text of a column, and the text of each document.
 #[derive(Default)]
 pub(crate) struct Lists {
-    /// By ordinal of the text, where its documents begin, and last where all end.
+    /// By ordinal of the text, the position of its first document in `documents`. The last entry is
+    /// the end.
     begins: Vec<usize>,
     documents: Vec<DocId>,
-    /// How many documents there are, with text or without.
+    /// The number of documents, with or without text.
     all: usize,
-    /// By document, the ordinal of its text or [`NO_TEXT`]; none where a document has several.
+    /// By document, the ordinal of its text or [`NO_TEXT`]; `None` if a document has several.
     single: Option<Vec<u32>>,
 }
 
@@ -143,13 +144,13 @@ impl Lists {
         }
     }
 
-    /// The documents that have the text of an ordinal, in order.
+    /// The documents that have the text with this ordinal, in order.
     pub(crate) fn of(&self, ordinal: u64) -> &[DocId] {
         let ordinal = ordinal as usize;
         &self.documents[self.begins[ordinal]..self.begins[ordinal + 1]]
     }
 
-    /// By ordinal, how many of these documents have the text.
+    /// By ordinal, the number of these documents that have the text.
     pub(crate) fn count(&self, texts: &StrColumn, documents: &[DocId]) -> Vec<usize> {
         if documents.len() == self.all {
             return self
@@ -176,7 +177,7 @@ impl Lists {
 }
 
 impl Segment {
-    /// The same segment, of which other documents may be there still.
+    /// The same segment, after more of its documents were deleted.
     fn with_documents_of(&self, reader: &SegmentReader) -> Self {
         Self {
             reader: reader.clone(),
@@ -187,7 +188,7 @@ impl Segment {
         }
     }
 
-    /// The documents that are there.
+    /// The documents that are not deleted.
     pub(crate) fn alive(&self) -> Vec<DocId> {
         match self.reader.alive_bitset() {
             None => (0..self.reader.max_doc()).collect(),
@@ -195,7 +196,7 @@ impl Segment {
         }
     }
 
-    /// Which documents have each text of these columns of it.
+    /// The lists of these columns, which must be of this segment.
     pub(crate) fn lists<'c>(&self, columns: &'c Columns) -> &'c Lists {
         let lists = || match &columns.texts {
             Some(texts) => Lists::new(texts, self.reader.max_doc()),
@@ -232,7 +233,7 @@ impl Segment {
         }
         drop(opened);
         let columns = Arc::new(Columns::open(&self.reader, field)?);
-        // Those that are not there are not kept: anybody can ask for any name.
+        // Missing columns are not kept, because a query may contain any name.
         if columns.texts.is_some() || columns.numbers.is_some() {
             let opened = self.columns.write();
             let mut opened = opened.unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! From products to an index, on the way that a shop's changes take.
+//! Fills an index with products in the way in which the changes of a shop reach it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,36 +13,36 @@ use stockade_change_feed::{
     SystemClock,
 };
 use stockade_search_sync::{
-    Generation, IndexWriter, Ingest, Projection, SearchError, SearchIndex, SearchQuery, Total,
+    Generation, IndexWriter, Ingest, Projection, SearchError, SearchIndex, SearchQuery, TotalHits,
 };
 
 use crate::Entry;
 
-/// Products that are put into a catalogue together.
+/// How many products are put into the catalogue in one call.
 const BATCH: usize = 500;
 
-/// The longest wait for what was written to be shown.
+/// How long after a write the index must show it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What it took to fill an index.
+/// The result of filling an index.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filled {
-    /// Products, each a document of its own.
+    /// The number of products. Each is one document.
     pub products: u64,
-    /// Rows of products and of variants.
+    /// The number of rows of products and variants.
     pub rows: usize,
-    /// How long merging and writing them took, without making them.
+    /// How long merging and writing took, without creating the rows.
     pub took: Duration,
 }
 
-/// Fills an index with products: row changes, as a catalogue publishes them, are merged into
-/// documents of a new generation, which is searched from then on.
+/// Fills an index with products. The row changes that a catalogue publishes for them are merged into
+/// documents of a new generation, which is active.
 ///
 /// # Errors
 /// Those of the index.
 ///
 /// # Panics
-/// Where a row is not ingested.
+/// If a row is not ingested.
 pub async fn fill(
     writer: Arc<dyn IndexWriter>,
     entries: impl IntoIterator<Item = Entry>,
@@ -67,32 +67,35 @@ pub async fn fill(
     Ok(filled)
 }
 
-/// Waits until a search shows so many products: what is written is shown soon after.
+/// Waits until a search finds this number of products.
 ///
 /// # Errors
 /// Those of the index.
 ///
 /// # Panics
-/// Where it still shows another number after a minute.
+/// If it still finds another number after a minute.
 pub async fn until_shown(index: &dyn SearchIndex, products: u64) -> Result<(), SearchError> {
     let begun = Instant::now();
     loop {
         let page = index.search(&SearchQuery::default().with_size(1)).await?;
-        if page.total == Total::Exactly(products) {
+        if page.total == TotalHits::Exactly(products) {
             return Ok(());
         }
         let waited = begun.elapsed();
         let total = page.total;
-        assert!(waited < PATIENCE, "it shows {total:?}, not {products}");
+        assert!(
+            waited < PATIENCE,
+            "the index shows {total:?}, not {products}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// The row changes that a catalogue in memory publishes when these products are put into it: a
-/// record for each product and for each variant.
+/// The row changes that a catalogue in memory publishes for these products: one record for each
+/// product and for each variant.
 ///
 /// # Panics
-/// Where the catalogue refuses a product.
+/// If the catalogue refuses a product.
 async fn row_changes(entries: Vec<Entry>) -> Vec<Record> {
     let feed = MemoryFeed::new(Arc::new(SystemClock::new())).with_partitions(1);
     let catalog = MemoryCatalog::new().publishing_to(feed.clone(), catalog_changes());

@@ -1,15 +1,15 @@
-//! Pieces of text that match.
+//! Cuts the piece of a text that matches.
 
 use std::ops::Range;
 
 use crate::query::Highlight;
 
 /// The longest fragment, in characters.
-const MOST: usize = 200;
-/// How much of it may stand before the first match.
+const LONGEST: usize = 200;
+/// How many of its characters may come before the first match.
 const BEFORE: usize = 60;
 
-/// The part of a text around its first match. `matches` are in order, and may overlap.
+/// The part of a text around its first match. `matches` are ordered and may overlap.
 pub(super) fn highlight(field: &str, text: &str, matches: &[Range<usize>]) -> Highlight {
     let first = matches.first().map_or(0, |range| range.start);
     let window = window(text, first);
@@ -29,9 +29,9 @@ pub(super) fn highlight(field: &str, text: &str, matches: &[Range<usize>]) -> Hi
     Highlight::new(field.to_owned(), text[window].to_owned(), inside)
 }
 
-/// At most [`MOST`] characters, from the beginning of a word shortly before `first` on.
+/// At most [`LONGEST`] characters, starting with a whole word shortly before `first`.
 fn window(text: &str, first: usize) -> Range<usize> {
-    if text.chars().count() <= MOST {
+    if text.chars().count() <= LONGEST {
         return 0..text.len();
     }
     let before = text[..first].char_indices().rev().take(BEFORE);
@@ -43,7 +43,7 @@ fn window(text: &str, first: usize) -> Range<usize> {
         let word = |at: usize| text[earliest + at..first].trim_start().len();
         space.map_or(earliest, |at| first - word(at))
     };
-    let end = text[start..].char_indices().nth(MOST);
+    let end = text[start..].char_indices().nth(LONGEST);
     start..end.map_or(text.len(), |(at, _)| start + at)
 }
 
@@ -62,10 +62,10 @@ mod tests {
             "more ".repeat(100)
         );
         let at = text.find("éclair").unwrap();
-        let place = at..at + "éclair".len();
-        let highlight = highlight("title", &text, std::slice::from_ref(&place));
+        let range = at..at + "éclair".len();
+        let highlight = highlight("title", &text, std::slice::from_ref(&range));
         assert!(highlight.fragment.starts_with("word "));
-        assert_eq!(highlight.fragment.chars().count(), MOST);
+        assert_eq!(highlight.fragment.chars().count(), LONGEST);
         let [range] = &highlight.matches[..] else {
             panic!("one match expected");
         };
@@ -74,13 +74,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn matches_lie_in_order_on_boundaries(text in ".{0,600}", skip in 0..20usize) {
-            let places = words(&text).into_iter().skip(skip).map(|word| word.range);
-            let places: Vec<_> = places.collect();
-            let highlight = highlight("f", &text, &places);
-            prop_assert!(highlight.fragment.chars().count() <= MOST);
+        fn matches_are_ordered_and_on_character_boundaries(text in ".{0,600}", skip in 0..20usize) {
+            let ranges = words(&text).into_iter().skip(skip).map(|word| word.range);
+            let ranges: Vec<_> = ranges.collect();
+            let highlight = highlight("f", &text, &ranges);
+            prop_assert!(highlight.fragment.chars().count() <= LONGEST);
             prop_assert!(text.contains(&highlight.fragment));
-            prop_assert_eq!(places.is_empty(), highlight.matches.is_empty());
+            prop_assert_eq!(ranges.is_empty(), highlight.matches.is_empty());
             let mut end = 0;
             for range in highlight.matches {
                 prop_assert!(range.start >= end && range.start < range.end);

@@ -1,5 +1,10 @@
-//! Text as words, and which words match what somebody typed: for indexes that bring no analysis of
-//! their own.
+//! Splits text into words, and says which words match a query: for indexes without a text analysis
+//! of their own.
+//!
+//! - [`words`] splits a text.
+//! - [`Searched`] is the text of a [`View`](crate::View) that is searched.
+//! - [`Typed`] is the text of a query, and says how well a word matches it.
+//! - [`Highlighter`] finds the places in a view that match.
 
 mod highlight;
 mod searched;
@@ -18,14 +23,14 @@ use unicode_normalization::char::is_combining_mark;
 pub struct Word {
     /// In lower case and without accents.
     pub text: String,
-    /// The bytes of the original text that it was made of.
+    /// The bytes of the original text that it was made from.
     pub range: Range<usize>,
 }
 
-/// The words of a text, in order: runs of letters and digits in lower case, without accents,
-/// compatibility forms such as `ﬁ` and `Ｔ` written out.
+/// The words of a text, in order: runs of letters and digits, in lower case, without accents, with
+/// compatibility characters such as `ﬁ` and `Ｔ` replaced by plain letters.
 ///
-/// A script without spaces between words gives one word for each run.
+/// In a script without spaces between words, each run of letters is one word.
 #[must_use]
 pub fn words(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
@@ -36,7 +41,7 @@ pub fn words(text: &str) -> Vec<Word> {
     words
 }
 
-/// The [words] of a text, each with its place.
+/// Calls `each` with every one of the [words] of a text and its range.
 fn each_word(text: &str, each: impl FnMut(&str, Range<usize>)) {
     let mut splitting = Splitting {
         word: String::new(),
@@ -44,11 +49,11 @@ fn each_word(text: &str, each: impl FnMut(&str, Range<usize>)) {
         each,
     };
     for (at, original) in text.char_indices() {
-        let place = at..at + original.len_utf8();
+        let range = at..at + original.len_utf8();
         if original.is_ascii() {
-            // Most of them are, and need no normalization.
+            // Most characters are ASCII, and need no normalization.
             match original.is_ascii_alphanumeric() {
-                true => splitting.letter(original.to_ascii_lowercase(), place),
+                true => splitting.letter(original.to_ascii_lowercase(), range),
                 false => splitting.end(),
             }
             continue;
@@ -56,9 +61,9 @@ fn each_word(text: &str, each: impl FnMut(&str, Range<usize>)) {
         let parts = std::iter::once(original).nfkd();
         for c in parts.flat_map(char::to_lowercase) {
             if is_combining_mark(c) {
-                splitting.mark(place.end);
+                splitting.mark(range.end);
             } else if c.is_alphanumeric() {
-                splitting.letter(c, place.clone());
+                splitting.letter(c, range.clone());
             } else {
                 splitting.end();
             }
@@ -67,7 +72,7 @@ fn each_word(text: &str, each: impl FnMut(&str, Range<usize>)) {
     splitting.end();
 }
 
-/// The word at hand, and who gets it when it ends.
+/// The current word, and what receives it when it ends.
 struct Splitting<E> {
     word: String,
     range: Range<usize>,
@@ -75,15 +80,15 @@ struct Splitting<E> {
 }
 
 impl<E: FnMut(&str, Range<usize>)> Splitting<E> {
-    fn letter(&mut self, c: char, place: Range<usize>) {
+    fn letter(&mut self, c: char, range: Range<usize>) {
         if self.word.is_empty() {
-            self.range.start = place.start;
+            self.range.start = range.start;
         }
-        self.range.end = place.end;
+        self.range.end = range.end;
         self.word.push(c);
     }
 
-    /// It belongs to the letter before it.
+    /// A combining mark belongs to the letter before it.
     fn mark(&mut self, end: usize) {
         if !self.word.is_empty() {
             self.range.end = end;
@@ -98,8 +103,7 @@ impl<E: FnMut(&str, Range<usize>)> Splitting<E> {
     }
 }
 
-/// A text as it is compared with identifiers: without white space at its ends, in lower case,
-/// without accents.
+/// A text in the form in which identifiers are compared: trimmed, in lower case, without accents.
 #[must_use]
 pub fn fold(text: &str) -> String {
     let folded = text.trim().nfkd().flat_map(char::to_lowercase);
@@ -117,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_folded_and_keep_their_place() {
+    fn words_are_folded_and_keep_their_ranges() {
         assert_eq!(texts("Crème BRÛLÉE, №5"), ["creme", "brulee", "no5"]);
         assert_eq!(texts("ﬁne-Ｔee ½"), ["fine", "tee", "1", "2"]);
         assert_eq!(texts("Cre\u{301}me"), ["creme"]);
@@ -131,19 +135,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn places_rise_and_lie_on_character_boundaries(text in any::<String>()) {
+        fn ranges_are_ordered_and_on_character_boundaries(text in any::<String>()) {
             let mut end = 0;
             for word in words(&text) {
                 prop_assert!(!word.text.is_empty());
                 prop_assert!(text.get(word.range.clone()).is_some_and(|part| !part.is_empty()));
-                // One character may be several words, which then share its place.
+                // One character may become several words, which then have the same range.
                 prop_assert!(word.range.end >= end);
                 end = word.range.end;
             }
         }
 
         #[test]
-        fn a_folded_word_is_its_own_word(text in any::<String>()) {
+        fn folding_a_word_twice_changes_nothing(text in any::<String>()) {
             for word in texts(&text) {
                 prop_assert_eq!(texts(&word), [word]);
             }

@@ -1,39 +1,39 @@
-//! What of a view is searched by words, and with which weight.
+//! Which text of a view is searched, and with which weight.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use super::{Typed, Word, each_word, fold, words};
+use crate::document::{FieldValue, View};
 use crate::projection::{FieldKind, Projection};
 use crate::query::Highlight;
-use crate::view::{FieldValue, View};
 
-/// A view as it is searched by text.
+/// The text of a view that is searched.
 #[derive(Clone, Debug, Default)]
 pub struct Searched {
-    /// The values whose words are searched.
+    /// The values whose words are searched, one entry for each value.
     pub texts: Vec<Text>,
     /// The identifiers, [folded](fold).
     pub identifiers: Vec<String>,
 }
 
-/// One value of a field whose words are searched.
+/// One value of a field, as words.
 #[derive(Clone, Debug)]
 pub struct Text {
     /// The field.
     pub field: String,
-    /// Which of its values.
+    /// The index of the value in the field.
     pub value: usize,
     /// How much a match counts.
     pub weight: f64,
     /// The words.
     pub words: Vec<Word>,
-    /// Neighbours, each written as one word, where people write them together or apart:
-    /// `t-shirt` and `head phones`. Running text has none.
+    /// Pairs of neighbouring words, each written as one word, because people write `t-shirt` and
+    /// `head phones` both ways. Running text, such as a description, has none.
     pub pairs: Vec<Word>,
 }
 
-/// One value of a field whose words are searched, and which words those are.
+/// One value of a field whose words are searched, and where its words come from.
 struct Content<'a> {
     field: &'a str,
     value: usize,
@@ -43,15 +43,15 @@ struct Content<'a> {
 }
 
 enum Source<'a> {
-    /// What was written.
+    /// The text of the value.
     Text(&'a str),
-    /// The name of an attribute that is true.
+    /// The name of an attribute whose value is true.
     Name,
-    /// A number, and the name of its attribute.
+    /// A number, with the name of its attribute.
     Number(f64),
 }
 
-/// Everything that is searched by words.
+/// All values whose words are searched.
 fn contents<'a>(view: &'a View, projection: &'a Projection) -> impl Iterator<Item = Content<'a>> {
     let fields = view.fields.iter().filter_map(|(field, values)| {
         let weight = projection.weight_of(field)?;
@@ -80,7 +80,7 @@ fn contents<'a>(view: &'a View, projection: &'a Projection) -> impl Iterator<Ite
 }
 
 impl Content<'_> {
-    /// Whether neighbours may be written as one word: not in running text.
+    /// Whether pairs of words are searched: not in running text.
     fn has_pairs(&self, projection: &Projection) -> bool {
         let running = matches!(self.kind, Some(FieldKind::Text { .. }));
         !running || *self.field == projection.title
@@ -88,11 +88,12 @@ impl Content<'_> {
 }
 
 impl Searched {
-    /// What is searched of a view.
+    /// The text of a view that is searched.
     ///
     /// Text is searched with the [weight](Projection::weight_of) of its field. A number of
-    /// [`FieldKind::Attributes`] is searched together with the attribute's name, so that
-    /// `55 inches` finds `{"diagonal_inches": 55}`, and an attribute that is `true` by its name.
+    /// [`FieldKind::Attributes`] is searched together with the name of the attribute, so that
+    /// `55 inches` finds `{"diagonal_inches": 55}`. An attribute that is `true` is searched by its
+    /// name.
     #[must_use]
     pub fn new(view: &View, projection: &Projection) -> Self {
         let mut searched = Self::default();
@@ -123,15 +124,16 @@ impl Searched {
     }
 }
 
-/// Finds where views match what was typed.
+/// Finds the places in views that match a query.
 #[derive(Clone, Debug)]
 pub struct Highlighter<'a> {
     typed: &'a Typed,
-    /// With which letters a word that matches begins: any, where typos are forgiven.
+    /// The first letters of all words that can match. `None` if typos are allowed, which may change
+    /// the first letter.
     begins: Option<Vec<char>>,
-    /// What two neighbours have to be, written as one word.
+    /// The pairs that match, each written as one word.
     pairs: Vec<&'a str>,
-    /// Of words that came before, whether they match: views have many in common.
+    /// Whether each known word matches: views have many words in common.
     words: HashMap<String, Matches>,
 }
 
@@ -142,13 +144,13 @@ enum Matches {
 }
 
 impl<'a> Highlighter<'a> {
-    /// For what was typed.
+    /// A highlighter for one query.
     #[must_use]
     pub fn new(typed: &'a Typed) -> Self {
-        let places = 0..typed.len();
-        let begins = typed.forgiving().next().is_none().then(|| {
-            let whole = places.clone().flat_map(|at| typed.spellings(at));
-            let unfinished = places.clone().flat_map(|at| typed.beginnings(at));
+        let positions = 0..typed.len();
+        let begins = typed.typo_tolerant().next().is_none().then(|| {
+            let whole = positions.clone().flat_map(|at| typed.spellings(at));
+            let unfinished = positions.clone().flat_map(|at| typed.beginnings(at));
             let mut begins: Vec<_> = whole.chain(unfinished).flat_map(first).collect();
             begins.sort_unstable();
             begins.dedup();
@@ -157,19 +159,20 @@ impl<'a> Highlighter<'a> {
         Self {
             typed,
             begins,
-            pairs: places.flat_map(|at| typed.pairs(at)).collect(),
+            pairs: positions.flat_map(|at| typed.pairs(at)).collect(),
             words: HashMap::new(),
         }
     }
 
-    /// Where a view matches: of each field the first value that does, the weightiest field first.
+    /// The places where a view matches: in each field the first value that matches, ordered by the
+    /// weight of the fields.
     #[must_use]
     pub fn highlights(&mut self, view: &View, projection: &Projection) -> Vec<Highlight> {
         let mut contents: Vec<_> = contents(view, projection).collect();
         contents.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let mut highlights: Vec<Highlight> = Vec::new();
         for content in contents {
-            // Names stand nowhere in the value.
+            // The name of an attribute is not part of its value.
             let Source::Text(text) = content.words else {
                 continue;
             };
@@ -216,8 +219,8 @@ impl<'a> Highlighter<'a> {
         }
         let known = self.words.get(word).copied();
         let matches = known.unwrap_or_else(|| {
-            let mut places = 0..self.typed.len();
-            let matches = match places.any(|at| self.typed.quality(at, word) > 0.0) {
+            let mut positions = 0..self.typed.len();
+            let matches = match positions.any(|at| self.typed.quality(at, word) > 0.0) {
                 true => Matches::Yes,
                 false => Matches::No,
             };
@@ -229,10 +232,10 @@ impl<'a> Highlighter<'a> {
 }
 
 impl Projection {
-    /// How much a match in a field counts: its own weight for text; 2 for a
-    /// [`FieldKind::Keyword`] that is a column of its own, such as a brand; 1 for the values of
-    /// [`FieldKind::Keywords`], the members of [`FieldKind::Attributes`] and the words of an
-    /// [`FieldKind::Identifier`]. `None` where words are not searched.
+    /// How much a match in a field counts: the field's own weight for text; 2 for a
+    /// [`FieldKind::Keyword`], such as a brand; 1 for the values of [`FieldKind::Keywords`], the
+    /// members of [`FieldKind::Attributes`] and the words of an [`FieldKind::Identifier`]. `None`
+    /// if the words of the field are not searched.
     #[must_use]
     pub fn weight_of(&self, field: &str) -> Option<f64> {
         let stock = self.stock.as_ref().map(|stock| stock.in_stock.as_str());
@@ -245,7 +248,7 @@ impl Projection {
         }
     }
 
-    /// Every weight that [`weight_of`](Self::weight_of) gives, the greatest first.
+    /// All weights that [`weight_of`](Self::weight_of) returns, the largest first.
     #[must_use]
     pub fn weights(&self) -> Vec<f64> {
         let columns = self.columns().filter_map(|column| match column.kind {
@@ -263,12 +266,13 @@ fn first(word: &str) -> Option<char> {
     word.chars().next()
 }
 
-/// The last part of an attribute's path.
+/// The last part of the path of an attribute.
 fn member(field: &str) -> &str {
     field.rsplit('.').next().unwrap_or(field)
 }
 
-/// A number, its unit, which stands last in the attribute's name, and then the rest of the name.
+/// The words of a number, then the last word of the attribute's name, which is the unit, then the
+/// other words of the name.
 fn number_with_unit(number: f64, field: &str) -> Vec<Word> {
     let mut name = words(member(field));
     let unit = usize::from(!name.is_empty());
@@ -295,13 +299,13 @@ mod tests {
     }
 
     #[test]
-    fn what_matches_is_found_by_its_first_letter_and_with_typos_by_any() {
+    fn a_typo_may_change_the_first_letter_but_a_known_word_keeps_it() {
         let text = "Women in Éclairs, eclairage, T-shirts; Mclair, mirt";
         let typed = Typed::new("woman tshirt eclair");
         let known = typed.clone().with_known(&[0, 1, 2]);
         let spelled = ["Women", "Éclairs", "eclairage", "T-shirts"];
         assert_eq!(matches(&known, text), spelled);
-        let with_typos = [&spelled[..], &["Mclair"]].concat();
-        assert_eq!(matches(&typed, text), with_typos);
+        let typo_tolerant = [&spelled[..], &["Mclair"]].concat();
+        assert_eq!(matches(&typed, text), typo_tolerant);
     }
 }

@@ -1,21 +1,21 @@
-//! What somebody typed, and how well a word of a document matches a word of it.
+//! The text of a query, and how well a word of a document matches one of its words.
 
 use strsim::osa_distance;
 
 use super::{fold, words};
 
-/// Only so many words of a query count.
+/// Only the first 20 words of a query count.
 pub const MOST_WORDS: usize = 20;
-/// In longer words no typos are forgiven: nobody mistypes them, and looking them up is dear.
+/// Longer words must match without typos: they are rarely typed, and looking them up is slow.
 const MOST_LETTERS: usize = 40;
-/// A word that so many documents have is no typo: see [`Typed::with_known`].
+/// A word that at least 5 documents contain is not a typo: see [`Typed::with_known`].
 pub const KNOWN: usize = 5;
-/// What a match counts, compared with the same word.
+/// How much a match counts, compared with a match of the same word.
 const SPELLING: f64 = 0.9;
 const BEGINNING: f64 = 0.5;
 const TYPO: f64 = 0.05;
 
-/// Words whose plural no rule makes.
+/// Words whose plural does not follow a rule.
 const IRREGULAR: [(&str, &str); 12] = [
     ("man", "men"),
     ("woman", "women"),
@@ -31,17 +31,15 @@ const IRREGULAR: [(&str, &str); 12] = [
     ("half", "halves"),
 ];
 
-/// The words of a query.
-///
-/// A word matches, the better the earlier it stands here:
+/// The words of a query. A word of a query matches, from the best match to the weakest:
 ///
 /// - the same word;
-/// - another spelling: the singular or plural of English, and, written as one word, what the
-///   query has as two neighbours (`t shirt` finds `tshirt`). The other way round, documents are
-///   searched by their [pairs](super::Text::pairs), too;
-/// - as the last word, which may be unfinished, what begins with it;
-/// - words with typos: one in words of 4 to 7 letters, two in those of 8 to 40, none in others,
-///   in those with digits and in those that are [known](Typed::with_known).
+/// - another spelling: the English singular or plural, and two neighbouring words of the query
+///   written as one (`t shirt` finds `tshirt`). For the opposite case, the
+///   [pairs](super::Text::pairs) of the document are searched too;
+/// - for the last word of the query, which may be unfinished: words that begin with it;
+/// - words with typos: one typo in words of 4 to 7 letters, two in words of 8 to 40 letters, none
+///   in other words, in words with digits and in [known](Typed::with_known) words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed {
     words: Vec<TypedWord>,
@@ -51,18 +49,18 @@ pub struct Typed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct TypedWord {
     text: String,
-    /// The word, and then its other forms.
+    /// The word, then its other forms.
     forms: Vec<String>,
-    /// The word with a neighbour, and then their other forms.
+    /// The word joined with a neighbour, then the other forms of that.
     with_neighbour: Vec<String>,
-    /// What it may be the beginning of.
+    /// The prefixes of words that match it as an unfinished word.
     beginnings: Vec<String>,
-    /// How many typos are forgiven.
+    /// How many typos are allowed.
     typos: usize,
 }
 
 impl Typed {
-    /// Reads what somebody typed, of which the first [`MOST_WORDS`] words count.
+    /// Reads the text of a query. The first [`MOST_WORDS`] words count.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let texts: Vec<String> = words(text)
@@ -78,12 +76,12 @@ impl Typed {
         }
     }
 
-    /// Takes the words at these places for what was meant, and forgives no typos in them.
+    /// Allows no typos in the words at these positions.
     ///
-    /// An index does so with every [forgiving](Self::forgiving) word that at least [`KNOWN`] of all
-    /// its shown documents have, as one of its [spellings](Self::spellings) or of its
-    /// [pairs](Self::pairs): `shirt` finds no skirts where there are shirts. Pages keep how words
-    /// were read on the first one.
+    /// An index calls it with every word that [allows typos](Self::typo_tolerant) and that at least
+    /// [`KNOWN`] of its shown documents contain, as one of its [spellings](Self::spellings) or
+    /// [pairs](Self::pairs): if there are shirts, `shirt` finds no skirts. All pages use the words
+    /// that were known on the first page.
     #[must_use]
     pub fn with_known(mut self, known: &[usize]) -> Self {
         for at in known {
@@ -94,25 +92,25 @@ impl Typed {
         self
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the text is blank.
     #[must_use]
     pub fn is_blank(&self) -> bool {
         self.whole.is_empty()
     }
 
-    /// The whole, folded as identifiers are.
+    /// The whole text, [folded](super::fold) as identifiers are.
     #[must_use]
     pub fn whole(&self) -> &str {
         &self.whole
     }
 
-    /// How many words count.
+    /// The number of words.
     #[must_use]
     pub fn len(&self) -> usize {
         self.words.len()
     }
 
-    /// Whether there is no word in it.
+    /// Whether the text contains no word.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
@@ -123,7 +121,7 @@ impl Typed {
         self.words.iter().map(|word| word.text.as_str())
     }
 
-    /// How many words have to match: of one or two all, of more two thirds.
+    /// How many words must match: of one or two all, of more two thirds.
     #[must_use]
     pub fn least(&self) -> usize {
         let count = self.words.len();
@@ -134,40 +132,39 @@ impl Typed {
         }
     }
 
-    /// Every word that matches the word at this place in another way than as an unfinished one or
-    /// with typos: for looking it up.
+    /// All words that match the word at this position, except by prefix or with typos.
     pub fn spellings(&self, at: usize) -> impl Iterator<Item = &str> {
         let word = self.words.get(at);
         let forms = word.map(|word| word.forms.iter().chain(&word.with_neighbour));
         forms.into_iter().flatten().map(String::as_str)
     }
 
-    /// Every pair of words, written as one, that matches the word at this place.
+    /// All pairs of words, each written as one word, that match the word at this position.
     pub fn pairs(&self, at: usize) -> impl Iterator<Item = &str> {
         let word = self.words.get(at);
         let forms = word.map(|word| word.forms.iter());
         forms.into_iter().flatten().map(String::as_str)
     }
 
-    /// What a word has to begin with to match the word at this place as an unfinished one.
+    /// The prefixes of words that match the word at this position as an unfinished word.
     pub fn beginnings(&self, at: usize) -> impl Iterator<Item = &str> {
         let word = self.words.get(at);
         let beginnings = word.map(|word| word.beginnings.iter());
         beginnings.into_iter().flatten().map(String::as_str)
     }
 
-    /// How many typos are forgiven in the word at this place.
+    /// How many typos are allowed in the word at this position.
     #[must_use]
     pub fn typos(&self, at: usize) -> usize {
         self.words.get(at).map_or(0, |word| word.typos)
     }
 
-    /// The places of words in which typos are forgiven.
-    pub fn forgiving(&self) -> impl Iterator<Item = usize> {
+    /// The positions of the words in which typos are allowed.
+    pub fn typo_tolerant(&self) -> impl Iterator<Item = usize> {
         (0..self.words.len()).filter(|at| self.typos(*at) > 0)
     }
 
-    /// How well a word matches the one at this place: 0 for not at all, 1 for the same.
+    /// How well a word matches the word at this position: 0 for no match, 1 for the same word.
     #[must_use]
     pub fn quality(&self, at: usize, word: &str) -> f64 {
         let Some(typed) = self.words.get(at) else {
@@ -185,7 +182,7 @@ impl Typed {
         typo(&typed.text, word, typed.typos)
     }
 
-    /// How well a pair of words, written as one, matches the word at this place.
+    /// How well a pair of words, written as one, matches the word at this position.
     #[must_use]
     pub fn quality_of_pair(&self, at: usize, pair: &str) -> f64 {
         match self.pairs(at).any(|form| form == pair) {
@@ -224,7 +221,7 @@ impl TypedWord {
     }
 }
 
-/// A word, and what may be its singular or plural in English.
+/// A word, and its possible English singulars and plurals.
 fn forms(word: &str) -> Vec<String> {
     let mut forms = vec![word.to_owned()];
     if word.chars().count() < 2 || word.chars().any(char::is_numeric) {
@@ -257,7 +254,7 @@ fn forms(word: &str) -> Vec<String> {
     forms
 }
 
-/// How many typos are forgiven in a word.
+/// How many typos are allowed in a word.
 fn typos(queried: &str) -> usize {
     match queried.chars().count() {
         _ if queried.chars().any(char::is_numeric) => 0,
@@ -268,7 +265,7 @@ fn typos(queried: &str) -> usize {
     }
 }
 
-/// How well a word matches but for so many typos.
+/// How well a word matches with at most `allowed` typos.
 fn typo(queried: &str, word: &str, allowed: usize) -> f64 {
     let letters = queried.chars().count();
     if allowed == 0
@@ -281,13 +278,13 @@ fn typo(queried: &str, word: &str, allowed: usize) -> f64 {
     if edits > allowed {
         return 0.0;
     }
-    // The first letter is rarely wrong: if it differs, it counts as one edit more.
+    // The first letter is rarely wrong: if it differs, that counts as one more edit.
     let first = usize::from(queried.chars().next() != word.chars().next());
     TYPO / (edits + first) as f64
 }
 
-/// At most how many letters only one of two words has: an edit changes that by two at most. It
-/// spares most words the distance.
+/// A lower bound for the number of letters that only one of two words has. An edit changes that
+/// number by at most two, so most words are rejected without computing their distance.
 fn different(a: &str, b: &str) -> usize {
     let letters = |word: &str| {
         word.chars()
@@ -301,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_then_a_spelling_then_a_beginning_then_one_typo_then_two() {
+    fn matches_are_ranked_same_word_spelling_prefix_one_typo_two_typos() {
         let typed = Typed::new("headphone");
         let words = [
             "headphone",
@@ -317,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn singulars_and_plurals_are_one_word() {
+    fn singulars_and_plurals_match() {
         for (typed, word) in [
             ("hoodies", "hoodie"),
             ("hoodie", "hoodies"),
@@ -340,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_word_has_no_typos() {
+    fn a_known_word_matches_without_typos_only() {
         let typed = Typed::new("red shirts").with_known(&[1, 7]);
         assert_eq!(typed.typos(1), 0);
         assert_eq!(typed.quality(1, "skirts"), 0.0);
@@ -349,14 +346,14 @@ mod tests {
     }
 
     #[test]
-    fn two_words_may_be_one() {
+    fn two_words_match_one() {
         let typed = Typed::new("red t shirts xl");
         for at in [1, 2] {
             assert_eq!(typed.quality(at, "tshirt"), SPELLING);
         }
         assert_eq!(typed.quality(0, "tshirt"), 0.0);
         assert_eq!(Typed::new("tshirt").quality_of_pair(0, "tshirts"), SPELLING);
-        // The last of them may be unfinished.
+        // The last word may be unfinished.
         assert_eq!(Typed::new("head pho").quality(1, "headphones"), BEGINNING);
         assert_eq!(Typed::new("head pho x").quality(1, "headphones"), 0.0);
     }

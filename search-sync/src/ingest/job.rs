@@ -1,4 +1,4 @@
-//! The records of one call, what is left to do for them, and how each ended.
+//! The records of one call: which changes are left to do for them, and how each record ended.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,20 +7,19 @@ use metrics::counter;
 use stockade_change_feed::{Disposition, Record};
 use tracing::warn;
 
-use super::DEAD_LETTERS;
-use crate::document::DocumentId;
-use crate::rows::Edit;
+use super::telemetry::DEAD_LETTERS;
+use crate::document::{DocumentId, RowEdit};
 
-/// What one record of the job asks of a document.
-pub(super) type Asked = (usize, Edit);
-/// What is asked of documents.
-pub(super) type Edits = BTreeMap<DocumentId, Vec<Asked>>;
+/// A change to a document, with the index of its record in the call.
+pub(super) type RecordEdit = (usize, RowEdit);
+/// Changes by document.
+pub(super) type Edits = BTreeMap<DocumentId, Vec<RecordEdit>>;
 
 pub(super) struct Job {
     edits: Edits,
     /// `Done` until something else is known.
     ended: Vec<Disposition>,
-    /// Why nothing more is tried.
+    /// Why the index is not called any more.
     unavailable: Option<Disposition>,
 }
 
@@ -33,7 +32,7 @@ impl Job {
         }
     }
 
-    pub(super) fn add(&mut self, record: usize, edits: Vec<Edit>) {
+    pub(super) fn add(&mut self, record: usize, edits: Vec<RowEdit>) {
         for edit in edits {
             let of_document = self.edits.entry(edit.document.clone()).or_default();
             of_document.push((record, edit));
@@ -46,7 +45,7 @@ impl Job {
         }
     }
 
-    /// Takes what is asked of these documents by records that have not failed before.
+    /// Takes the changes to these documents, except those of records that have failed.
     pub(super) fn take(&mut self, of: impl Fn(&DocumentId) -> bool) -> Edits {
         let (taken, left): (Edits, Edits) = std::mem::take(&mut self.edits)
             .into_iter()
@@ -55,7 +54,7 @@ impl Job {
         self.unfailed(taken)
     }
 
-    /// Without what is asked by records that have failed.
+    /// Leaves out the changes of records that have failed.
     pub(super) fn unfailed(&self, mut edits: Edits) -> Edits {
         edits.retain(|_, edits| {
             edits.retain(|(record, _)| self.ended[*record] == Disposition::Done);
@@ -68,19 +67,19 @@ impl Job {
         self.end(record, Disposition::DeadLetter { reason });
     }
 
-    /// Leaves a document to the consumer, which hands these records over again, without limit.
-    pub(super) fn leave(&mut self, asked: &[Asked], reason: String, retry_after: Duration) {
-        warn!(%reason, "a document can not be written for now");
+    /// Returns the records of a document to the consumer, which handles them again, without limit.
+    pub(super) fn postpone(&mut self, edits: &[RecordEdit], reason: String, retry_after: Duration) {
+        warn!(%reason, "a document can't be written now");
         let unavailable = Disposition::Unavailable {
             reason,
             retry_after,
         };
-        for (record, _) in asked {
+        for (record, _) in edits {
             self.end(*record, unavailable.clone());
         }
     }
 
-    /// Nothing more is to be tried for now.
+    /// The index failed as a whole and is not called any more.
     pub(super) fn unavailable(&mut self, reason: String, retry_after: Duration) {
         warn!(%reason, "the index is unavailable");
         self.unavailable = Some(Disposition::Unavailable {
@@ -89,7 +88,7 @@ impl Job {
         });
     }
 
-    /// Gives these up, if nothing more is to be tried.
+    /// Whether the index failed as a whole. Then the records of these changes are unavailable.
     pub(super) fn gives_up(&mut self, edits: &Edits) -> bool {
         let Some(unavailable) = self.unavailable.clone() else {
             return false;
@@ -100,11 +99,11 @@ impl Job {
         true
     }
 
-    /// The first failure of a record counts, save that a poisoned one is poisoned.
+    /// The first failure of a record counts, but a dead letter stays a dead letter.
     fn end(&mut self, record: usize, disposition: Disposition) {
-        let poisoned = matches!(disposition, Disposition::DeadLetter { .. });
+        let dead = matches!(disposition, Disposition::DeadLetter { .. });
         let ended = &mut self.ended[record];
-        if *ended == Disposition::Done || poisoned {
+        if *ended == Disposition::Done || dead {
             *ended = disposition;
         }
     }

@@ -1,20 +1,20 @@
-//! Which documents a text matches, and how well.
+//! Which documents match a text, and how well.
 
 use crate::analysis::{MOST_WORDS, Searched, Text, Typed, Word};
+use crate::document::View;
 use crate::projection::Projection;
-use crate::view::View;
 
-/// How much of the second best field is added to the best.
+/// The share of the second best field that is added to the best.
 const SECOND: f64 = 0.1;
 
-/// A view that is shown, prepared for being searched.
+/// A view, prepared for searching.
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) view: View,
     pub(super) searched: Searched,
 }
 
-/// How well a document matches each word of a query, before it is known how rare they are.
+/// How well a document matches each word of a query, without the rarity of the words.
 pub(super) struct Match {
     strengths: Vec<f64>,
     is_identifier: IsIdentifier,
@@ -32,7 +32,7 @@ impl Shown {
         Self { view, searched }
     }
 
-    /// How well it matches. `None` for not at all.
+    /// How well it matches. `None` if it does not match.
     pub(super) fn matches(&self, typed: &Typed) -> Option<Match> {
         let mut identifiers = self.searched.identifiers.iter();
         let equals = !typed.is_blank() && identifiers.any(|known| known == typed.whole());
@@ -51,7 +51,7 @@ impl Shown {
         })
     }
 
-    /// Whether it has the word at this place, as it was typed or in another spelling.
+    /// Whether it contains the word at this position, as it was typed or in another spelling.
     pub(super) fn has(&self, typed: &Typed, at: usize) -> bool {
         let is = |word: &Word| typed.spellings(at).any(|spelling| spelling == word.text);
         let is_pair = |pair: &Word| typed.pairs(at).any(|known| known == pair.text);
@@ -59,7 +59,7 @@ impl Shown {
         texts.any(|text| text.words.iter().any(is) || text.pairs.iter().any(is_pair))
     }
 
-    /// How well the best field matches a word, and a little of the second best.
+    /// How well the best field matches a word, plus a share of the second best.
     fn strength(&self, typed: &Typed, at: usize) -> f64 {
         let (mut best, mut second) = (0.0_f64, 0.0_f64);
         for text in &self.searched.texts {
@@ -72,7 +72,7 @@ impl Shown {
 }
 
 impl Text {
-    /// From 0 to 1: of its best kind of match, saturating with how often it occurs.
+    /// From 0 to 1: the quality of the best match, which grows with the number of such matches.
     fn strength(&self, typed: &Typed, at: usize) -> f64 {
         let words = self.words.iter().map(|word| typed.quality(at, &word.text));
         let pairs = self.pairs.iter();
@@ -89,7 +89,7 @@ impl Text {
     }
 }
 
-/// How rare each word is among so many documents: the fewer of them match it, the higher.
+/// How rare each word is among all documents: the fewer documents match it, the higher.
 pub(super) fn rarities<'a>(
     typed: &Typed,
     matches: impl Iterator<Item = &'a Match>,
@@ -106,8 +106,8 @@ pub(super) fn rarities<'a>(
 }
 
 impl Match {
-    /// Higher is better. Documents that match more words are a whole number apart, so that how
-    /// well they match does not weigh up a word that is missing.
+    /// Higher is better. Each matching word adds 1, and how well the words match adds less than 1:
+    /// so a document that matches more words always has the higher score.
     pub(super) fn score(&self, rarities: &[f64], most_weight: f64) -> f64 {
         let pairs = self.strengths.iter().zip(rarities);
         let sum: f64 = pairs.map(|(strength, rarity)| strength * rarity).sum();

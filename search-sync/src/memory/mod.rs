@@ -1,10 +1,11 @@
-//! An index in memory that reads every document for each query: for tests, for trying things
-//! out, and as the reference for other indexes.
+//! An index in memory that reads every document for each query: for tests, for experiments, and
+//! as the reference for other indexes.
 
 mod matching;
 mod search;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -15,23 +16,23 @@ use crate::document::{Document, DocumentId};
 use crate::error::SearchError;
 use crate::index::{
     DocumentWrite, Generation, GenerationState, IndexWriter, Loaded, Revision, WriteConcurrency,
-    WriteOutcome,
 };
 use crate::projection::Projection;
 
-/// An index in memory. Any number of workers may write it, and what is written can be searched
-/// at once.
+/// An index in memory. Any number of workers may write it, and searches find a document as soon as
+/// it is written.
 ///
 /// How text is matched:
 ///
-/// - Text is split into words, without accents and case. A text without letters or digits finds
-///   nothing, save what it is the identifier of; a blank one finds everything.
+/// - Text is split into words, without accents and case. A blank text matches everything. A text
+///   without letters and digits matches only documents that have it as an identifier.
 /// - [`Typed`](crate::analysis::Typed) says which words match a word of the query, and
-///   [`Searched`](crate::analysis::Searched) what is searched of a document.
-/// - Of one or two words all have to match, of more at least two thirds.
-/// - The order: documents with an identifier that the whole text equals, then those that match
-///   more words, then by how well they match: rare words count more than common ones, an exact
-///   match more than a beginning and that more than a typo, and a field by its weight.
+///   [`Searched`](crate::analysis::Searched) which text of a document is searched.
+/// - Of one or two words all must match, of more at least two thirds.
+/// - The order: first documents with an identifier that equals the whole text, then documents that
+///   match more words, then documents that match better. Rare words count more than common ones,
+///   an exact match counts more than a prefix, a prefix more than a typo, and each field counts by
+///   its weight.
 #[derive(Debug, Default)]
 pub struct MemoryIndex {
     state: RwLock<State>,
@@ -53,7 +54,7 @@ struct Documents {
 #[derive(Debug)]
 struct Entry {
     revision: u64,
-    /// The rows, encoded: stored, and never searched.
+    /// The encoded rows. They are stored and not searched.
     rows: String,
     shown: Option<Shown>,
 }
@@ -92,25 +93,28 @@ impl State {
     fn write(
         &mut self,
         generation: &Generation,
-        write: DocumentWrite,
-    ) -> Result<WriteOutcome, SearchError> {
+        writes: Vec<DocumentWrite>,
+    ) -> Result<Vec<Result<(), SearchError>>, SearchError> {
         let Some(documents) = self.generations.get_mut(generation) else {
             let generation = generation.clone();
             return Err(SearchError::UnknownGeneration { generation });
         };
-        let id = write.document.id.clone();
-        if revision(documents.entries.get(&id)) != write.expected {
-            return Ok(WriteOutcome::Conflict);
-        }
-        self.revisions += 1;
         let projection = &documents.projection;
-        let entry = Entry {
-            revision: self.revisions,
-            rows: write.document.encode(),
-            shown: write.view.map(|view| Shown::new(view, projection)),
+        let write = |write: DocumentWrite| {
+            let document = write.document.id.clone();
+            if revision(documents.entries.get(&document)) != write.expected {
+                return Err(SearchError::Conflict { document });
+            }
+            self.revisions += 1;
+            let entry = Entry {
+                revision: self.revisions,
+                rows: write.document.encode(),
+                shown: write.view.map(|view| Shown::new(view, projection)),
+            };
+            documents.entries.insert(document, entry);
+            Ok(())
         };
-        documents.entries.insert(id, entry);
-        Ok(WriteOutcome::Durable)
+        Ok(writes.into_iter().map(write).collect())
     }
 }
 
@@ -197,26 +201,22 @@ impl IndexWriter for MemoryIndex {
         &self,
         generation: &Generation,
         writes: Vec<DocumentWrite>,
-    ) -> Result<Vec<WriteOutcome>, SearchError> {
-        let mut state = self.change();
-        let outcomes = writes.into_iter();
-        outcomes
-            .map(|write| state.write(generation, write))
-            .collect()
+    ) -> Result<Vec<Result<(), SearchError>>, SearchError> {
+        self.change().write(generation, writes)
     }
 
     async fn scan(
         &self,
         generation: &Generation,
         after: Option<&DocumentId>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<Vec<DocumentId>, SearchError> {
         let state = self.read();
         let entries = &state.documents(generation)?.entries;
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
         let ids = entries.range((begin, Bound::Unbounded)).map(|(id, _)| id);
         let roots = ids.filter(|id| matches!(id, DocumentId::Root(_)));
-        Ok(roots.take(limit.max(1)).cloned().collect())
+        Ok(roots.take(limit.get()).cloned().collect())
     }
 }
 

@@ -7,15 +7,14 @@ use async_trait::async_trait;
 use super::matching::{Match, Shown, rarities};
 use super::{Documents, MemoryIndex};
 use crate::analysis::{self, Highlighter, KNOWN, Typed};
-use crate::document::DocumentId;
+use crate::document::{DocumentId, FieldValue, View};
 use crate::error::SearchError;
-use crate::order::{Begin, Place, compare};
+use crate::index::{Limitation, SearchIndex};
 use crate::projection::Projection;
 use crate::query::{
-    Facet, FacetRequest, Filter, Hit, Lack, Order, SearchIndex, SearchPage, SearchQuery, Sort,
-    Suggestion, Total,
+    Facet, FacetRequest, Filter, Hit, PageStart, SearchPage, SearchQuery, Sort, SortKey, SortOrder,
+    Suggestion, TotalHits, compare,
 };
-use crate::view::{FieldValue, View};
 
 #[async_trait]
 impl SearchIndex for MemoryIndex {
@@ -24,8 +23,8 @@ impl SearchIndex for MemoryIndex {
         let documents = state.active()?;
         query.validate(&documents.projection)?;
         let typed = Typed::new(&query.text);
-        let begin = Begin::of(query, typed.len())?;
-        let known = match begin.as_ref().and_then(|begin| begin.known.clone()) {
+        let start = PageStart::of(query, typed.len())?;
+        let known = match start.as_ref().and_then(|start| start.known.clone()) {
             Some(known) => known,
             None => documents.known(&typed),
         };
@@ -36,8 +35,8 @@ impl SearchIndex for MemoryIndex {
         let facets = facets.map(|request| facet(&found, request, &query.filters));
         let facets = facets.collect();
 
-        let rarities = match &begin {
-            Some(begin) if !begin.rarities.is_empty() => begin.rarities.clone(),
+        let rarities = match &start {
+            Some(start) if !start.rarities.is_empty() => start.rarities.clone(),
             _ => rarities(
                 &typed,
                 found.iter().map(|found| &found.matched),
@@ -51,14 +50,14 @@ impl SearchIndex for MemoryIndex {
             .filter(|found| passes(&found.shown.view, &query.filters, None))
             .map(|found| {
                 let score = found.matched.score(&rarities, most_weight);
-                let place = place(&query.sort, score, found.key, &found.shown.view);
-                (place, score, found)
+                let key = sort_key(&query.sort, score, found.key, &found.shown.view);
+                (key, score, found)
             })
             .collect();
-        let total = Total::Exactly(ranked.len() as u64);
+        let total = TotalHits::Exactly(ranked.len() as u64);
         ranked.sort_by(|(a, ..), (b, ..)| a.compare(b, &query.sort));
-        if let Some(begin) = begin {
-            ranked.retain(|(place, ..)| begin.place.compare(place, &query.sort).is_lt());
+        if let Some(start) = start {
+            ranked.retain(|(key, ..)| start.after.compare(key, &query.sort).is_lt());
         }
         let next = (ranked.len() > query.size).then(|| {
             ranked[query.size - 1]
@@ -106,15 +105,16 @@ impl SearchIndex for MemoryIndex {
             .collect())
     }
 
-    fn lacks(&self) -> Vec<Lack> {
+    fn limitations(&self) -> Vec<Limitation> {
         vec![
-            Lack::new(
-                "an index over its words",
-                "each query reads every document: fit for thousands of them, not for millions",
+            Limitation::new(
+                "an index of words",
+                "each query reads every document: suitable for thousands of documents, not for \
+                 millions",
             ),
-            Lack::new(
-                "scripts without spaces between words",
-                "a word of such a script is found only where a run of letters begins with it",
+            Limitation::new(
+                "word segmentation for scripts without spaces",
+                "a word of such a script is found only at the start of a run of letters",
             ),
         ]
     }
@@ -135,13 +135,13 @@ impl Documents {
         })
     }
 
-    /// The places of words that enough documents have.
+    /// The positions of the words that enough documents contain.
     fn known(&self, typed: &Typed) -> Vec<usize> {
         let known = |at: &usize| {
             let with = self.shown().filter(|(_, shown)| shown.has(typed, *at));
             with.take(KNOWN).count() == KNOWN
         };
-        typed.forgiving().filter(known).collect()
+        typed.typo_tolerant().filter(known).collect()
     }
 
     fn matching(&self, typed: &Typed) -> Vec<Found<'_>> {
@@ -159,28 +159,30 @@ impl Documents {
     }
 }
 
-/// A document's place in an order.
-fn place(sort: &Sort, score: f64, key: &str, view: &View) -> Place {
+/// What a document is sorted by.
+fn sort_key(sort: &Sort, score: f64, key: &str, view: &View) -> SortKey {
     let value = match sort {
         Sort::Relevance => FieldValue::number(score),
         Sort::Field { field, order } => {
             let values = view.fields.get(field).into_iter().flatten();
             match order {
-                Order::Ascending => values.min_by(|a, b| compare(a, b)),
-                Order::Descending => values.max_by(|a, b| compare(a, b)),
+                SortOrder::Ascending => values.min_by(|a, b| compare(a, b)),
+                SortOrder::Descending => values.max_by(|a, b| compare(a, b)),
             }
             .cloned()
         }
     };
-    Place {
+    SortKey {
         value,
         key: key.to_owned(),
     }
 }
 
-/// Whether all filters hold, but for those on one field.
-fn passes(view: &View, filters: &[Filter], but: Option<&str>) -> bool {
-    let mut others = filters.iter().filter(|filter| Some(filter.field()) != but);
+/// Whether all filters hold, except those on one field.
+fn passes(view: &View, filters: &[Filter], except: Option<&str>) -> bool {
+    let mut others = filters
+        .iter()
+        .filter(|filter| Some(filter.field()) != except);
     others.all(|filter| holds(view, filter))
 }
 
@@ -212,7 +214,7 @@ fn facet(found: &[Found<'_>], request: &FacetRequest, filters: &[Filter]) -> Fac
     for Found { shown, .. } in found {
         if passes(&shown.view, filters, Some(field)) {
             let values = shown.view.fields.get(field).into_iter().flatten();
-            // A number and text that reads the same are one value.
+            // A number and a text with the same digits are one value.
             let mut values: Vec<_> = values.map(ToString::to_string).collect();
             values.sort_unstable();
             values.dedup();

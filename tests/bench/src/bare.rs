@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use anyhow::{Context as _, bail};
 use sample_catalogue::Entry;
-use stockade_search_sync::{FacetRequest, Filter, Order, SearchQuery, Sort};
+use stockade_search_sync::{FacetRequest, Filter, SearchQuery, Sort, SortOrder};
 use tantivy::aggregation::agg_req::Aggregations;
 use tantivy::aggregation::{AggContextParams, AggregationCollector};
 use tantivy::collector::{Count, TopDocs};
@@ -106,8 +106,8 @@ impl Bare {
             }
             Sort::Field { field, order } => {
                 let order = match order {
-                    Order::Ascending => tantivy::Order::Asc,
-                    Order::Descending => tantivy::Order::Desc,
+                    SortOrder::Ascending => tantivy::Order::Asc,
+                    SortOrder::Descending => tantivy::Order::Desc,
                 };
                 let top = top.order_by_fast_field::<u64>(field, order);
                 let (total, hits, counted) =

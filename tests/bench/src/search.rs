@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sample_catalogue::{fill, generate, until_shown};
-use stockade_search_sync::{FacetRequest, Filter, Order, SearchIndex, SearchQuery, Sort, Total};
+use stockade_search_sync::{
+    FacetRequest, Filter, SearchIndex, SearchQuery, Sort, SortOrder, TotalHits,
+};
 use stockade_tantivy::{TantivyIndex, TantivyOptions};
 
 use crate::Form;
@@ -116,7 +118,7 @@ fn cases() -> Vec<Case> {
     };
     let cheapest = Sort::Field {
         field: "price".to_owned(),
-        order: Order::Ascending,
+        order: SortOrder::Ascending,
     };
     let case = |name, queries| Case {
         name,
@@ -197,9 +199,9 @@ async fn compare(
     Ok(())
 }
 
-fn total(total: Total) -> usize {
+fn total(total: TotalHits) -> usize {
     match total {
-        Total::Exactly(count) | Total::AtLeast(count) => {
+        TotalHits::Exactly(count) | TotalHits::AtLeast(count) => {
             usize::try_from(count).unwrap_or(usize::MAX)
         }
     }

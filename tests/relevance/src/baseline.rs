@@ -1,5 +1,5 @@
-//! tantivy as its own examples use it: text fields with the default tokenizer, and the default
-//! query parser over all of them.
+//! tantivy as its examples use it: text fields with the default tokenizer, and the default query
+//! parser over all fields.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use tantivy::{Index, IndexReader, TantivyDocument};
 
 use crate::evaluation::DEPTH;
 
-/// The fields that have text, of which attributes and options are one each.
+/// The fields with text. All attributes are one field, and all options are one field.
 const FIELDS: [&str; 9] = [
     "title",
     "description",
@@ -24,7 +24,7 @@ const FIELDS: [&str; 9] = [
     "sku",
 ];
 
-/// An index over the documents of another one.
+/// A tantivy index over the documents of another index.
 pub(crate) struct Baseline {
     key: Field,
     reader: IndexReader,
@@ -32,7 +32,7 @@ pub(crate) struct Baseline {
 }
 
 impl Baseline {
-    /// Over all documents that `index` shows.
+    /// Indexes all documents that `index` shows.
     pub(crate) async fn of(index: &dyn SearchIndex) -> anyhow::Result<Self> {
         let mut schema = Schema::builder();
         let key = schema.add_text_field("key", STRING | STORED);
@@ -61,8 +61,8 @@ impl Baseline {
         })
     }
 
-    /// The keys of the best documents, the best first. What the parser can't read as a whole, it
-    /// reads as far as it can.
+    /// The keys of the best documents, the best first. The parser skips the parts of the text that it
+    /// can't read.
     pub(crate) fn search(&self, text: &str) -> tantivy::Result<Vec<String>> {
         let searcher = self.reader.searcher();
         let (query, _) = self.parser.parse_query_lenient(text);

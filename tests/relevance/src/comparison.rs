@@ -1,4 +1,4 @@
-//! An index beside the baseline.
+//! Compares an index with the baseline.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,18 +10,19 @@ use crate::baseline::Baseline;
 use crate::evaluation::{Evaluation, Score};
 use crate::query::Query;
 
-/// How an index and tantivy's default query parser answer the same queries over the same
-/// documents. Printed, it is a table of kinds, and what the index does not put first.
+/// How an index and tantivy's default query parser answer the same queries over the same documents.
+/// It prints as a table of the kinds, followed by the queries whose product the index does not rank
+/// first.
 #[derive(Clone, Debug)]
 pub struct Comparison {
-    /// Of the index.
+    /// The index.
     pub ours: Evaluation,
-    /// Of the baseline.
+    /// The baseline.
     pub theirs: Evaluation,
 }
 
 impl Comparison {
-    /// Fills an empty index with a catalogue, asks it, and asks the baseline.
+    /// Fills an empty index with a catalogue, and runs the queries on it and on the baseline.
     ///
     /// # Errors
     /// Those of the index and of tantivy.

@@ -7,10 +7,10 @@ use stockade_search_sync::{SearchError, SearchIndex, SearchQuery};
 use crate::baseline::Baseline;
 use crate::query::Query;
 
-/// How far down people look.
+/// How many hits people look at.
 pub(crate) const DEPTH: usize = 10;
 
-/// The place of what was meant, for each of many queries.
+/// For each query, the rank of the product that was meant.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     answers: Vec<Answer>,
@@ -20,24 +20,24 @@ pub struct Evaluation {
 struct Answer {
     query: Query,
     first: Option<String>,
-    /// From 1; none where it is not among the first ten.
-    place: Option<usize>,
+    /// From 1; `None` if it is not among the first ten.
+    rank: Option<usize>,
 }
 
-/// Of a set of queries.
+/// The score of a set of queries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
-    /// How many queries.
+    /// The number of queries.
     pub queries: usize,
-    /// The mean of one over the place of what was meant: 1 where it always comes first, one half
-    /// where always second, 0 where it is never among the first ten.
+    /// The mean reciprocal rank: 1 if the product that was meant always comes first, one half if it
+    /// always comes second, 0 if it is never among the first ten.
     pub mrr: f64,
-    /// The share of queries that find it among the first ten.
+    /// The share of queries with that product among the first ten.
     pub recall_at_10: f64,
 }
 
 impl Evaluation {
-    /// Of an index.
+    /// Evaluates an index.
     pub(crate) async fn of_index(
         index: &dyn SearchIndex,
         queries: &[Query],
@@ -51,7 +51,7 @@ impl Evaluation {
         Ok(Self { answers })
     }
 
-    /// Of the baseline.
+    /// Evaluates the baseline.
     pub(crate) fn of_baseline(baseline: &Baseline, queries: &[Query]) -> tantivy::Result<Self> {
         let answer = |query: &Query| Ok(Answer::new(query, baseline.search(&query.text)?));
         let answers = queries.iter().map(answer).collect::<tantivy::Result<_>>()?;
@@ -65,45 +65,39 @@ impl Evaluation {
         kinds.collect()
     }
 
-    /// Of the queries of a kind, or of all.
+    /// The score of the queries of a kind, or of all queries.
     #[must_use]
     pub fn score(&self, kind: Option<&str>) -> Score {
         let of_kind = |answer: &&Answer| kind.is_none_or(|kind| answer.query.kind == kind);
-        let places = self
+        let ranks = self
             .answers
             .iter()
             .filter(of_kind)
-            .map(|answer| answer.place);
-        let places: Vec<_> = places.collect();
-        let queries = places.len();
+            .map(|answer| answer.rank);
+        let ranks: Vec<_> = ranks.collect();
+        let queries = ranks.len();
         let mean = |sum: f64| sum / queries as f64;
         Score {
             queries,
-            mrr: mean(
-                places
-                    .iter()
-                    .flatten()
-                    .map(|place| 1.0 / *place as f64)
-                    .sum(),
-            ),
-            recall_at_10: mean(places.iter().flatten().count() as f64),
+            mrr: mean(ranks.iter().flatten().map(|rank| 1.0 / *rank as f64).sum()),
+            recall_at_10: mean(ranks.iter().flatten().count() as f64),
         }
     }
 
-    /// The queries whose product does not come first, a line each.
+    /// The queries whose product does not come first, one line each.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
-        let failed = self.answers.iter().filter(|answer| answer.place != Some(1));
+        let failed = self.answers.iter().filter(|answer| answer.rank != Some(1));
         failed.map(Answer::failure).collect()
     }
 }
 
 impl Answer {
     fn new(query: &Query, found: Vec<String>) -> Self {
-        let place = found.iter().position(|key| query.products.contains(key));
+        let rank = found.iter().position(|key| query.products.contains(key));
         Self {
             query: query.clone(),
-            place: place.map(|place| place + 1),
+            rank: rank.map(|rank| rank + 1),
             first: found.into_iter().next(),
         }
     }
@@ -114,13 +108,13 @@ impl Answer {
             text,
             products,
         } = &self.query;
-        let place = match self.place {
-            Some(place) => format!("is number {place}"),
+        let rank = match self.rank {
+            Some(rank) => format!("is number {rank}"),
             None => format!("is not among the first {DEPTH}"),
         };
         let first = self.first.as_deref().unwrap_or("nothing");
         format!(
-            "{kind}: {text:?} finds {first} first; {} {place}",
+            "{kind}: {text:?} finds {first} first; {} {rank}",
             products.join(" or ")
         )
     }

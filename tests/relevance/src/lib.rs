@@ -1,8 +1,7 @@
-//! Whether search puts first what shoppers mean.
+//! Measures whether search ranks the product first that a shopper means.
 //!
-//! Each query comes with the product that has to come first, and is of a kind: a typo, a plural,
-//! a SKU and so on. An index and tantivy's default query parser answer all of them over the same
-//! documents.
+//! Each query has a kind (a typo, a plural, a SKU and so on) and the product that must come first.
+//! An index and tantivy's default query parser answer all queries over the same documents.
 
 mod baseline;
 mod comparison;
@@ -16,5 +15,5 @@ pub use query::{Query, queries};
 /// Queries over the sample catalogue.
 pub const SAMPLE_QUERIES: &str = include_str!("../queries/sample.tsv");
 
-/// Queries over Saleor's public demo catalogue, which this project does not bring along.
+/// Queries over Saleor's public demo catalogue, which is not part of this project.
 pub const SALEOR_QUERIES: &str = include_str!("../queries/saleor-demo.tsv");

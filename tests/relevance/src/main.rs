@@ -1,4 +1,4 @@
-//! Prints how well search answers what shoppers type, beside tantivy's default query parser.
+//! Prints how well search answers what shoppers type, compared with tantivy's default query parser.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use relevance::{Comparison, SAMPLE_QUERIES, queries};
 use sample_catalogue::{Entry, sample};
 use stockade_tantivy::{TantivyIndex, TantivyOptions};
 
-/// How well search answers what shoppers type, over the sample catalogue or another.
+/// How well search answers what shoppers type, over the sample catalogue or another one.
 #[derive(Parser)]
 #[command(version, about)]
 struct Args {
-    /// Catalogue: newline-delimited JSON, one product a line.
+    /// Catalogue: newline-delimited JSON, one product per line.
     #[arg(long, value_name = "FILE", requires = "queries")]
     catalogue: Option<PathBuf>,
-    /// Queries: a line each of kind, text and products, with tabs between.
+    /// Queries: lines with a kind, a text and products, separated by tabs.
     #[arg(long, value_name = "FILE", requires = "catalogue")]
     queries: Option<PathBuf>,
 }

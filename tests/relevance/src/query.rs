@@ -1,23 +1,23 @@
-//! What shoppers type, and what they mean.
+//! What shoppers type, and which product they mean.
 
 use anyhow::Context as _;
 
-/// What somebody types, and the product that has to come first.
+/// A text that a shopper types, and the product that must come first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// What makes it hard, such as `typo`.
+    /// Why it is hard, for example `typo`.
     pub kind: String,
-    /// What is typed.
+    /// The text.
     pub text: String,
-    /// The product that is meant, or several of which each is as right.
+    /// The product that is meant, or several products if each is right.
     pub products: Vec<String>,
 }
 
-/// Reads queries: a line each of kind, text and products, with tabs between. Lines that begin with
+/// Reads queries. Each line has a kind, a text and products, separated by tabs. Lines that begin with
 /// `#` are comments.
 ///
 /// # Errors
-/// With the line that is none.
+/// If a line has another form; the error contains the line.
 pub fn queries(table: &str) -> anyhow::Result<Vec<Query>> {
     let lines = table.lines().filter(|line| !line.starts_with('#'));
     lines.map(query).collect()

@@ -1,14 +1,17 @@
 use std::thread::sleep;
 
-use stockade_search_sync::{Document, DocumentId, DocumentWrite, FieldValue, View, WriteOutcome};
+use stockade_change_feed::{ManualClock, Timestamp};
+use stockade_search_sync::{Document, DocumentId, DocumentWrite, FieldValue, View};
 
+use super::merging::SEGMENTS_MERGED;
 use super::*;
 
-fn shelf(directory: Option<PathBuf>) -> (Store, Shelf) {
-    shelf_with(directory, Duration::ZERO)
+fn open(directory: Option<PathBuf>) -> (Store, GenerationIndex) {
+    let options = TantivyOptions::default();
+    open_with(directory, options.with_refresh_interval(Duration::ZERO))
 }
 
-fn shelf_with(directory: Option<PathBuf>, interval: Duration) -> (Store, Shelf) {
+fn open_with(directory: Option<PathBuf>, options: TantivyOptions) -> (Store, GenerationIndex) {
     let store = Store::in_memory(1 << 20).unwrap();
     let name = Generation::new("products").unwrap();
     let projection = Projection::catalog();
@@ -17,40 +20,34 @@ fn shelf_with(directory: Option<PathBuf>, interval: Duration) -> (Store, Shelf) 
         name,
         projection,
     };
-    let options = TantivyOptions::default().with_refresh_interval(interval);
-    let shelf = Shelf::open(stored, directory, options, &store).unwrap();
-    (store, shelf)
+    let index = GenerationIndex::open(stored, directory, options, &store).unwrap();
+    (store, index)
 }
 
-/// Writes a document, which becomes a segment.
-fn write(store: &Store, shelf: &Shelf, key: &str) {
-    write_all(store, shelf, &[key]);
+/// Writes a document as a segment of its own.
+fn write(store: &Store, index: &GenerationIndex, key: &str) {
+    write_all(store, index, &[key]);
 }
 
-/// Writes documents, which become a segment.
-fn write_all(store: &Store, shelf: &Shelf, keys: &[&str]) {
-    let writes: Vec<_> = keys.iter().map(|key| of(store, shelf, key)).collect();
-    let outcomes = store.write(&shelf.name, shelf.number, &writes).unwrap();
-    assert!(
-        outcomes
-            .unwrap()
-            .iter()
-            .all(|outcome| *outcome == WriteOutcome::Durable)
-    );
-    shelf.has_changed();
+/// Writes documents as one segment.
+fn write_all(store: &Store, index: &GenerationIndex, keys: &[&str]) {
+    let writes: Vec<_> = keys.iter().map(|key| of(store, index, key)).collect();
+    let outcomes = store.write(&index.name, index.number, &writes).unwrap();
+    assert!(outcomes.unwrap().iter().all(Result::is_ok));
+    index.set_changed();
     until(|| {
-        shelf.refresh(store);
-        !shelf.changed.load(Ordering::Acquire)
+        index.refresh(store);
+        !index.changed.load(Ordering::Acquire)
     });
 }
 
-fn of(store: &Store, shelf: &Shelf, key: &str) -> DocumentWrite {
+fn of(store: &Store, index: &GenerationIndex, key: &str) -> DocumentWrite {
     let mut view = View::default();
     let title = FieldValue::Text(key.to_owned());
     view.fields.insert("title".to_owned(), vec![title.clone()]);
     view.fields.insert("slug".to_owned(), vec![title]);
     let id = DocumentId::Root(key.to_owned());
-    let loaded = store.load(shelf.number, std::slice::from_ref(&id));
+    let loaded = store.load(index.number, std::slice::from_ref(&id));
     let loaded = loaded.unwrap().remove(0).unwrap();
     DocumentWrite {
         document: Document::new(id),
@@ -59,77 +56,103 @@ fn of(store: &Store, shelf: &Shelf, key: &str) -> DocumentWrite {
     }
 }
 
-fn until(is_so: impl Fn() -> bool) {
+fn until(condition: impl Fn() -> bool) {
     for _ in 0..10_000 {
-        if is_so() {
+        if condition() {
             return;
         }
         sleep(Duration::from_millis(1));
     }
-    panic!("not so after ten thousand times");
+    panic!("the condition never became true");
 }
 
-fn segments(shelf: &Shelf) -> usize {
-    shelf.snapshot().segments.len()
+fn segments(index: &GenerationIndex) -> usize {
+    index.snapshot().segments.len()
 }
 
 #[test]
 fn merged_segments_are_read_without_another_write() {
     let directory = tempfile::tempdir().unwrap();
     for directory in [None, Some(directory.path().join("index"))] {
-        let (store, shelf) = shelf(directory);
+        let (store, index) = open(directory);
         for number in 0..SEGMENTS_MERGED {
-            write(&store, &shelf, &number.to_string());
+            write(&store, &index, &number.to_string());
         }
-        until(|| shelf.index.searchable_segment_ids().unwrap().len() == 1);
+        until(|| index.index.searchable_segment_ids().unwrap().len() == 1);
         until(|| {
-            shelf.refresh(&store);
-            segments(&shelf) == 1
+            index.refresh(&store);
+            segments(&index) == 1
         });
-        assert_eq!(shelf.snapshot().searcher.num_docs(), SEGMENTS_MERGED as u64);
+        assert_eq!(index.snapshot().searcher.num_docs(), SEGMENTS_MERGED as u64);
     }
 }
 
 #[test]
-fn where_nothing_is_to_do_nothing_is_put_off() {
+fn an_update_waits_for_the_refresh_interval() {
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
     let interval = Duration::from_millis(200);
-    let (store, shelf) = shelf_with(None, interval);
-    write(&store, &shelf, "lamp");
-    sleep(interval + interval / 2);
-    let before = shelf.follower().not_before;
-    assert!(before.is_some_and(|time| time < Instant::now()));
-    shelf.refresh(&store);
-    assert_eq!(shelf.follower().not_before, before);
+    let options = TantivyOptions::default().with_refresh_interval(interval);
+    let (store, index) = open_with(None, options.with_clock(clock.clone()));
+    write(&store, &index, "lamp");
+    assert_eq!(index.snapshot().searcher.num_docs(), 1);
+    let outcomes = store.write(&index.name, index.number, &[of(&store, &index, "table")]);
+    assert!(outcomes.unwrap().unwrap()[0].is_ok());
+    index.set_changed();
+    for (wait, expected) in [(Duration::ZERO, 1), (interval / 2, 1), (interval / 2, 2)] {
+        clock.advance(wait);
+        index.refresh(&store);
+        assert_eq!(index.snapshot().searcher.num_docs(), expected);
+    }
+}
+
+#[test]
+fn a_refresh_without_changes_does_not_delay_the_next_one() {
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let interval = Duration::from_millis(200);
+    let options = TantivyOptions::default().with_refresh_interval(interval);
+    let (store, index) = open_with(None, options.with_clock(clock.clone()));
+    write(&store, &index, "lamp");
+    clock.advance(interval * 3 / 2);
+    let before = index.update().not_before;
+    assert_eq!(before, Some(interval));
+    index.refresh(&store);
+    assert_eq!(index.update().not_before, before);
 }
 
 #[test]
 fn a_quiet_index_becomes_one_segment() {
-    let (store, shelf) = shelf(None);
+    let (store, index) = open(None);
     for number in 0..SEGMENTS_MERGED - 1 {
-        write(&store, &shelf, &number.to_string());
+        write(&store, &index, &number.to_string());
     }
     until(|| {
-        shelf.refresh(&store);
-        segments(&shelf) == 1
+        index.refresh(&store);
+        segments(&index) == 1
     });
     assert_eq!(
-        shelf.snapshot().searcher.num_docs(),
+        index.snapshot().searcher.num_docs(),
         SEGMENTS_MERGED as u64 - 1
     );
 }
 
 #[test]
-fn what_was_opened_of_a_segment_stays_while_its_documents_change() {
-    let (store, shelf) = shelf(None);
-    write_all(&store, &shelf, &["lamp", "table"]);
-    let columns = |at: usize| shelf.snapshot().segments[at].columns("slug").unwrap();
+fn columns_stay_open_while_documents_of_the_segment_change() {
+    let (store, index) = open(None);
+    write_all(&store, &index, &["lamp", "table"]);
+    let columns = |at: usize| index.snapshot().segments[at].columns("slug").unwrap();
     let opened = columns(0);
-    write(&store, &shelf, "lamp");
-    let after = shelf.snapshot();
+    write(&store, &index, "lamp");
+    let after = index.snapshot();
     let kept = |at: &usize| Arc::ptr_eq(&opened, &columns(*at));
-    let kept = (0..after.segments.len()).find(kept).expect("it stays open");
+    let kept = (0..after.segments.len())
+        .find(kept)
+        .expect("a segment has the same columns");
     let segment = &after.segments[kept];
-    assert_eq!(segment.alive().len(), 1, "the lamp is not in it any more");
+    assert_eq!(
+        segment.alive().len(),
+        1,
+        "the lamp is deleted in this segment"
+    );
     let texts = opened.texts.as_ref().unwrap();
     let lists = segment.lists(&opened);
     assert_eq!(lists.count(texts, &segment.alive()), [0, 1]);
@@ -137,44 +160,32 @@ fn what_was_opened_of_a_segment_stays_while_its_documents_change() {
 }
 
 #[test]
-fn few_documents_do_not_make_many_be_written_again() {
-    assert_eq!(together(&[]), 0..0);
-    assert_eq!(together(&[5]), 0..0);
-    assert_eq!(together(&[70, 9]), 0..0, "it is apart already");
-    assert_eq!(together(&[70, 5, 4]), 1..3);
-    assert_eq!(together(&[70, 10]), 0..2);
-    assert_eq!(together(&[70, 8, 2]), 0..3);
-    assert_eq!(together(&[MOST_IN_SEGMENT, 900_000, 900_000]), 1..3);
-    assert_eq!(together(&[MOST_IN_SEGMENT, MOST_IN_SEGMENT, 1]), 0..0);
-}
-
-#[test]
-fn what_was_committed_is_read_once() {
-    let (store, shelf) = shelf(None);
-    write(&store, &shelf, "lamp");
-    assert!(shelf.is_read());
-    let read = shelf.snapshot();
+fn a_commit_is_read_once() {
+    let (store, index) = open(None);
+    write(&store, &index, "lamp");
+    assert!(index.is_read());
+    let read = index.snapshot();
     sleep(Duration::from_millis(5));
-    shelf.refresh(&store);
-    assert!(Arc::ptr_eq(&read, &shelf.snapshot()));
+    index.refresh(&store);
+    assert!(Arc::ptr_eq(&read, &index.snapshot()));
 }
 
 #[test]
-fn what_can_not_be_read_is_read_later() {
+fn a_failed_read_is_repeated() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, shelf) = shelf(Some(directory.path().join("index")));
-    write(&store, &shelf, "lamp");
+    let (store, index) = open(Some(directory.path().join("index")));
+    write(&store, &index, "lamp");
     let files = directory.path().join("index");
     let (list, away) = (files.join("meta.json"), files.join("away"));
     std::fs::rename(&list, &away).unwrap();
-    shelf.written.once_more();
+    index.listed.increase();
     sleep(Duration::from_millis(5));
-    shelf.refresh(&store);
-    assert!(!shelf.is_read(), "it could not be");
-    assert_eq!(segments(&shelf), 1, "what was read before still is");
+    index.refresh(&store);
+    assert!(!index.is_read(), "the list of segments is missing");
+    assert_eq!(segments(&index), 1, "the last snapshot is kept");
     std::fs::rename(&away, &list).unwrap();
     until(|| {
-        shelf.refresh(&store);
-        shelf.is_read()
+        index.refresh(&store);
+        index.is_read()
     });
 }

@@ -1,4 +1,4 @@
-//! How many documents have each value of a field: counted by column, of all segments together.
+//! How many documents have each value of a field, counted from columns over all segments.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,7 +13,7 @@ use crate::snapshot::Segment;
 /// The counts of one facet.
 pub(super) struct Counts<'a> {
     request: &'a FacetRequest,
-    /// How many segments there are.
+    /// The number of segments.
     segments: usize,
     values: HashMap<String, u64>,
 }
@@ -27,7 +27,7 @@ impl<'a> Counts<'a> {
         }
     }
 
-    /// Counts these documents of a segment, which are in order.
+    /// Counts documents of a segment, which must be ordered.
     pub(super) fn add(
         &mut self,
         segment: &Segment,
@@ -41,7 +41,7 @@ impl<'a> Counts<'a> {
             let counts = segment.lists(&columns).count(texts, documents);
             let counted = (0..).zip(counts).filter(|(_, count)| *count > 0);
             let mut counts: Vec<(u64, usize)> = counted.collect();
-            // Of the only segment no others are needed.
+            // With one segment, no other values can be among the most frequent.
             if self.segments == 1 && columns.numbers.is_none() {
                 keep_most_frequent(&mut counts, self.request.size);
             }
@@ -99,7 +99,7 @@ impl<'a> Counts<'a> {
         Ok(())
     }
 
-    /// The most frequent values first, then by value.
+    /// The facet: the most frequent values first, then ordered by value.
     pub(super) fn facet(self) -> Facet {
         let mut values: Vec<_> = self.values.into_iter().collect();
         let order = |a: &(String, u64), b: &(String, u64)| b.1.cmp(&a.1).then(a.0.cmp(&b.0));
@@ -113,7 +113,7 @@ impl<'a> Counts<'a> {
     }
 }
 
-/// Ordinals rise as values do.
+/// Ordinals have the order of the values.
 fn keep_most_frequent(counts: &mut Vec<(u64, usize)>, size: usize) {
     if counts.len() > size {
         counts.select_nth_unstable_by(size - 1, |a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -122,7 +122,7 @@ fn keep_most_frequent(counts: &mut Vec<(u64, usize)>, size: usize) {
     }
 }
 
-/// How many documents have a number and text that reads the same: for the facet it is one value.
+/// How many documents have a number and a text with the same digits. For a facet they are one value.
 fn both(
     numbers: &Column<f64>,
     number: f64,

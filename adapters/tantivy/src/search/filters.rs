@@ -8,14 +8,14 @@ use crate::columns::each_value;
 use crate::error::failed;
 use crate::snapshot::{Columns, Segment};
 
-/// A list that is so many times shorter is looked up in the other one, document by document.
+/// If one list is this many times shorter, each of its documents is looked up in the other.
 const MUCH_SHORTER: usize = 16;
 
 /// All filters on one field.
 pub(super) struct OnField<'a> {
     field: &'a str,
     filters: Vec<&'a Filter>,
-    /// Whether the field's values are counted: then its filters are left out for that.
+    /// Whether the values of the field are counted. The facet leaves these filters out.
     counted: Counted,
 }
 
@@ -25,7 +25,7 @@ enum Counted {
     Yes,
 }
 
-/// Filters by field: first of fields that are not counted, for these spare work for all others.
+/// Filters by field. Fields that are not counted come first, because they save work for the others.
 pub(super) fn by_field<'a>(filters: &'a [Filter], facets: &[FacetRequest]) -> Vec<OnField<'a>> {
     let mut by_field: Vec<OnField<'_>> = Vec::new();
     for filter in filters {
@@ -46,8 +46,7 @@ pub(super) fn by_field<'a>(filters: &'a [Filter], facets: &[FacetRequest]) -> Ve
     by_field
 }
 
-/// Everything that is there, or as much of it as can pass: where a value has to be there, it begins
-/// with the documents that have it.
+/// All documents, or fewer if a filter requires a single value: then the documents with that value.
 pub(super) fn everything(
     segment: &Segment,
     filters: &[OnField<'_>],
@@ -74,15 +73,15 @@ pub(super) fn everything(
     Ok(Matching::equal(segment.alive()))
 }
 
-/// The documents of a segment that pass all filters, and those that pass all but the ones on one
-/// field, both in the order of their ids.
+/// The documents of a segment that pass all filters, and for some fields those that pass all filters
+/// except the ones on that field. Both are ordered by their ids.
 pub(super) struct Passing<'a> {
     pub(super) all: Matching,
-    /// For fields that are filtered and counted.
-    but: Vec<(&'a str, Vec<DocId>)>,
+    /// For each field that is filtered and counted.
+    except: Vec<(&'a str, Vec<DocId>)>,
 }
 
-/// How a document fares.
+/// Which filters a document fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Failed {
     Nowhere,
@@ -105,7 +104,7 @@ impl<'a> Passing<'a> {
         if counted.is_empty() {
             return Ok(Self {
                 all: matching,
-                but: Vec::new(),
+                except: Vec::new(),
             });
         }
         let mut failed = vec![Failed::Nowhere; matching.documents.len()];
@@ -118,7 +117,7 @@ impl<'a> Passing<'a> {
                 };
             }
         }
-        let but = |number: u8| {
+        let except = |number: u8| {
             let passes = |failed: &Failed| {
                 matches!(failed, Failed::Nowhere) || *failed == Failed::On(number)
             };
@@ -126,23 +125,26 @@ impl<'a> Passing<'a> {
             let passing = all.filter(|(_, failed)| passes(failed));
             passing.map(|(document, _)| *document).collect()
         };
-        let but = (0..)
+        let except = (0..)
             .zip(counted)
-            .map(|(number, on)| (on.field, but(number)));
-        let but = but.collect();
+            .map(|(number, on)| (on.field, except(number)));
+        let except = except.collect();
         matching.retain(|at| failed[at] == Failed::Nowhere);
-        Ok(Self { all: matching, but })
+        Ok(Self {
+            all: matching,
+            except,
+        })
     }
 
-    /// What is counted for a facet: its own filter is left out.
+    /// The documents that are counted for a facet. The filters on its own field are left out.
     pub(super) fn for_facet(&self, field: &str) -> &[DocId] {
-        let own = self.but.iter().find(|(of, _)| *of == field);
+        let own = self.except.iter().find(|(own, _)| *own == field);
         own.map_or(&self.all.documents, |(_, documents)| documents)
     }
 }
 
 impl OnField<'_> {
-    /// By place in `documents`, whether all filters on the field hold.
+    /// Whether all filters on the field hold, for each document.
     fn hold(&self, segment: &Segment, documents: &[DocId]) -> Result<Vec<bool>, SearchError> {
         let columns = segment.columns(self.field)?;
         let mut all = vec![true; documents.len()];
@@ -157,7 +159,7 @@ impl OnField<'_> {
     }
 }
 
-/// Each document for which a filter holds, by its place, once or several times.
+/// Passes the position of each document for which a filter holds to `each`, once or several times.
 fn hold(
     filter: &Filter,
     segment: &Segment,
@@ -203,8 +205,8 @@ fn hold(
     Ok(())
 }
 
-/// The place of each document that is in the list as well; both are in order. What is longer is
-/// searched for what is shorter.
+/// Passes the position of each document that is also in `list` to `each`. Both are ordered. If one
+/// is much shorter, its entries are looked up in the other.
 fn each_common(documents: &[DocId], list: &[DocId], mut each: impl FnMut(usize)) {
     let is_shorter = |a: usize, b: usize| a * MUCH_SHORTER < b;
     if documents == list {
@@ -233,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_two_lists_have_in_common_does_not_depend_on_their_lengths() {
+    fn common_documents_do_not_depend_on_the_lengths_of_the_lists() {
         let every = |step: usize| (0..1_000).step_by(step).collect::<Vec<DocId>>();
         let lists = [1, 2, 3, 70, 333, 999].map(every);
         for documents in lists.iter().chain([&vec![], &vec![1]]) {

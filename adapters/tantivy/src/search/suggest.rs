@@ -1,4 +1,4 @@
-//! Titles that go on from what somebody typed.
+//! Titles that complete what a user typed.
 
 use stockade_search_sync::analysis::{fold, words};
 use stockade_search_sync::{SearchError, SearchQuery, Suggestion};
@@ -9,17 +9,18 @@ use tantivy::{DocAddress, DocId, DocSet, SegmentReader, TERMINATED};
 
 use crate::columns::text;
 use crate::error::failed;
-use crate::generation::Shelf;
+use crate::generation::GenerationIndex;
 use crate::snapshot::Segment;
 
-/// Most words that an unfinished one stands for.
+/// The most words that match an unfinished one.
 const MOST_BEGINNINGS: usize = 1_000;
 
-/// Whether a title begins otherwise than with what was typed, the title, folded, and the key.
-type Place = (bool, String, String);
+/// What suggestions are sorted by: first titles that begin with the typed text, then the folded
+/// title, then the key.
+type Rank = (bool, String, String);
 
 pub(super) fn suggest(
-    shelf: &Shelf,
+    generation: &GenerationIndex,
     prefix: &str,
     limit: usize,
 ) -> Result<Vec<Suggestion>, SearchError> {
@@ -28,32 +29,34 @@ pub(super) fn suggest(
     let Some((last, first)) = typed.split_last() else {
         return Ok(Vec::new());
     };
-    let snapshot = shelf.snapshot();
+    let snapshot = generation.snapshot();
     let mut found = Vec::new();
     for (number, segment) in (0..).zip(&snapshot.segments) {
-        let best = best(segment, shelf, (first, last), &fold(prefix), limit)?;
+        let best = best(segment, generation, (first, last), &fold(prefix), limit)?;
         let best = best.into_iter();
-        found.extend(best.map(|(place, document)| (place, DocAddress::new(number, document))));
+        found.extend(best.map(|(rank, document)| (rank, DocAddress::new(number, document))));
     }
     found.sort_unstable();
     found.truncate(limit);
     let mut suggestions = Vec::with_capacity(found.len());
     for ((.., key), address) in found {
-        let title = shelf.fields.written_title(&snapshot.searcher, address)?;
+        let title = generation
+            .fields
+            .written_title(&snapshot.searcher, address)?;
         suggestions.extend(title.map(|title| Suggestion::new(key, title)));
     }
     Ok(suggestions)
 }
 
-/// The best documents of a segment: those whose title begins with what was typed, then by title
-/// and key.
+/// The best documents of a segment: first those whose title begins with the typed text, then
+/// ordered by title and key.
 fn best(
     segment: &Segment,
-    shelf: &Shelf,
+    generation: &GenerationIndex,
     (first, last): (&[String], &str),
     typed: &str,
     limit: usize,
-) -> Result<Vec<(Place, DocId)>, SearchError> {
+) -> Result<Vec<(Rank, DocId)>, SearchError> {
     let (Some(keys), Some(titles)) = (&segment.keys, &segment.titles) else {
         return Ok(Vec::new());
     };
@@ -72,7 +75,7 @@ fn best(
         documents.retain(is_alive);
     }
     if documents.len() < limit {
-        documents = with_words(reader, shelf, first, last)?;
+        documents = with_words(reader, generation, first, last)?;
         documents.retain(is_alive);
     }
     let mut best = Vec::new();
@@ -81,7 +84,7 @@ fn best(
             best.push((!(begin..end).contains(&title), title, document));
         }
     }
-    // Some more may have the title of the last.
+    // Keep all documents with the same title as the last one, to order them by key.
     if best.len() > limit {
         let (_, (later, title, _), _) = best.select_nth_unstable(limit - 1);
         let last = (*later, *title);
@@ -95,20 +98,20 @@ fn best(
     best.truncate(limit);
     let best = best.into_iter();
     best.map(|(later, title, key, document)| {
-        let place = (later, text(titles, title)?, text(keys, key)?);
-        Ok((place, document))
+        let rank = (later, text(titles, title)?, text(keys, key)?);
+        Ok((rank, document))
     })
     .collect()
 }
 
-/// The documents of which the title has these words and one that begins with the last.
+/// The documents whose title has the words in `first` and a word that begins with `last`.
 fn with_words(
     segment: &SegmentReader,
-    shelf: &Shelf,
+    generation: &GenerationIndex,
     first: &[String],
     last: &str,
 ) -> Result<Vec<DocId>, SearchError> {
-    let inverted = segment.inverted_index(shelf.fields.title_words);
+    let inverted = segment.inverted_index(generation.fields.title_words);
     let inverted = inverted.map_err(failed("suggest"))?;
     let postings = |info: &TermInfo| {
         let postings = inverted.read_postings_from_terminfo(info, IndexRecordOption::Basic);
@@ -146,7 +149,7 @@ fn with_words(
     Ok(all)
 }
 
-/// The first ordinal of a text that is not less.
+/// The ordinal of the first text that is not less than `from`.
 fn ordinal_from(column: &StrColumn, from: &str) -> Result<u64, SearchError> {
     let ordinal = column.dictionary().term_ord_or_next(from);
     Ok(match ordinal.map_err(failed("suggest"))? {

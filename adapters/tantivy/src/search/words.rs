@@ -15,33 +15,33 @@ use crate::error::failed;
 use crate::schema::Fields;
 use crate::snapshot::{Segment, Weight, Words};
 
-/// Most terms of a field that an unfinished word stands for: the most frequent ones.
+/// The most terms of a field that match an unfinished word: the most frequent ones.
 const MOST_BEGINNINGS: usize = 500;
-/// So many of them are looked at.
+/// How many of them are read at most.
 const MOST_LOOKED_AT: usize = 5_000;
-/// Most terms of a field that a word with typos stands for: the closest, then the most frequent.
+/// The most terms of a field that match a word with typos: the closest, then the most frequent.
 const MOST_TYPOS: usize = 50;
-/// Of two terms with as many typos the one that is everywhere counts up to so much more.
+/// How much more a frequent term counts than a rare one with the same number of typos.
 const FREQUENT: f64 = 0.5;
-/// A finished word that somebody typed counts more the less of it is missing, up to so much.
+/// How much more a term counts that is almost completely typed than one of which little is typed.
 const NEARLY_FINISHED: f64 = 0.5;
 
-/// A term that stands for a word of the query.
-pub(super) struct Standing<'a> {
+/// A term that matches a word of the query.
+pub(super) struct MatchingTerm<'a> {
     pub(super) words: &'a Words,
-    /// Of the words' fields.
+    /// The weight of its fields.
     pub(super) weight: f64,
     pub(super) info: TermInfo,
     pub(super) quality: f64,
 }
 
-/// By word of the query, what stands for it in a segment.
-pub(super) type Expanded<'a> = Vec<Vec<Standing<'a>>>;
+/// The terms of a segment that match each word of the query.
+pub(super) type Expanded<'a> = Vec<Vec<MatchingTerm<'a>>>;
 
-/// Looks words up in the dictionaries of segments.
+/// Looks up the words of a query in the dictionaries of segments.
 pub(super) struct Lookup<'t> {
     typed: &'t Typed,
-    /// By word, what accepts it with its typos.
+    /// For each word, the automaton that accepts it with typos.
     automata: Vec<Option<DfaWrapper>>,
 }
 
@@ -71,7 +71,7 @@ impl<'t> Lookup<'t> {
         &self,
         segment: &'a Segment,
         at: usize,
-    ) -> Result<Vec<Standing<'a>>, SearchError> {
+    ) -> Result<Vec<MatchingTerm<'a>>, SearchError> {
         let mut all = Vec::new();
         for Weight {
             weight,
@@ -79,7 +79,7 @@ impl<'t> Lookup<'t> {
             pairs,
         } in segment.weights.iter()
         {
-            let standing = |words, quality, info| Standing {
+            let matching = |words, quality, info| MatchingTerm {
                 words,
                 weight: *weight,
                 info,
@@ -87,10 +87,10 @@ impl<'t> Lookup<'t> {
             };
             let found = self.terms(words.terms(), at).map_err(failed("search"))?;
             let found = choose(found).into_iter();
-            all.extend(found.map(|(quality, info)| standing(words, quality, info)));
+            all.extend(found.map(|(quality, info)| matching(words, quality, info)));
             for pair in self.typed.pairs(at) {
                 if let Some(info) = pairs.terms().get(pair).map_err(failed("search"))? {
-                    all.push(standing(pairs, self.typed.quality_of_pair(at, pair), info));
+                    all.push(matching(pairs, self.typed.quality_of_pair(at, pair), info));
                 }
             }
         }
@@ -135,10 +135,10 @@ impl<'t> Lookup<'t> {
     }
 }
 
-/// The places of words that enough documents have, over all segments.
+/// The positions of the words that enough documents of all segments contain.
 pub(super) fn known(segments: &[Segment], typed: &Typed) -> Result<Vec<usize>, SearchError> {
     let mut known = Vec::new();
-    for at in typed.forgiving() {
+    for at in typed.typo_tolerant() {
         if is_known(segments, typed, at)? {
             known.push(at);
         }
@@ -180,7 +180,7 @@ fn is_known(segments: &[Segment], typed: &Typed, at: usize) -> Result<bool, Sear
 struct Candidate {
     quality: f64,
     kind: Kind,
-    /// How much of the term was typed.
+    /// The typed share of the term.
     share: f64,
     info: TermInfo,
 }
@@ -204,8 +204,8 @@ impl Kind {
     }
 }
 
-/// The best of each kind, and within a kind what is closer and more frequent counts more. No kind
-/// weighs up a better one.
+/// The best terms of each kind. Within a kind, closer and more frequent terms count more. The
+/// weaker kind always counts less.
 fn choose(mut found: Vec<Candidate>) -> Vec<(f64, TermInfo)> {
     let most = found.iter().map(|candidate| candidate.info.doc_freq).max();
     let most = f64::from(most.unwrap_or(0)).ln_1p().max(f64::MIN_POSITIVE);
@@ -217,7 +217,7 @@ fn choose(mut found: Vec<Candidate>) -> Vec<(f64, TermInfo)> {
             Kind::Typo => 1.0 - FREQUENT + FREQUENT * frequent,
         };
     }
-    // Of beginnings the most frequent are kept, of typos the best.
+    // The most frequent prefixes are kept, and the best typos.
     found.sort_by(|a, b| {
         let key = |it: &Candidate| match it.kind {
             Kind::Beginning => (1.0, it.info.doc_freq),
@@ -242,8 +242,8 @@ fn choose(mut found: Vec<Candidate>) -> Vec<(f64, TermInfo)> {
     chosen.map(|it| (it.quality, it.info)).collect()
 }
 
-/// How rare each word is: the fewer documents have it, the higher. What stands for it counts by how
-/// well it does.
+/// How rare each word is: the fewer documents contain it, the higher. Each matching term counts by
+/// its quality.
 pub(super) fn rarities(expanded: &[Expanded<'_>], typed: &Typed, searcher: &Searcher) -> Vec<f64> {
     let documents = searcher.num_docs() as f64;
     let rarity = |at: usize| {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_close_and_frequent_counts_more_and_no_kind_weighs_up_another() {
+    fn closer_and_more_frequent_terms_count_more_within_their_kind() {
         let chosen = choose(vec![
             candidate(0.025, Kind::Typo, 1.0, 1_000_000),
             candidate(0.05, Kind::Typo, 1.0, 1),

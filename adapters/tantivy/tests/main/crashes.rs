@@ -1,4 +1,4 @@
-//! What was answered as durable survives the end of its process, however it ends.
+//! Every answered write survives the end of its process, no matter how the process ends.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use stockade_change_feed::Retry;
 use stockade_search_sync::{
-    FieldValue, IndexWriter, Projection, SearchError, SearchIndex, SearchQuery, Total,
+    FieldValue, IndexWriter, Projection, SearchError, SearchIndex, SearchQuery, TotalHits,
 };
 use stockade_tantivy::TantivyIndex;
 
 use crate::documents::{generation, put, root, titled, view};
 use crate::harnesses::options;
 
-/// The directory that a child process writes; unset, it is no child.
+/// The directory that the child process writes. Set only for the child process.
 const DIRECTORY: &str = "STOCKADE_TANTIVY_CHILD";
 const KEYS: usize = 40;
 
-/// Not a test of its own: the process that is killed. It writes documents again and again, and
-/// tells each that was answered.
+/// Not a test: this is the process that the test below kills. It writes documents in a loop, and
+/// prints each answered write.
 #[tokio::test]
 async fn child() {
     let Ok(directory) = std::env::var(DIRECTORY) else {
@@ -42,7 +42,7 @@ async fn child() {
     for number in begin.. {
         let documents = (0..KEYS).map(|key| {
             let title = number.to_string();
-            // Every third is hidden.
+            // Every third document is hidden.
             let shown = !(key + number).is_multiple_of(3);
             (
                 titled(&key.to_string(), &title),
@@ -69,14 +69,14 @@ fn spawn(directory: &std::path::Path) -> Child {
 }
 
 #[tokio::test]
-async fn what_was_durable_survives_kill_9_and_is_found() {
+async fn answered_writes_survive_kill_9_and_are_found() {
     let directory = tempfile::tempdir().unwrap();
     let mut durable: BTreeMap<String, usize> = BTreeMap::new();
     for lines in [150, 400, 1_000] {
         let mut child = spawn(directory.path());
-        let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut tell = |line: std::io::Result<String>| {
-            // The last line may be torn.
+        let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut note = |line: std::io::Result<String>| {
+            // The last line may be incomplete.
             let line = line.unwrap_or_default();
             let mut words = line
                 .split(' ')
@@ -86,18 +86,18 @@ async fn what_was_durable_survives_kill_9_and_is_found() {
                 durable.insert(id.to_owned(), number);
             }
         };
-        told.by_ref().take(lines).for_each(&mut tell);
+        printed.by_ref().take(lines).for_each(&mut note);
         let second = TantivyIndex::open(directory.path(), options()).await;
         match second {
             Err(error @ SearchError::Failed(_)) => {
                 assert_eq!(error.retry(), Retry::After(Duration::from_secs(1)));
-                assert!(error.to_string().contains("is open already"), "{error}");
+                assert!(error.to_string().contains("is already open"), "{error}");
             }
             other => panic!("a second process may not open it: {other:?}"),
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        told.for_each(tell);
+        printed.for_each(note);
         all_is_there(directory.path(), &durable).await;
     }
     assert_eq!(durable.len(), KEYS);
@@ -119,16 +119,16 @@ async fn all_is_there(directory: &std::path::Path, durable: &BTreeMap<String, us
         };
         let title = row.columns.as_ref().unwrap()["title"].as_str().unwrap();
         let number: usize = title.parse().unwrap();
-        let told = durable.get(&root(&key).to_string());
+        let answered = durable.get(&root(&key).to_string());
         assert!(
-            told.is_none_or(|told| *told <= number),
-            "{key}: {told:?} was lost"
+            answered.is_none_or(|answered| *answered <= number),
+            "{key}: the answered write {answered:?} is lost"
         );
         if !(key.parse::<usize>().unwrap() + number).is_multiple_of(3) {
             shown.insert(key, title.to_owned());
         }
     }
-    // The index has followed, whatever of it was committed.
+    // Searches find all stored documents, no matter what the tantivy index had committed.
     let query = SearchQuery::default().with_size(100);
     let page = index.search(&query).await.unwrap();
     let found: BTreeMap<_, _> = page
@@ -143,7 +143,7 @@ async fn all_is_there(directory: &std::path::Path, durable: &BTreeMap<String, us
 }
 
 #[tokio::test]
-async fn a_missing_or_damaged_index_is_built_anew() {
+async fn a_missing_or_damaged_index_is_rebuilt() {
     let directory = tempfile::tempdir().unwrap();
     let name = generation("products");
     let open = || TantivyIndex::open(directory.path(), options());
@@ -171,7 +171,7 @@ async fn a_missing_or_damaged_index_is_built_anew() {
 async fn until_found(index: &TantivyIndex, documents: u64) {
     for _ in 0..500 {
         let page = index.search(&SearchQuery::default()).await.unwrap();
-        if page.total == Total::Exactly(documents) {
+        if page.total == TotalHits::Exactly(documents) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,4 +1,4 @@
-//! An index of its own for each case.
+//! Opens a separate index for each case.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The conformance suites over the index in memory and in a directory, and what is beyond them.
+//! The conformance suites over the index in memory and in a directory, and tests of this adapter.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 

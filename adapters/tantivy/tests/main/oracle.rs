@@ -1,4 +1,4 @@
-//! The index finds, counts and orders what the scan of all documents does.
+//! The index finds, counts and sorts the same as the index that scans all documents.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use stockade_search_sync::memory::MemoryIndex;
 use stockade_search_sync::{
-    FacetRequest, FieldValue, Filter, IndexWriter, Order, Projection, SearchIndex, SearchPage,
-    SearchQuery, Sort, Total, View,
+    FacetRequest, FieldValue, Filter, IndexWriter, Projection, SearchIndex, SearchPage,
+    SearchQuery, Sort, SortOrder, TotalHits, View,
 };
 use stockade_tantivy::{TantivyIndex, TantivyOptions};
 
@@ -108,7 +108,7 @@ fn query() -> impl Strategy<Value = SearchQuery> {
     let text = prop::collection::vec(prop::sample::select(&TYPED[..]), 0..4);
     let filters = prop::collection::vec(filter(), 0..4);
     let facets = prop::collection::vec(prop::sample::select(&FIELDS[..]), 0..4);
-    let order = prop_oneof![Just(Order::Ascending), Just(Order::Descending)];
+    let order = prop_oneof![Just(SortOrder::Ascending), Just(SortOrder::Descending)];
     let field = (prop::sample::select(&FIELDS[..]), order).prop_map(|(field, order)| Sort::Field {
         field: field.to_owned(),
         order,
@@ -144,7 +144,7 @@ async fn paged(index: &dyn SearchIndex, query: &SearchQuery) -> Vec<String> {
 
 type Write = (usize, Option<View>);
 
-/// Fills both indexes in steps, each of which the index follows before the next one.
+/// Fills both indexes in steps. Each step is found before the next one begins.
 async fn filled(steps: &[Vec<Write>]) -> (TantivyIndex, MemoryIndex) {
     let options = TantivyOptions::default().with_refresh_interval(Duration::ZERO);
     let index = TantivyIndex::in_memory(options).unwrap();
@@ -156,7 +156,7 @@ async fn filled(steps: &[Vec<Write>]) -> (TantivyIndex, MemoryIndex) {
         writer.activate(&name).await.unwrap();
     }
     for (number, step) in steps.iter().enumerate() {
-        // A marker tells when the index has followed.
+        // The marker is found when the step is found.
         let marker = format!("marker-{number}");
         let mut documents: Vec<_> = Vec::new();
         for (key, view) in step {
@@ -184,7 +184,7 @@ async fn compare(steps: Vec<Vec<Write>>, queries: Vec<SearchQuery>) -> Result<()
         let page = index.search(&query).await.unwrap();
         prop_assert_eq!(
             page.total,
-            Total::Exactly(expected.hits.len() as u64),
+            TotalHits::Exactly(expected.hits.len() as u64),
             "{:?}",
             query
         );
@@ -206,7 +206,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn it_finds_counts_and_orders_what_a_scan_does(
+    fn it_finds_counts_and_sorts_the_same_as_a_scan(
         steps in prop::collection::vec(
             prop::collection::vec((0..12_usize, prop::option::weighted(0.85, shown())), 1..10),
             1..4,

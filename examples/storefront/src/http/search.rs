@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use service_kit::{Problem, Query};
 use stockade_search_sync::{
-    Facet, FacetRequest, Filter, Highlight, Hit, Order, SearchPage, SearchQuery, Sort, Total,
+    Facet, FacetRequest, Filter, Highlight, Hit, SearchPage, SearchQuery, Sort, SortOrder,
+    TotalHits,
 };
 use utoipa::ToSchema;
 
@@ -186,19 +187,19 @@ fn sort(text: &str) -> Sort {
         _ if text == "relevance" => Sort::Relevance,
         Some(field) => Sort::Field {
             field: field.to_owned(),
-            order: Order::Descending,
+            order: SortOrder::Descending,
         },
         None => Sort::Field {
             field: text.to_owned(),
-            order: Order::Ascending,
+            order: SortOrder::Ascending,
         },
     }
 }
 
 fn body(page: SearchPage) -> PageBody {
     let (total, total_relation) = match page.total {
-        Total::Exactly(count) => (count, RelationBody::Exactly),
-        Total::AtLeast(count) => (count, RelationBody::AtLeast),
+        TotalHits::Exactly(count) => (count, RelationBody::Exactly),
+        TotalHits::AtLeast(count) => (count, RelationBody::AtLeast),
     };
     PageBody {
         total,

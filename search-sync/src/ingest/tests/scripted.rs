@@ -1,4 +1,4 @@
-//! An index that fails when it is told to.
+//! An index with scripted failures.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use super::*;
 
-/// An index that can be told to fail.
+/// An index with scripted failures.
 #[derive(Default)]
 pub(super) struct Scripted {
     pub(super) inner: MemoryIndex,
     faults: Mutex<VecDeque<Fault>>,
-    /// Written by somebody else just before the next write.
+    /// Another writer, and the record that it handles just before the next write.
     pub(super) rival: Mutex<Option<(Ingest, Record)>>,
-    /// What is answered when this document is loaded.
+    /// The error for loading this document.
     pub(super) unloaded: Mutex<Option<(DocumentId, SearchError)>>,
     written: Mutex<Vec<DocumentId>>,
     pub(super) largest: AtomicUsize,
@@ -22,18 +22,22 @@ pub(super) struct Scripted {
 
 pub(super) enum Fault {
     LoadFails,
-    /// A load is never answered.
+    /// A load that never returns.
     LoadHangs,
-    /// A write like any other.
+    /// A write without a failure.
     Applies,
-    /// The documents of roots are never written: the future stays where it is.
+    /// A write of a root document that never returns.
     HangsAtRoots,
-    /// It is written, and the reply is lost.
+    /// The documents are written, and the reply is lost.
     ReplyLost,
+    /// The documents are written, and one outcome is missing.
+    OutcomeMissing,
+    /// All writes conflict, from now on.
+    AlwaysConflicts,
     Busy,
     BusyFor(DocumentId, Duration),
     Refuses(DocumentId),
-    /// Refuses the document if it has a row of this key.
+    /// Refuses root documents that have a row with this key, from now on.
     RefusesRow(&'static str),
 }
 
@@ -64,12 +68,12 @@ impl Scripted {
     async fn write_where(
         &self,
         writes: Vec<DocumentWrite>,
-        fails: impl Fn(&DocumentWrite) -> Option<WriteOutcome>,
-    ) -> Vec<WriteOutcome> {
+        fails: impl Fn(&DocumentWrite) -> Option<SearchError>,
+    ) -> Vec<Result<(), SearchError>> {
         let mut outcomes = Vec::new();
         for write in writes {
             outcomes.push(match fails(&write) {
-                Some(outcome) => outcome,
+                Some(error) => Err(error),
                 None => {
                     let written = self.inner.write(&generation(), vec![write]).await;
                     written.unwrap().remove(0)
@@ -80,13 +84,25 @@ impl Scripted {
     }
 }
 
-fn busy() -> WriteOutcome {
+fn busy() -> SearchError {
     busy_for(Duration::from_millis(50))
 }
 
-fn busy_for(after: Duration) -> WriteOutcome {
-    let reason = "busy".to_owned();
-    WriteOutcome::Retry { reason, after }
+fn busy_for(retry_after: Duration) -> SearchError {
+    Failure::unavailable("write", retry_after, "busy").into()
+}
+
+fn refused(write: &DocumentWrite) -> SearchError {
+    SearchError::Refused {
+        document: write.document.id.clone(),
+        reason: "too large".to_owned(),
+    }
+}
+
+fn conflict(write: &DocumentWrite) -> SearchError {
+    SearchError::Conflict {
+        document: write.document.id.clone(),
+    }
 }
 
 #[async_trait]
@@ -142,7 +158,7 @@ impl IndexWriter for Scripted {
         &self,
         _: &Generation,
         writes: Vec<DocumentWrite>,
-    ) -> Result<Vec<WriteOutcome>, SearchError> {
+    ) -> Result<Vec<Result<(), SearchError>>, SearchError> {
         self.largest.fetch_max(writes.len(), Ordering::SeqCst);
         let ids = writes.iter().map(|write| write.document.id.clone());
         self.written.lock().unwrap().extend(ids);
@@ -166,30 +182,37 @@ impl IndexWriter for Scripted {
             }
             Some(Fault::HangsAtRoots) => std::future::pending().await,
             Some(Fault::ReplyLost) => {
+                let lost = || Failure::outcome_unknown("write", "the reply was lost").into();
                 let outcomes = self.write_where(writes, |_| None).await;
-                outcomes.iter().map(|_| busy()).collect()
+                outcomes.iter().map(|_| Err(lost())).collect()
             }
-            Some(Fault::Busy) => writes.iter().map(|_| busy()).collect(),
+            Some(Fault::OutcomeMissing) => {
+                let mut outcomes = self.write_where(writes, |_| None).await;
+                outcomes.pop();
+                outcomes
+            }
+            Some(Fault::AlwaysConflicts) => {
+                self.script([Fault::AlwaysConflicts]);
+                writes.iter().map(|write| Err(conflict(write))).collect()
+            }
+            Some(Fault::Busy) => writes.iter().map(|_| Err(busy())).collect(),
             Some(Fault::BusyFor(id, after)) => {
-                let fails =
-                    |write: &DocumentWrite| (write.document.id == id).then(|| busy_for(after));
+                let is = |write: &DocumentWrite| write.document.id == id;
+                let fails = |write: &DocumentWrite| is(write).then(|| busy_for(after));
                 self.write_where(writes, fails).await
             }
             Some(Fault::Refuses(id)) => {
-                let fails = |write: &DocumentWrite| (write.document.id == id).then(refused);
+                let is = |write: &DocumentWrite| write.document.id == id;
+                let fails = |write: &DocumentWrite| is(write).then(|| refused(write));
                 self.write_where(writes, fails).await
             }
             Some(Fault::RefusesRow(row)) => {
-                // For as long as anybody tries.
-                self.faults
-                    .lock()
-                    .unwrap()
-                    .push_front(Fault::RefusesRow(row));
+                self.script([Fault::RefusesRow(row)]);
                 let has = |write: &DocumentWrite| {
                     is_root(write) && write.document.rows.keys().any(|key| key.key == row)
                 };
-                self.write_where(writes, |write| has(write).then(refused))
-                    .await
+                let fails = |write: &DocumentWrite| has(write).then(|| refused(write));
+                self.write_where(writes, fails).await
             }
         })
     }
@@ -198,14 +221,8 @@ impl IndexWriter for Scripted {
         &self,
         name: &Generation,
         after: Option<&DocumentId>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<Vec<DocumentId>, SearchError> {
         self.inner.scan(name, after, limit).await
-    }
-}
-
-fn refused() -> WriteOutcome {
-    WriteOutcome::Refused {
-        reason: "too large".to_owned(),
     }
 }

@@ -1,18 +1,19 @@
-//! Documents are loaded as they were written.
+//! A loaded document equals the written one.
 
 use serde_json::json;
+use stockade_change_feed::Retry;
 use stockade_search_sync::{
-    Document, DocumentId, DocumentWrite, Revision, RowVersion, WriteOutcome,
+    Document, DocumentId, DocumentWrite, Loaded, Revision, RowVersion, SearchError,
 };
 
 use super::IndexHarness;
-use super::shelf::{Shelf, root, row, row_key, titled, view};
+use super::test_index::{TestIndex, WriteOutcome, root, row, row_key, titled, view};
 use crate::catalog::ODD;
 
 pub(super) async fn a_missing_document_is_empty_and_absent<H: IndexHarness>(h: H) {
-    let shelf = Shelf::open(&h).await;
+    let index = TestIndex::open(&h).await;
     for id in every_kind("tee") {
-        let loaded = shelf.load(&id).await;
+        let loaded = index.load(&id).await;
         assert_eq!(loaded.document, Document::new(id));
         assert_eq!(loaded.revision, Revision::Absent);
     }
@@ -27,7 +28,7 @@ fn every_kind(key: &str) -> [DocumentId; 3] {
     ]
 }
 
-/// With everything that a document may hold.
+/// A document with every kind of content.
 fn full(id: DocumentId) -> Document {
     let mut document = Document::new(id);
     document.root_deleted = Some(RowVersion(u128::MAX - 1));
@@ -55,36 +56,36 @@ fn full(id: DocumentId) -> Document {
     document
 }
 
-pub(super) async fn a_document_comes_back_exactly<H: IndexHarness>(h: H) {
-    let shelf = Shelf::open(&h).await;
+pub(super) async fn a_loaded_document_equals_the_written_one<H: IndexHarness>(h: H) {
+    let index = TestIndex::open(&h).await;
     for id in every_kind("tee") {
         let shown = matches!(id, DocumentId::Root(_)).then(|| view("Tee"));
         let mut document = full(id.clone());
-        shelf.put(&document, shown.clone()).await;
+        index.put(&document, shown.clone()).await;
         assert_eq!(
-            shelf.load(&id).await.document,
+            index.load(&id).await.document,
             document,
             "as it was written"
         );
         document.root_deleted = None;
         document.rows.pop_last();
-        shelf.put(&document, shown).await;
-        assert_eq!(shelf.load(&id).await.document, document, "written again");
+        index.put(&document, shown).await;
+        assert_eq!(index.load(&id).await.document, document, "written again");
     }
     // Without a row it is there all the same.
     let empty = Document::new(root("empty"));
-    let revision = shelf.put(&empty, None).await;
+    let revision = index.put(&empty, None).await;
     assert_ne!(revision, Revision::Absent);
-    assert_eq!(shelf.load(&empty.id).await.document, empty);
+    assert_eq!(index.load(&empty.id).await.document, empty);
 }
 
-pub(super) async fn documents_load_in_the_order_asked<H: IndexHarness>(h: H) {
-    let shelf = Shelf::open(&h).await;
+pub(super) async fn documents_are_loaded_in_the_requested_order<H: IndexHarness>(h: H) {
+    let index = TestIndex::open(&h).await;
     for key in ["a", "b", "c"] {
-        shelf.put(&titled(key, key), Some(view(key))).await;
+        index.put(&titled(key, key), Some(view(key))).await;
     }
     let asked = ["c", "nothing", "a", "b", "a", "other"];
-    let loaded = shelf.load_all(&asked.map(root)).await;
+    let loaded = index.load_all(&asked.map(root)).await;
     for (key, loaded) in asked.iter().zip(loaded) {
         let known = key.len() == 1;
         assert_eq!(loaded.revision != Revision::Absent, known, "{key}");
@@ -95,13 +96,12 @@ pub(super) async fn documents_load_in_the_order_asked<H: IndexHarness>(h: H) {
         };
         assert_eq!(loaded.document, expected);
     }
-    assert_eq!(shelf.load_all(&[]).await, []);
-    let outcomes = shelf.write_all(Vec::new()).await;
-    assert_eq!(outcomes, []);
+    assert_eq!(index.load_all(&[]).await, []);
+    assert!(index.write_all(Vec::new()).await.is_empty());
 }
 
-pub(super) async fn ids_are_kept_apart<H: IndexHarness>(h: H) {
-    let shelf = Shelf::open(&h).await;
+pub(super) async fn similar_ids_are_different_documents<H: IndexHarness>(h: H) {
+    let index = TestIndex::open(&h).await;
     let longest = ["x", "é", "🧢"].map(|letter| letter.repeat(128 / letter.len()));
     let more = [
         "tee",
@@ -125,44 +125,44 @@ pub(super) async fn ids_are_kept_apart<H: IndexHarness>(h: H) {
         document
     };
     for (number, id) in ids.iter().enumerate() {
-        shelf.put(&of(number, id), None).await;
+        index.put(&of(number, id), None).await;
     }
-    for (number, (id, loaded)) in ids.iter().zip(shelf.load_all(&ids).await).enumerate() {
+    for (number, (id, loaded)) in ids.iter().zip(index.load_all(&ids).await).enumerate() {
         assert_eq!(loaded.document, of(number, id), "{id:?}");
     }
 }
 
-pub(super) async fn a_hidden_document_comes_back_too<H: IndexHarness>(h: H) {
-    let shelf = Shelf::open(&h).await;
-    // A deleted product, which keeps older rows out for as long as it is there.
+pub(super) async fn a_hidden_document_is_kept<H: IndexHarness>(h: H) {
+    let index = TestIndex::open(&h).await;
+    // The document of a deleted product, which rejects older rows.
     let mut tombstone = Document::new(root("tee"));
     tombstone.root_deleted = Some(RowVersion(7));
     for (table, key) in [("products", "tee"), ("variants", "tee-m")] {
         let deleted = row(7, json!(null));
         tombstone.rows.insert(row_key(table, key), deleted);
     }
-    shelf.put(&titled("tee", "Tee"), Some(view("Tee"))).await;
-    let revision = shelf.put(&tombstone, None).await;
-    let loaded = shelf.load(&root("tee")).await;
+    index.put(&titled("tee", "Tee"), Some(view("Tee"))).await;
+    let revision = index.put(&tombstone, None).await;
+    let loaded = index.load(&root("tee")).await;
     assert_eq!(
         loaded.document, tombstone,
-        "a hidden document was forgotten, and older rows would bring it back"
+        "a hidden document was lost, and older rows would restore the product"
     );
     assert_ne!(revision, Revision::Absent);
 }
 
-pub(super) async fn a_view_may_come_and_go<H: IndexHarness>(h: H) {
-    let shelf = Shelf::open(&h).await;
+pub(super) async fn a_view_can_be_added_and_removed<H: IndexHarness>(h: H) {
+    let index = TestIndex::open(&h).await;
     for (number, shown) in [false, true, false, true, true].into_iter().enumerate() {
         let document = titled("tee", &number.to_string());
         let shown = shown.then(|| view(&number.to_string()));
-        shelf.put(&document, shown).await;
-        assert_eq!(shelf.load(&root("tee")).await.document, document);
+        index.put(&document, shown).await;
+        assert_eq!(index.load(&root("tee")).await.document, document);
     }
 }
 
-pub(super) async fn a_load_sees_every_write_that_was_answered<H: IndexHarness>(h: H) {
-    let shelf = Shelf::open(&h).await;
+pub(super) async fn a_load_sees_every_answered_write<H: IndexHarness>(h: H) {
+    let index = TestIndex::open(&h).await;
     let mut expected = Revision::Absent;
     for number in 0..50 {
         let document = titled("tee", &number.to_string());
@@ -171,15 +171,18 @@ pub(super) async fn a_load_sees_every_write_that_was_answered<H: IndexHarness>(h
             view: Some(view("Tee")),
             expected,
         };
-        assert_eq!(shelf.write(&write).await, WriteOutcome::Durable);
-        let loaded = shelf.load(&root("tee")).await;
-        assert_eq!(loaded.document, document, "a load sees what was answered");
+        assert_eq!(index.write(&write).await, WriteOutcome::Written);
+        let loaded = index.load(&root("tee")).await;
+        assert_eq!(
+            loaded.document, document,
+            "a load does not see an answered write"
+        );
         expected = loaded.revision;
     }
 }
 
-pub(super) async fn a_large_document_is_whole_or_refused<H: IndexHarness>(h: H) {
-    let shelf = Shelf::open(&h).await;
+pub(super) async fn a_large_document_is_stored_whole_or_refused<H: IndexHarness>(h: H) {
+    let index = TestIndex::open(&h).await;
     let of_kilobytes = |kilobytes: usize| {
         let mut document = titled("tee", "Tee");
         for number in 0..kilobytes / 4 {
@@ -190,25 +193,25 @@ pub(super) async fn a_large_document_is_whole_or_refused<H: IndexHarness>(h: H) 
         document
     };
     let large = of_kilobytes(1_024);
-    shelf.put(&large, Some(view("Tee"))).await;
-    let before = shelf.load(&root("tee")).await;
-    assert_eq!(before.document, large, "a megabyte of rows");
+    index.put(&large, Some(view("Tee"))).await;
+    let before = index.load(&root("tee")).await;
+    assert_eq!(before.document, large, "a megabyte of rows is stored whole");
     let write = DocumentWrite {
         document: of_kilobytes(32 * 1_024),
         view: Some(view("Tee")),
         expected: before.revision.clone(),
     };
-    let outcome = shelf.write(&write).await;
-    let loaded = shelf.load(&root("tee")).await.document;
+    let outcome = index.write(&write).await;
+    let loaded = index.load(&root("tee")).await.document;
     match outcome {
-        WriteOutcome::Durable => assert!(loaded == write.document, "it was not kept whole"),
-        WriteOutcome::Refused { .. } => assert!(loaded == large, "refused, and changed"),
-        other => panic!("a document of 32 MiB is kept or refused, not told {other:?}"),
+        WriteOutcome::Written => assert!(loaded == write.document, "it was not stored whole"),
+        WriteOutcome::Refused => assert!(loaded == large, "it was refused, and has changed"),
+        WriteOutcome::Conflict => panic!("a document of 32 MiB is stored or refused"),
     }
 }
 
-pub(super) async fn many_documents_in_one_call<H: IndexHarness>(h: H) {
-    let shelf = Shelf::open(&h).await;
+pub(super) async fn many_documents_are_written_in_one_call<H: IndexHarness>(h: H) {
+    let index = TestIndex::open(&h).await;
     let keys: Vec<String> = (0..500).map(|number| format!("tee-{number}")).collect();
     let write = |key: &String| DocumentWrite {
         document: titled(key, key),
@@ -216,18 +219,63 @@ pub(super) async fn many_documents_in_one_call<H: IndexHarness>(h: H) {
         expected: Revision::Absent,
     };
     let writes: Vec<_> = keys.iter().map(write).collect();
-    let outcomes = shelf.write_all(writes.clone()).await;
+    let outcomes = index.write_all(writes.clone()).await;
     for (write, outcome) in writes.iter().zip(outcomes) {
         match outcome {
-            WriteOutcome::Durable => {}
-            WriteOutcome::Retry { .. } => {
-                shelf.put(&write.document, write.view.clone()).await;
+            Ok(()) => {}
+            Err(error) if error.retry() != Retry::Never => {
+                index.put(&write.document, write.view.clone()).await;
             }
-            other => panic!("{} of 500: {other:?}", write.document.id),
+            Err(error) => panic!("{} of 500: {error}", write.document.id),
         }
     }
     let ids: Vec<_> = keys.iter().map(|key| root(key)).collect();
-    for (write, loaded) in writes.iter().zip(shelf.load_all(&ids).await) {
+    for (write, loaded) in writes.iter().zip(index.load_all(&ids).await) {
         assert_eq!(loaded.document, write.document);
     }
+}
+
+/// Writes once, and checks the document if the error says that nothing was written.
+async fn check_effect(index: &TestIndex, document: Document, before: &Loaded, expected: Revision) {
+    let id = document.id.clone();
+    let write = DocumentWrite {
+        view: Some(view("Tee")),
+        document: document.clone(),
+        expected,
+    };
+    let outcome = index.writer.write(&index.generation, vec![write]).await;
+    let outcome = outcome.and_then(|mut outcomes| outcomes.remove(0));
+    let after = index.load(&id).await;
+    match outcome {
+        Ok(()) => assert_eq!(after.document, document, "an answered write is lost"),
+        Err(error) if error.retry() == Retry::OutcomeUnknown => {}
+        Err(error) => assert_eq!(
+            after, *before,
+            "the document was written, and the error says that it was not: {error}"
+        ),
+    }
+}
+
+pub(super) async fn an_error_without_effect_leaves_the_document_unchanged<H: IndexHarness>(h: H) {
+    let index = TestIndex::open(&h).await;
+    let tee = |title: &str| titled("tee", title);
+    for number in 0..50 {
+        let before = index.load(&root("tee")).await;
+        let expected = before.revision.clone();
+        check_effect(&index, tee(&number.to_string()), &before, expected).await;
+    }
+    let never = index.with("never");
+    let write = DocumentWrite {
+        document: tee("Never"),
+        view: None,
+        expected: Revision::Absent,
+    };
+    let failed = never.writer.write(&never.generation, vec![write]).await;
+    assert!(
+        matches!(failed, Err(SearchError::UnknownGeneration { .. })),
+        "nobody created this generation: {failed:?}"
+    );
+    never.create().await;
+    let loaded = never.load(&root("tee")).await;
+    assert_eq!(loaded.revision, Revision::Absent, "the write had failed");
 }

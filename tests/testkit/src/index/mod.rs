@@ -1,12 +1,12 @@
-//! Suites for what is written for search: indexes and their generations.
+//! Suites for writing an index: its generations and documents.
 
-mod conditions;
 mod documents;
-mod following;
 mod generations;
+mod ingesting;
 mod reopening;
+mod revisions;
 mod scanning;
-pub(crate) mod shelf;
+pub(crate) mod test_index;
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use stockade_search_sync::IndexWriter;
 
 use crate::{Harness, Reopen};
 
-/// Opens indexes for writing.
+/// Opens indexes that are written.
 #[async_trait]
 pub trait IndexHarness: Harness {
     /// The index of this instance, without generations.
@@ -28,69 +28,73 @@ suite! { $
     /// [`IndexHarness`](crate::index::IndexHarness).
     index_writer_conformance, index::writer_cases: IndexHarness;
     generations {
+        an_unusable_projection_is_refused,
         generations_are_listed_by_name,
-        creating_again_changes_nothing,
+        creating_a_generation_again_changes_nothing,
         one_generation_is_active,
         concurrent_activations_leave_one_active,
         an_unknown_generation_is_an_error,
-        removing_removes_the_documents,
-        the_active_generation_is_not_removed,
-        removing_leaves_generations_of_similar_names,
+        removing_a_generation_removes_its_documents,
+        the_active_generation_can_not_be_removed,
+        removing_keeps_generations_with_similar_names,
         generations_are_isolated,
     }
     documents {
         a_missing_document_is_empty_and_absent,
-        a_document_comes_back_exactly,
-        documents_load_in_the_order_asked,
-        ids_are_kept_apart,
-        a_hidden_document_comes_back_too,
-        a_view_may_come_and_go,
-        a_load_sees_every_write_that_was_answered,
-        a_large_document_is_whole_or_refused,
-        many_documents_in_one_call,
+        a_loaded_document_equals_the_written_one,
+        documents_are_loaded_in_the_requested_order,
+        similar_ids_are_different_documents,
+        a_hidden_document_is_kept,
+        a_view_can_be_added_and_removed,
+        a_load_sees_every_answered_write,
+        a_large_document_is_stored_whole_or_refused,
+        many_documents_are_written_in_one_call,
+        an_error_without_effect_leaves_the_document_unchanged,
     }
     scanning {
-        a_scan_returns_every_root_once,
-        a_scan_of_nothing_is_empty,
-        a_scan_misses_nothing_while_documents_come,
+        a_scan_returns_every_root_document_once,
+        a_scan_of_an_empty_generation_is_empty,
+        a_scan_sees_every_answered_write,
+        a_scan_misses_nothing_while_documents_are_written,
     }
-    following {
+    ingesting {
         rows_in_any_order_make_the_same_document,
-        rows_that_come_again_change_nothing,
+        repeated_rows_change_nothing,
         a_deleted_product_stays_deleted,
-        stock_does_not_bring_a_deleted_product_back,
-        stock_that_comes_first_is_kept_for_its_product,
+        stock_does_not_restore_a_deleted_product,
+        stock_that_arrives_first_is_kept_for_its_product,
     }
 }
 
 suite! { $
-    /// Tests an `IndexWriter` that any number of workers may write:
+    /// Tests an `IndexWriter` that any number of workers may write at the same time:
     /// `index_concurrency_conformance!(module, Harness);`. The harness implements
     /// [`IndexHarness`](crate::index::IndexHarness).
     index_concurrency_conformance, index::concurrency_cases: IndexHarness;
-    conditions {
-        it_says_that_it_compares,
+    revisions {
+        it_declares_compare_and_set,
         a_stale_revision_conflicts,
-        absent_conflicts_with_what_is_there,
-        a_revision_of_what_is_not_there_conflicts,
-        a_revision_does_not_come_back_with_its_content,
-        a_hidden_document_is_compared_too,
+        absent_conflicts_with_an_existing_document,
+        a_revision_conflicts_with_an_absent_document,
+        a_revision_is_not_reused_for_the_same_content,
+        the_revision_of_a_hidden_document_is_compared,
         each_write_has_its_own_outcome,
         one_document_twice_in_a_call_has_one_winner,
-        one_of_many_writers_wins,
+        concurrent_writers_with_one_revision_have_one_winner,
         concurrent_merges_lose_nothing,
-        concurrent_workers_make_one_document,
+        concurrent_workers_build_one_document,
     }
 }
 
 suite! { $
-    /// Tests that a durable `IndexWriter` keeps what it has answered:
+    /// Tests that a durable `IndexWriter` keeps every answered write:
     /// `index_reopen_conformance!(module, Harness);`. The harness implements
     /// [`IndexHarness`](crate::index::IndexHarness) and [`Reopen`](crate::Reopen).
     index_reopen_conformance, index::reopen_cases: IndexHarness + Reopen;
     reopening {
         documents_survive,
+        a_write_answered_just_before_the_end_survives,
         generations_and_the_active_one_survive,
-        documents_are_compared_after_reopening,
+        revisions_are_compared_after_reopening,
     }
 }

@@ -5,7 +5,7 @@ use stockade_catalog_core::{ProductContent, ProductStatus, Variant};
 
 use crate::catalog::shop::{media, money, object, product, sku, type_name};
 
-/// How many mugs there are, which differ in next to nothing.
+/// The number of mugs, which are almost equal.
 pub(super) const MUGS: usize = 12;
 
 /// Products that are shown.
@@ -17,7 +17,7 @@ pub(super) fn shown() -> Vec<ProductContent> {
     all
 }
 
-/// Products that are not shown, each with its own way to be found.
+/// Products that are not shown. Each contains words that only it has.
 pub(super) fn not_shown() -> Vec<ProductContent> {
     let of = |name: &str, status: ProductStatus| {
         let mut content = item(name, "Zeppelin Lantern", "Zeppelin", "Zeppelin");
@@ -88,7 +88,7 @@ fn clothes() -> Vec<ProductContent> {
         variants(&[("GH-300-M", "M", 4_000)]),
         variants(&[("BH-300-M", "M", 4_500), ("BH-300-L", "L", 900)]),
         variants(&[("WH-300-L", "L", 4_000)]),
-        // On request.
+        // It has no price.
         vec![Variant::new(sku("BS-400"))],
     ];
     for (content, variants) in all.iter_mut().zip(sizes) {
@@ -137,7 +137,7 @@ fn devices() -> Vec<ProductContent> {
         ),
         lantern,
         kit,
-        // Its title holds another product's SKU.
+        // Its title contains the SKU of another product.
         item(
             "sleeve",
             "Sleeve for MT-100-M",
@@ -182,14 +182,14 @@ pub(super) fn item(name: &str, title: &str, description: &str, brand: &str) -> P
     content
 }
 
-/// One of a type that shares no word with it.
+/// A product of a type that shares no word with its title.
 pub(super) fn garment(name: &str, title: &str, brand: &str) -> ProductContent {
     let mut content = item(name, title, "", brand);
     content.product_type = type_name("garment");
     content
 }
 
-/// By SKU, size and price.
+/// Variants with these SKUs, sizes and prices.
 pub(super) fn variants(of: &[(&str, &str, u64)]) -> Vec<Variant> {
     of.iter()
         .map(|(name, size, minor)| {

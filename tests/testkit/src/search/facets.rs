@@ -1,12 +1,12 @@
-//! Facets count products, and leave room for another choice.
+//! Facets count products, and show what else could be chosen.
 
 use stockade_search_sync::{FacetRequest, Filter, SearchQuery};
 
 use super::SearchHarness;
 use super::assortment::MUGS;
-use super::shopper::{Shopper, everything, range};
+use super::test_search::{TestSearch, everything, range};
 
-/// Owned, to be compared with what is counted.
+/// Owned values, for comparisons.
 fn counts(of: &[(&str, u64)]) -> Vec<(String, u64)> {
     of.iter()
         .map(|(value, count)| ((*value).to_owned(), *count))
@@ -14,7 +14,7 @@ fn counts(of: &[(&str, u64)]) -> Vec<(String, u64)> {
 }
 
 pub(super) async fn facets_count_products<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+    let search = TestSearch::open(&h).await;
     let mugs = MUGS as u64;
     for (field, expected) in [
         (
@@ -26,7 +26,7 @@ pub(super) async fn facets_count_products<H: SearchHarness>(h: H) {
                 ("wool", 1),
             ][..],
         ),
-        // Of three variants in two sizes it is one product in each.
+        // A product with several variants of one size counts once.
         ("options.size", &[("L", 4), ("M", 4), ("S", 1)]),
         ("currency", &[("EUR", 10 + mugs)]),
         (
@@ -47,20 +47,20 @@ pub(super) async fn facets_count_products<H: SearchHarness>(h: H) {
         ("product_type", &[("shirt", 11 + mugs), ("television", 3)]),
         ("attributes.nothing", &[]),
     ] {
-        let counted = shopper.count(field, everything()).await;
+        let counted = search.count(field, everything()).await;
         assert_eq!(
             counted,
             counts(expected),
-            "{field}: products, the most frequent value first, then by value"
+            "{field}: the most frequent value first, then ordered by value"
         );
-        // The size of a page is not that of the result.
-        let counted = shopper.count(field, everything().with_size(1)).await;
+        // Facets do not depend on the size of the page.
+        let counted = search.count(field, everything().with_size(1)).await;
         assert_eq!(counted, counts(expected), "{field}: of the whole result");
     }
 }
 
-pub(super) async fn a_facet_leaves_its_own_filter_out<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn a_facet_ignores_its_own_filter<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let material = "attributes.material";
     let all = counts(&[
         ("cotton", 4),
@@ -69,68 +69,69 @@ pub(super) async fn a_facet_leaves_its_own_filter_out<H: SearchHarness>(h: H) {
         ("wool", 1),
     ]);
     let chosen = everything().with_filter(Filter::terms(material, ["cotton"]));
-    assert_eq!(shopper.ask(&chosen).await.hits.len(), 4);
-    let counted = shopper.count(material, chosen.clone()).await;
-    assert_eq!(
-        counted, all,
-        "a facet stays complete when one of its values is chosen"
-    );
+    assert_eq!(search.ask(&chosen).await.hits.len(), 4);
+    let counted = search.count(material, chosen.clone()).await;
+    assert_eq!(counted, all, "a facet ignores the filter on its own field");
     let twice = chosen.with_filter(Filter::terms(material, ["elastane"]));
-    assert_eq!(shopper.ask(&twice).await.hits.len(), 1);
-    assert_eq!(shopper.count(material, twice).await, all, "chosen twice");
+    assert_eq!(search.ask(&twice).await.hits.len(), 1);
+    assert_eq!(
+        search.count(material, twice).await,
+        all,
+        "with two filters on its own field"
+    );
     let wide = everything().with_filter(range("attributes.diagonal", Some(50.0), None));
-    let counted = shopper.count("attributes.diagonal", wide).await;
+    let counted = search.count("attributes.diagonal", wide).await;
     assert_eq!(
         counted,
         counts(&[("42.5", 1), ("55", 1), ("65", 1)]),
-        "a range"
+        "with a range on its own field"
     );
 }
 
-pub(super) async fn facets_heed_the_other_filters<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn a_facet_applies_the_other_filters<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let query = everything()
         .with_filter(Filter::terms("attributes.color", ["blue", "black"]))
         .with_filter(Filter::terms("attributes.material", ["cotton", "wool"]))
         .with_facet(FacetRequest::new("attributes.color"))
         .with_facet(FacetRequest::new("attributes.material"))
         .with_facet(FacetRequest::new("options.size"));
-    let page = shopper.ask(&query).await;
+    let page = search.ask(&query).await;
     let counted: Vec<_> = page.facets.into_iter().map(|facet| facet.values).collect();
     assert_eq!(
         counted,
         [
-            // Of cotton or wool.
+            // Filtered by material.
             counts(&[("black", 2), ("blue", 1), ("grey", 1), ("white", 1)]),
-            // Of blue or black.
+            // Filtered by color.
             counts(&[
                 ("cotton", 2),
                 ("elastane", 2),
                 ("polyester", 1),
                 ("wool", 1)
             ]),
-            // Of both.
+            // Filtered by both.
             counts(&[("L", 2), ("M", 2), ("S", 1)]),
         ],
-        "each facet leaves out its own filter, and no other"
+        "each facet ignores its own filter, and applies the others"
     );
 }
 
-pub(super) async fn facets_heed_the_text<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn a_facet_counts_the_hits_of_the_text<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let query = SearchQuery::text("hoodie");
-    let counted = shopper.count("attributes.material", query).await;
+    let counted = search.count("attributes.material", query).await;
     let expected = counts(&[("cotton", 2), ("elastane", 1), ("polyester", 1)]);
-    assert_eq!(counted, expected, "of what the text finds");
+    assert_eq!(counted, expected, "the products that match the text");
 }
 
-pub(super) async fn facets_come_in_the_order_asked_and_no_larger<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn facets_have_the_requested_order_and_size<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let asked = ["options.size", "attributes.material", "options.size"];
     let query = asked.iter().fold(everything(), |query, field| {
         query.with_facet(FacetRequest::new(*field).with_size(2))
     });
-    let page = shopper.ask(&query).await;
+    let page = search.ask(&query).await;
     let fields: Vec<&str> = page
         .facets
         .iter()

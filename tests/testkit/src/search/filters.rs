@@ -1,13 +1,13 @@
-//! Filters decide letter for letter what is in the answer.
+//! Filters compare exactly.
 
 use stockade_search_sync::{Filter, SearchQuery};
 
 use super::SearchHarness;
-use super::shopper::{Shopper, everything, keys, range};
-use crate::index::shelf::stock;
+use super::test_search::{TestSearch, everything, keys, range};
+use crate::index::test_index::stock;
 
 pub(super) async fn terms_of_a_filter_are_alternatives<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+    let search = TestSearch::open(&h).await;
     let color = |of: &[&str]| Filter::terms("attributes.color", of.iter().copied());
     for (filter, expected) in [
         (color(&["grey"]), &["grey-hoodie"][..]),
@@ -34,27 +34,27 @@ pub(super) async fn terms_of_a_filter_are_alternatives<H: SearchHarness>(h: H) {
         ),
         (Filter::terms("attributes.nothing", ["grey"]), &[]),
     ] {
-        let found = shopper.filtered([filter.clone()]).await;
+        let found = search.filtered([filter.clone()]).await;
         assert_eq!(found, expected, "{filter:?}");
     }
 }
 
-pub(super) async fn all_filters_have_to_hold<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn all_filters_must_hold<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let blue = || Filter::terms("attributes.color", ["blue"]);
     let elastane = || Filter::terms("attributes.material", ["elastane"]);
     let polyester = || Filter::terms("attributes.material", ["polyester", "cotton"]);
-    let found = shopper.filtered([blue(), elastane()]).await;
+    let found = search.filtered([blue(), elastane()]).await;
     assert_eq!(found, ["blue-hoodie"], "on two fields");
-    let found = shopper.filtered([elastane(), polyester()]).await;
+    let found = search.filtered([elastane(), polyester()]).await;
     assert_eq!(found, ["blue-hoodie", "polygon-tee"], "on one field");
     let grey = Filter::terms("attributes.color", ["grey"]);
-    let found = shopper.filtered([blue(), grey]).await;
-    assert!(found.is_empty(), "no product has two colors: {found:?}");
+    let found = search.filtered([blue(), grey]).await;
+    assert!(found.is_empty(), "no product has both colors: {found:?}");
 }
 
-pub(super) async fn terms_are_compared_letter_for_letter<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn terms_must_be_exactly_equal<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let note = "100% \"pure\", it's\\: a*b?";
     for (field, value, expected) in [
         ("attributes.color", "Black", &["creme"][..]),
@@ -72,13 +72,13 @@ pub(super) async fn terms_are_compared_letter_for_letter<H: SearchHarness>(h: H)
         ("sku", "mt-100-l", &[]),
         ("brand", "", &[]),
     ] {
-        let found = shopper.filtered([Filter::terms(field, [value])]).await;
+        let found = search.filtered([Filter::terms(field, [value])]).await;
         assert_eq!(found, expected, "{field} is {value:?}");
     }
 }
 
 pub(super) async fn terms_of_numbers_and_booleans_are_written_as_in_json<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+    let search = TestSearch::open(&h).await;
     for (field, value, expected) in [
         ("attributes.diagonal", "55", &["aurora-55"][..]),
         ("attributes.diagonal", "42.5", &["borealis-43"]),
@@ -88,13 +88,13 @@ pub(super) async fn terms_of_numbers_and_booleans_are_written_as_in_json<H: Sear
         ("attributes.smart", "false", &["borealis-43"]),
         ("price", "4500", &["blue-hoodie"]),
     ] {
-        let found = shopper.filtered([Filter::terms(field, [value])]).await;
+        let found = search.filtered([Filter::terms(field, [value])]).await;
         assert_eq!(found, expected, "{field} is {value}");
     }
 }
 
 pub(super) async fn ranges_include_their_ends<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+    let search = TestSearch::open(&h).await;
     let price = |min, max| range("price", min, max);
     let diagonal = |min, max| range("attributes.diagonal", min, max);
     for (filter, expected) in [
@@ -124,33 +124,33 @@ pub(super) async fn ranges_include_their_ends<H: SearchHarness>(h: H) {
         (range("attributes.color", Some(0.0), None), &[]),
         (range("attributes.nothing", Some(0.0), None), &[]),
     ] {
-        let found = shopper.filtered([filter.clone()]).await;
+        let found = search.filtered([filter.clone()]).await;
         assert_eq!(found, expected, "{filter:?}");
     }
-    // Different variants may hold two ranges.
+    // Different variants may match two ranges.
     let cheap_and_dear = [
         price(None, Some(900.0)),
         price(Some(4_500.0), Some(4_500.0)),
     ];
-    assert_eq!(shopper.filtered(cheap_and_dear).await, ["blue-hoodie"]);
+    assert_eq!(search.filtered(cheap_and_dear).await, ["blue-hoodie"]);
 }
 
-pub(super) async fn filters_narrow_the_text<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn filters_apply_to_the_hits_of_a_text<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let query = SearchQuery::text("hoodie")
         .with_filter(Filter::terms("attributes.material", ["cotton"]))
         .with_filter(Filter::terms(
             "attributes.color",
             ["white", "blue", "black"],
         ));
-    let page = shopper.ask(&query).await;
+    let page = search.ask(&query).await;
     assert_eq!(keys(&page), ["white-hoodie"]);
 }
 
-pub(super) async fn stock_is_a_filter<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn stock_can_be_filtered<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let in_stock = || Filter::terms("in_stock", ["true"]);
-    assert!(shopper.filtered([in_stock()]).await.is_empty());
+    assert!(search.filtered([in_stock()]).await.is_empty());
     let units = [
         ("MT-100-M", 3),
         ("PT-200-M", 0),
@@ -158,19 +158,19 @@ pub(super) async fn stock_is_a_filter<H: SearchHarness>(h: H) {
         ("LN-1", 0),
     ];
     let events = units.map(|(sku, available)| stock(sku, available, 1));
-    shopper.shelf.follow(&events).await;
+    search.writer.handle(&events).await;
     let query = everything().with_filter(in_stock());
-    let page = shopper
-        .until("what is in stock is found", &query, |page| {
+    let page = search
+        .until("products in stock are found", &query, |page| {
             page.hits.len() == 2
         })
         .await;
     let mut found = keys(&page);
     found.sort_unstable();
     assert_eq!(found, ["mono-tee", "polygon-tee"]);
-    shopper.shelf.follow(&[stock("MT-100-M", 0, 2)]).await;
-    shopper
-        .until("what is sold out is not found", &query, |page| {
+    search.writer.handle(&[stock("MT-100-M", 0, 2)]).await;
+    search
+        .until("a product that is sold out is not found", &query, |page| {
             keys(page) == ["polygon-tee"]
         })
         .await;

@@ -1,11 +1,11 @@
-//! Where a hit matches.
+//! The places where a hit matches.
 
 use stockade_search_sync::{FieldValue, Highlight, Hit, SearchQuery};
 
 use super::SearchHarness;
-use super::shopper::Shopper;
+use super::test_search::TestSearch;
 
-/// The texts of a highlight that match.
+/// The matching parts of a highlight.
 fn matching(highlight: &Highlight) -> Vec<&str> {
     let mut end = 0;
     highlight
@@ -14,9 +14,9 @@ fn matching(highlight: &Highlight) -> Vec<&str> {
         .map(|range| {
             assert!(
                 range.start >= end,
-                "ranges are in order and apart: {highlight:?}"
+                "ranges are ordered and do not overlap: {highlight:?}"
             );
-            assert!(!range.is_empty(), "a match is of something: {highlight:?}");
+            assert!(!range.is_empty(), "a match is not empty: {highlight:?}");
             end = range.end;
             let text = highlight.fragment.get(range.clone());
             text.unwrap_or_else(|| panic!("{range:?} is on character boundaries of {highlight:?}"))
@@ -24,7 +24,7 @@ fn matching(highlight: &Highlight) -> Vec<&str> {
         .collect()
 }
 
-/// Whether the fragment is a piece of what the hit says.
+/// Whether the fragment is part of a value of the hit.
 fn is_of(highlight: &Highlight, hit: &Hit) -> bool {
     let values = hit.view.fields.get(&highlight.field);
     values.into_iter().flatten().any(|value| match value {
@@ -33,8 +33,8 @@ fn is_of(highlight: &Highlight, hit: &Hit) -> bool {
     })
 }
 
-pub(super) async fn highlights_show_what_matches<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn highlights_show_the_matching_words<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     for (text, key, field, expected) in [
         ("hoodie", "grey-hoodie", "title", "Hoodie"),
         ("GREY", "grey-hoodie", "title", "Grey"),
@@ -43,7 +43,7 @@ pub(super) async fn highlights_show_what_matches<H: SearchHarness>(h: H) {
         ("crème", "creme", "title", "Crème"),
         ("helmets", "creme", "description", "helmets"),
     ] {
-        let page = shopper.ask(&SearchQuery::text(text)).await;
+        let page = search.ask(&SearchQuery::text(text)).await;
         let hit = page.hits.iter().find(|hit| hit.key == key);
         let hit = hit.unwrap_or_else(|| panic!("{text:?} finds {key}"));
         let highlight = hit.highlights.iter().find(|found| found.field == field);
@@ -52,13 +52,13 @@ pub(super) async fn highlights_show_what_matches<H: SearchHarness>(h: H) {
         let matching = matching(highlight);
         assert!(
             matching.contains(&expected),
-            "{text:?} matches {expected:?}, and {matching:?} is shown of {highlight:?}"
+            "{text:?} must highlight {expected:?}, not {matching:?} in {highlight:?}"
         );
     }
 }
 
-pub(super) async fn highlights_are_sound<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn highlights_are_pieces_of_the_text<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     for text in [
         "hoodie",
         "enamel mug",
@@ -79,19 +79,22 @@ pub(super) async fn highlights_are_sound<H: SearchHarness>(h: H) {
         "MT-100-M",
         "<b>lantern</b>",
     ] {
-        let page = shopper.ask(&SearchQuery::text(text).with_size(100)).await;
+        let page = search.ask(&SearchQuery::text(text).with_size(100)).await;
         for hit in &page.hits {
             for highlight in &hit.highlights {
                 let matching = matching(highlight);
-                assert!(!matching.is_empty(), "{text:?}: a highlight of nothing");
+                assert!(
+                    !matching.is_empty(),
+                    "{text:?}: a highlight without a match"
+                );
                 assert!(
                     is_of(highlight, hit),
-                    "{text:?}: as it was written, not {highlight:?}"
+                    "{text:?}: the fragment is not part of the value: {highlight:?}"
                 );
             }
         }
     }
-    let page = shopper.ask(&SearchQuery::default()).await;
+    let page = search.ask(&SearchQuery::default()).await;
     let shown = page.hits.iter().find(|hit| !hit.highlights.is_empty());
-    assert_eq!(shown, None, "nothing was asked for");
+    assert_eq!(shown, None, "a query without text has no highlights");
 }

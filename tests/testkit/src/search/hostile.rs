@@ -1,12 +1,12 @@
-//! Whatever is asked, the answer is hits or names what is wrong.
+//! Every query is answered, or the error names the wrong part.
 
-use stockade_search_sync::{FacetRequest, Filter, Order, SearchQuery};
+use stockade_search_sync::{FacetRequest, Filter, SearchQuery, SortOrder};
 
 use super::SearchHarness;
-use super::shopper::{Shopper, by, everything, keys, range};
+use super::test_search::{TestSearch, by, everything, keys, range};
 
 pub(super) async fn query_syntax_is_plain_text<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+    let search = TestSearch::open(&h).await;
     for text in [
         "-grey hoodie",
         "+grey -hoodie",
@@ -24,7 +24,7 @@ pub(super) async fn query_syntax_is_plain_text<H: SearchHarness>(h: H) {
         "{\"grey\": \"hoodie\"}",
         "grey:hoodie",
     ] {
-        let found = shopper.find(text).await;
+        let found = search.find(text).await;
         let best = found.first().map(String::as_str);
         assert_eq!(
             best,
@@ -49,20 +49,20 @@ pub(super) async fn query_syntax_is_plain_text<H: SearchHarness>(h: H) {
         "%",
         "a\" OR \"1\"=\"1",
     ] {
-        shopper.find(text).await;
+        search.find(text).await;
     }
 }
 
-pub(super) async fn signs_alone_find_nothing<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn a_text_of_signs_finds_nothing<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     for text in ["*", "?", "*:*", "...", "\"\"", "-", "()", "\\", "~^"] {
-        let found = shopper.find(text).await;
-        assert!(found.is_empty(), "{text:?} is no wildcard: {found:?}");
+        let found = search.find(text).await;
+        assert!(found.is_empty(), "{text:?} is not a wildcard: {found:?}");
     }
 }
 
-pub(super) async fn odd_text_never_fails<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn unusual_text_never_fails<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let combining = format!("e{}", "\u{301}".repeat(400));
     let words = "tee ".repeat(240);
     let long_word = "t".repeat(1_000);
@@ -90,22 +90,19 @@ pub(super) async fn odd_text_never_fails<H: SearchHarness>(h: H) {
         &long_word,
         "tee\r\ntee\u{2028}tee",
     ] {
-        shopper.find(text).await;
-        let suggested = shopper.index.suggest(text, 5).await;
+        search.find(text).await;
+        let suggested = search.index.suggest(text, 5).await;
         assert!(suggested.is_ok(), "suggesting for {text:?}: {suggested:?}");
         let value = Filter::terms("attributes.color", [text]);
         let query = everything().with_filter(value);
-        assert_eq!(keys(&shopper.ask(&query).await), Vec::<&str>::new());
+        assert_eq!(keys(&search.ask(&query).await), Vec::<&str>::new());
         let filter = Filter::terms(format!("attributes.x{text}"), ["x"]);
-        // Such a field may be refused, and finds nothing.
-        let page = shopper
-            .index
-            .search(&everything().with_filter(filter))
-            .await;
+        // The field may be refused. If not, it finds nothing.
+        let page = search.index.search(&everything().with_filter(filter)).await;
         match page {
             Ok(page) => assert_eq!(keys(&page), Vec::<&str>::new()),
             Err(stockade_search_sync::SearchError::Invalid { .. }) => {}
-            Err(other) => panic!("a filter on {text:?} was told {other}"),
+            Err(other) => panic!("a filter on {text:?} failed: {other}"),
         }
     }
 }
@@ -114,8 +111,8 @@ fn many(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|number| format!("value-{number}"))
 }
 
-pub(super) async fn what_is_within_the_limits_is_answered<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn a_query_within_the_limits_is_answered<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let text = format!("tee {}", "x".repeat(996));
     let filters = (0..50).fold(SearchQuery::text(text), |query, number| {
         let field = format!("attributes.name-{number}");
@@ -125,12 +122,12 @@ pub(super) async fn what_is_within_the_limits_is_answered<H: SearchHarness>(h: H
         let field = format!("attributes.name-{number}");
         query.with_facet(FacetRequest::new(field).with_size(1_000))
     });
-    shopper.ask(&query).await;
-    shopper.ask(&everything().with_size(1)).await;
+    search.ask(&query).await;
+    search.ask(&everything().with_size(1)).await;
 }
 
-pub(super) async fn what_is_over_a_limit_is_named<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn the_error_names_the_part_over_its_limit<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let query = SearchQuery::default;
     let brand = || Filter::terms("brand", ["Loom"]);
     for (query, part) in [
@@ -184,12 +181,12 @@ pub(super) async fn what_is_over_a_limit_is_named<H: SearchHarness>(h: H) {
             "filters[0]",
         ),
     ] {
-        shopper.refuses(&query, part).await;
+        search.refuses(&query, part).await;
     }
 }
 
-pub(super) async fn unknown_fields_are_named<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn the_error_names_an_unknown_field<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let query = SearchQuery::default;
     let longest = "x".repeat(10_000);
     for field in [
@@ -203,42 +200,42 @@ pub(super) async fn unknown_fields_are_named<H: SearchHarness>(h: H) {
         &longest,
     ] {
         let filter = Filter::terms(field, ["a"]);
-        shopper
+        search
             .refuses(&query().with_filter(filter), "filters[0]")
             .await;
         let filter = range(field, Some(1.0), None);
-        shopper
+        search
             .refuses(&query().with_filter(filter), "filters[0]")
             .await;
         let facet = FacetRequest::new(field);
-        shopper
+        search
             .refuses(&query().with_facet(facet), "facets[0]")
             .await;
-        let sorted = query().with_sort(by(field, Order::Ascending));
-        shopper.refuses(&sorted, "sort").await;
+        let sorted = query().with_sort(by(field, SortOrder::Ascending));
+        search.refuses(&sorted, "sort").await;
     }
-    // They are there, and are not for this.
+    // These fields exist, and can not be filtered or sorted by.
     for field in ["title", "description", "media"] {
         let filter = Filter::terms(field, ["a"]);
-        shopper
+        search
             .refuses(&query().with_filter(filter), "filters[0]")
             .await;
-        let sorted = query().with_sort(by(field, Order::Ascending));
-        shopper.refuses(&sorted, "sort").await;
+        let sorted = query().with_sort(by(field, SortOrder::Ascending));
+        search.refuses(&sorted, "sort").await;
     }
     let filter = range("brand", Some(1.0), None);
-    shopper
+    search
         .refuses(&query().with_filter(filter), "filters[0]")
         .await;
 }
 
 pub(super) async fn bad_cursors_are_refused<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+    let search = TestSearch::open(&h).await;
     let sorted = everything()
-        .with_sort(by("price", Order::Ascending))
+        .with_sort(by("price", SortOrder::Ascending))
         .with_size(3);
-    let first = shopper.ask(&sorted).await;
-    let good = first.next.expect("there is more");
+    let first = search.ask(&sorted).await;
+    let good = first.next.expect("there is another page");
     let half = good.chars().take(good.chars().count() / 2).collect();
     let long = "0".repeat(200_000);
     let garbage = [
@@ -246,31 +243,31 @@ pub(super) async fn bad_cursors_are_refused<H: SearchHarness>(h: H) {
     ];
     let garbage = garbage.map(str::to_owned).into_iter();
     for bad in garbage.chain([half, long, format!("{good}00"), format!(" {good}")]) {
-        shopper
+        search
             .refuses(&sorted.clone().with_cursor(bad), "cursor")
             .await;
     }
-    let other = everything().with_sort(by("price", Order::Descending));
-    shopper.refuses(&other.with_cursor(&good), "cursor").await;
-    shopper
+    let other = everything().with_sort(by("price", SortOrder::Descending));
+    search.refuses(&other.with_cursor(&good), "cursor").await;
+    search
         .refuses(&everything().with_cursor(&good), "cursor")
         .await;
-    // A forged one may be taken for good or refused; nothing else.
+    // A forged cursor is accepted or refused. Nothing else may happen.
     for at in 0..good.len().min(200) {
         let mut forged = good.clone().into_bytes();
         forged[at] = if forged[at] == b'1' { b'2' } else { b'1' };
         let Ok(forged) = String::from_utf8(forged) else {
             continue;
         };
-        match shopper
+        match search
             .index
             .search(&sorted.clone().with_cursor(forged))
             .await
         {
             Ok(_) | Err(stockade_search_sync::SearchError::Invalid { .. }) => {}
-            Err(other) => panic!("a forged cursor was told {other}"),
+            Err(other) => panic!("a forged cursor failed: {other}"),
         }
     }
-    let second = shopper.ask(&sorted.with_cursor(good)).await;
-    assert!(!second.hits.is_empty(), "a good one goes on");
+    let second = search.ask(&sorted.with_cursor(good)).await;
+    assert!(!second.hits.is_empty(), "the unchanged cursor is accepted");
 }

@@ -1,19 +1,19 @@
-//! Titles that go on from what somebody typed.
+//! Titles that complete what a user typed.
 
 use stockade_search_sync::{SearchError, Suggestion};
 
 use super::SearchHarness;
-use super::shopper::Shopper;
+use super::test_search::TestSearch;
 
-async fn suggest(shopper: &Shopper, prefix: &str, limit: usize) -> Vec<Suggestion> {
-    let suggested = shopper.index.suggest(prefix, limit).await;
+async fn suggest(search: &TestSearch, prefix: &str, limit: usize) -> Vec<Suggestion> {
+    let suggested = search.index.suggest(prefix, limit).await;
     let suggested = suggested.unwrap_or_else(|error| panic!("suggesting for {prefix:?}: {error}"));
-    assert!(suggested.len() <= limit, "no more than asked for");
+    assert!(suggested.len() <= limit, "no more than requested");
     suggested
 }
 
-pub(super) async fn titles_go_on_from_what_was_typed<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn suggestions_complete_the_prefix<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     for (prefix, key, title) in [
         ("mono", "mono-tee", "Monospace Tee"),
         ("MONOSPACE t", "mono-tee", "Monospace Tee"),
@@ -21,7 +21,7 @@ pub(super) async fn titles_go_on_from_what_was_typed<H: SearchHarness>(h: H) {
         ("cam", "camping-kit", "Camping Kit"),
         ("Café Cr", "creme", "Café Crème Brûlée 🧢 Straße"),
     ] {
-        let suggested = suggest(&shopper, prefix, 5).await;
+        let suggested = suggest(&search, prefix, 5).await;
         let expected = Suggestion::new(key.to_owned(), title.to_owned());
         assert_eq!(
             suggested.first(),
@@ -29,37 +29,40 @@ pub(super) async fn titles_go_on_from_what_was_typed<H: SearchHarness>(h: H) {
             "{prefix:?}: {suggested:?}"
         );
     }
-    assert_eq!(suggest(&shopper, "xylophonists", 5).await, []);
+    assert_eq!(suggest(&search, "xylophonists", 5).await, []);
 }
 
 pub(super) async fn an_empty_prefix_suggests_nothing<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+    let search = TestSearch::open(&h).await;
     for prefix in ["", "  "] {
-        assert_eq!(suggest(&shopper, prefix, 5).await, []);
+        assert_eq!(suggest(&search, prefix, 5).await, []);
     }
 }
 
 pub(super) async fn suggestions_are_limited<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+    let search = TestSearch::open(&h).await;
     for limit in [1, 3, 20] {
-        let suggested = suggest(&shopper, "enamel", limit).await;
-        assert!(!suggested.is_empty(), "at most {limit}, and not none");
+        let suggested = suggest(&search, "enamel", limit).await;
+        assert!(
+            !suggested.is_empty(),
+            "at least one, with a limit of {limit}"
+        );
         assert!(suggested.iter().all(|found| found.text == "Enamel Mug"));
     }
 }
 
-pub(super) async fn suggestions_out_of_limits_are_refused<H: SearchHarness>(h: H) {
-    let shopper = Shopper::open(&h).await;
+pub(super) async fn suggestions_beyond_the_limits_are_refused<H: SearchHarness>(h: H) {
+    let search = TestSearch::open(&h).await;
     let long = "a".repeat(10_000);
     for (prefix, limit, part) in [
         ("mono", 0, "limit"),
         ("mono", 21, "limit"),
         (&long, 5, "prefix"),
     ] {
-        let refused = shopper.index.suggest(prefix, limit).await;
+        let refused = search.index.suggest(prefix, limit).await;
         assert!(
             matches!(&refused, Err(SearchError::Invalid { field, .. }) if field == part),
-            "{part} is to blame: {refused:?}"
+            "the error must name {part}: {refused:?}"
         );
     }
 }

@@ -1,6 +1,7 @@
-//! The index in memory, and broken ones.
+//! The suites over the index in memory, and over flawed ones.
 
 mod flawed;
+mod flaws;
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ impl Harness for Memory {
     }
 }
 
-/// The process does not end, so the data is there: this proves the suite, not the index.
+/// The process does not end, so nothing is lost: this tests the suite, not the index.
 #[async_trait]
 impl Reopen for Memory {
     async fn reopen(self) -> Self {

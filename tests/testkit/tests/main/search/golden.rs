@@ -1,4 +1,4 @@
-//! The rows of the golden file, which a catalogue publishes, become the documents that they should.
+//! The rows of the golden file, as a catalogue publishes them, become the right documents.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ async fn shown(batches: impl IntoIterator<Item = &[Record]>) -> Vec<(String, Vie
 }
 
 #[tokio::test]
-async fn golden_rows_become_their_documents() {
+async fn golden_rows_become_the_right_documents() {
     let records = records();
     let shown_at_once = shown([records.as_slice()]).await;
     let views: serde_json::Map<_, _> = shown_at_once
@@ -88,7 +88,11 @@ async fn golden_rows_become_their_documents() {
     assert_eq!(serde_json::Value::Object(views), expected);
 
     let reversed: Vec<Record> = records.iter().rev().cloned().collect();
-    assert_eq!(shown(reversed.chunks(1)).await, shown_at_once, "backwards");
+    assert_eq!(
+        shown(reversed.chunks(1)).await,
+        shown_at_once,
+        "in reverse order"
+    );
     let twice = [records.as_slice(), &reversed, &records];
-    assert_eq!(shown(twice).await, shown_at_once, "again and again");
+    assert_eq!(shown(twice).await, shown_at_once, "repeated");
 }

@@ -1,4 +1,4 @@
-//! Search in memory, and broken.
+//! The search suite over the index in memory.
 
 mod golden;
 
