@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::availability::worker::{one_for_each, report_older_epoch};
 use crate::deadline::within;
 use crate::error::CatalogError;
 
-const PAGE: usize = 1_000;
+const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not 0");
 
 /// Watches a cache, and fills it from a scan of inventory whenever it has been emptied.
 ///
