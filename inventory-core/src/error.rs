@@ -1,13 +1,26 @@
-//! What can go wrong with stock, and what the caller can do about it.
+//! The error of this crate, and what a caller can do about it.
 
 use std::time::Duration;
 
 use stockade_change_feed::{Failing, Failure, FeedError, Retry, shorten};
 
-use crate::ids::{LocationId, OperationId, ReservationId, Sku};
-use crate::reservation::{Asked, ReservationState};
+use crate::model::{Asked, LocationId, OperationId, ReservationId, ReservationState, Sku};
 
-/// What went wrong with stock.
+/// An error of a store, of a worker, or in a request.
+///
+/// [`retry`](Self::retry) says what the caller may do. After
+/// [`OutcomeUnknown`](Retry::OutcomeUnknown) only the same call with the same id tells whether it
+/// took effect; every other error says that nothing did, except that
+/// [`WrongState`](Self::WrongState) may have expired the reservation.
+///
+/// ```
+/// use stockade_change_feed::Retry;
+/// use stockade_inventory_core::{InventoryError, Sku};
+///
+/// let error = Sku::new("").unwrap_err();
+/// assert!(matches!(error, InventoryError::Invalid { field: "sku", .. }));
+/// assert_eq!(error.retry(), Retry::Never);
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InventoryError {
@@ -21,26 +34,28 @@ pub enum InventoryError {
         /// What is allowed.
         reason: String,
     },
-    /// No stock was ever kept of these, at these locations.
-    #[error("nothing is known of {}; set or receive stock first", list(.skus))]
+    /// These SKUs have no level: stock of them was never set or received, at the named location or
+    /// at any.
+    #[error("unknown SKU: {}; set or receive stock of it first", list(.skus, ", "))]
     UnknownSku {
-        /// All the unknown ones.
+        /// All unknown SKUs of the request.
         skus: Vec<Sku>,
     },
-    /// There is too little stock; nothing was reserved.
-    #[error("too little stock: {}", list(.shortages))]
+    /// There is not enough stock. Nothing was reserved.
+    #[error("not enough stock: {}", list(.shortages, "; "))]
     Insufficient {
-        /// What was short, a line each.
+        /// Every line that is short.
         shortages: Vec<Shortage>,
     },
-    /// The store has no such reservation.
-    #[error("reservation {id} does not exist, or its retention has ended")]
+    /// There is no reservation of this id. It was never granted, or it finished long ago and was
+    /// purged.
+    #[error("reservation {id} does not exist; it was never granted, or it was purged")]
     UnknownReservation {
         /// The id asked for.
         id: ReservationId,
     },
-    /// The id was used before for a request of other content.
-    #[error("reservation id {id} was used before for other content; use a new id")]
+    /// The id was used before, for another owner or other lines.
+    #[error("reservation id {id} was used before for another owner or other lines; use a new id")]
     ReservationConflict {
         /// The id.
         id: ReservationId,
@@ -51,51 +66,51 @@ pub enum InventoryError {
         /// The id.
         id: OperationId,
     },
-    /// The state of the reservation does not allow it. Where a deadline had passed, the
-    /// reservation is expired by now and `actual` says so.
+    /// The state of the reservation does not allow the step. Where the deadline had passed, this
+    /// call expired the reservation, and `actual` is `Expired`.
     #[error("reservation {id} is {actual}; it can not {asked}")]
     WrongState {
         /// The reservation.
         id: ReservationId,
-        /// What was asked for.
+        /// The step.
         asked: Asked,
-        /// The state that it is in.
+        /// The state of the reservation.
         actual: ReservationState,
     },
-    /// The reservation belongs to another owner than the one named.
+    /// The reservation belongs to another owner than the caller acts for.
     #[error("reservation {id} belongs to another owner")]
     NotOwner {
         /// The reservation.
         id: ReservationId,
     },
-    /// Physical stock would fall below what is promised.
+    /// Physical stock would fall below the promised units. Nothing was changed.
     #[error(
-        "{sku} at {location} has {promised} units promised, {short} more than would be left; \
-         release or fulfil reservations first"
+        "{promised} units of {sku} at {location} are promised, and the adjustment would leave \
+         {short} too few; release, cancel or fulfil reservations first"
     )]
     BelowPromised {
         /// The SKU.
         sku: Sku,
         /// The location.
         location: LocationId,
-        /// Reserved and escrowed units.
+        /// Units that are reserved or set aside.
         promised: u64,
-        /// By how many units the adjustment falls short.
+        /// The number of promised units that would be missing.
         short: u64,
     },
-    /// A queue is full.
-    #[error("busy; try again in {retry_after:?}")]
+    /// A queue is full. Nothing took effect.
+    #[error("busy: a queue is full; try again in {retry_after:?}")]
     Busy {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The backend did not do what was asked.
+    /// The backend failed, or the way to it. [`Failure::retry`] says what the caller may do.
     #[error(transparent)]
     Failed(#[from] Failure),
-    /// Stored data breaks a rule.
+    /// Stored rows can not be read, or do not fit together. Nothing was changed.
     #[error("stored data is damaged: {what}")]
     Damaged {
-        /// What was found, and where.
+        /// What was found, and in which row.
         what: String,
     },
     /// Publishing stock events failed.
@@ -147,22 +162,23 @@ impl Failing for InventoryError {
     }
 }
 
-/// A line of a request that could not be served.
+/// A line of a request for which there is not enough stock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shortage {
     /// The SKU.
     pub sku: Sku,
-    /// The location that the line named, if it named one.
+    /// The location that the line names, if it names one.
     pub location: Option<LocationId>,
-    /// Units asked for.
+    /// The units that the line asks for.
     pub requested: u64,
-    /// Units that could be reserved there; without a named location, at the one that has most.
+    /// The units that can be reserved there. Without a named location, at the location that has
+    /// the most.
     pub open: u64,
 }
 
 impl Shortage {
-    /// A shortage of one line.
+    /// The shortage of one line.
     #[must_use]
     pub fn new(sku: Sku, location: Option<LocationId>, requested: u64, open: u64) -> Self {
         Self {
@@ -178,20 +194,20 @@ impl std::fmt::Display for Shortage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} of {} requested, {} open",
-            self.requested, self.sku, self.open
+            "{}: {} requested, {} open",
+            self.sku, self.requested, self.open
         )
     }
 }
 
-fn list<T: ToString>(items: &[T]) -> String {
+fn list<T: ToString>(items: &[T], separator: &str) -> String {
     const MOST: usize = 5;
     let mut text = items
         .iter()
         .take(MOST)
         .map(T::to_string)
         .collect::<Vec<_>>()
-        .join(", ");
+        .join(separator);
     if items.len() > MOST {
         text.push_str(&format!(" and {} more", items.len() - MOST));
     }

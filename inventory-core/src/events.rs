@@ -1,4 +1,4 @@
-//! What inventory publishes to the topic `inventory_updates`.
+//! The events that inventory publishes to the topic `inventory_updates`.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -6,17 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stockade_change_feed::{FeedError, Headers, Message, Record, Timestamp, Topic};
 
-use crate::ids::Sku;
-use crate::stock::{SkuStock, Version};
+use crate::model::{Sku, SkuStock, Version};
 
 /// The header that marks a heartbeat and carries its format's version.
 const HEARTBEAT_HEADER: &str = "stockade-heartbeat";
 const FORMAT: &str = "stock event";
-/// The version of both formats. Readers refuse a newer one, and ignore fields that they don't
-/// know.
+/// The version of both formats. Readers refuse a newer version and ignore unknown fields.
 const FORMAT_VERSION: u32 = 1;
 
-/// The topic that stock events go to, unless it is named otherwise.
+/// The default topic of stock events, `inventory_updates`.
 ///
 /// # Panics
 /// Never: the constant is a valid name.
@@ -25,28 +23,30 @@ pub fn inventory_updates() -> Topic {
     Topic::new("inventory_updates").expect("the constant follows the rule")
 }
 
-/// A SKU's availability over all its locations has changed. The key of the record is the SKU.
+/// The availability of a SKU, over all its locations, has changed. The key of the record is the
+/// SKU.
 ///
 /// ```json
 /// {"v":1,"sku":"tee-m","new_stock_count":49,"version":{"epoch":0,"number":7},"changed_at":1764000000000000}
 /// ```
 ///
-/// Events come at least once and perhaps out of order: keep the highest version.
+/// An event may come more than once and out of order. Readers keep the highest [`Version`] of each
+/// SKU, epoch first, and ignore the others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StockChanged {
     /// The SKU.
     pub sku: Sku,
-    /// Units that nobody was promised, at all locations.
+    /// Units that are not promised to a reservation, at all locations.
     pub new_stock_count: u64,
     /// The SKU's version.
     pub version: Version,
-    /// When it changed, on the store's clock, in microseconds since 1970.
+    /// The time of the change on the store's clock, in microseconds since 1970.
     pub changed_at: Timestamp,
 }
 
 impl StockChanged {
-    /// A SKU's availability at a version.
+    /// The availability of a SKU at a version.
     #[must_use]
     pub fn new(sku: Sku, new_stock_count: u64, version: Version, changed_at: Timestamp) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl StockChanged {
         }
     }
 
-    /// As it is published.
+    /// The message to publish.
     ///
     /// # Panics
     /// Never: the fields are numbers and strings.
@@ -78,23 +78,24 @@ impl From<&SkuStock> for StockChanged {
     }
 }
 
-/// Everything that was committed before a time has been published to this partition.
+/// Says that everything that was committed before a time is published in this partition.
 ///
-/// A reader that has seen one in each partition knows how fresh it is; one in a single partition
-/// says nothing of the others, so each names how many there are.
+/// A heartbeat in one partition says nothing about the others. So a reader waits for one in each of
+/// [`partitions`](Self::partitions), and is as fresh as the oldest of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Heartbeat {
-    /// The store's epoch. One of an older epoch tells of a history that an operator has ended.
+    /// The store's epoch. Readers ignore a heartbeat of an older epoch: it is about changes that
+    /// the store has lost.
     pub epoch: u32,
-    /// The time, on the store's clock, in microseconds since 1970.
+    /// The time on the store's clock, in microseconds since 1970.
     pub complete_as_of: Timestamp,
-    /// The partitions of the topic.
+    /// The number of partitions of the topic.
     pub partitions: u32,
 }
 
 impl Heartbeat {
-    /// A heartbeat for each of so many partitions.
+    /// A heartbeat for each of `partitions` partitions.
     #[must_use]
     pub fn new(epoch: u32, complete_as_of: Timestamp, partitions: u32) -> Self {
         Self {
@@ -123,21 +124,21 @@ impl Heartbeat {
     }
 }
 
-/// What a record of `inventory_updates` says.
+/// An event in a record of `inventory_updates`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StockEvent {
-    /// A SKU's availability changed.
+    /// The availability of a SKU changed.
     Changed(StockChanged),
-    /// The partition is complete up to a time.
+    /// The partition is complete as of a time.
     Heartbeat(Heartbeat),
 }
 
 impl StockEvent {
-    /// Reads a record. `None` for a tombstone, which says nothing.
+    /// Reads a record. `None` for a record without a value.
     ///
     /// # Errors
-    /// [`FeedError::Malformed`] for anything else that is no such event, and for a newer format.
+    /// [`FeedError::Malformed`] for any other record that is no event, and for a newer format.
     pub fn from_record(record: &Record) -> Result<Option<Self>, FeedError> {
         let Some(value) = &record.value else {
             return Ok(None);

@@ -1,6 +1,7 @@
-//! What an embedding backend holds.
+//! What a backend holds and calls.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,26 +11,59 @@ use stockade_change_feed::time::{Deadline, one_for_each};
 use stockade_change_feed::{Clock, SystemClock, Timestamp};
 
 use crate::error::InventoryError;
-use crate::ids::{ReservationId, Sku};
-use crate::reservation::{
-    ActingFor, Adjusted, Adjustment, ExtendRequest, Reservation, ReservationState, ReserveRequest,
-    Reserved, Transition, TransitionRequest, Transitioned,
+use crate::model::{
+    ActingFor, Adjusted, Adjustment, ExtendRequest, Reservation, ReservationId, ReservationState,
+    ReserveRequest, Reserved, Sku, SkuStock, Transition, TransitionRequest, Transitioned,
 };
-use crate::stock::SkuStock;
 use crate::store::{
     Cursor, InventoryStore, MovementPage, ReservationTimer, StockPage, StockSource,
 };
 use crate::telemetry;
 
-/// Stock and reservations behind one API: a store, and optionally timers. Clones share them.
+/// Stock and reservations: what a backend holds and calls. Clones share one store.
 ///
-/// A call that fails in a way that may pass is repeated, with pauses, until it succeeds or the
-/// timeout ends; every effect has an id and takes place once. An error whose
-/// [`retry`](InventoryError::retry) says that the outcome is unknown is resolved by the same call
-/// with the same id, and by nothing else. So it is for a call whose future was dropped.
+/// It adds three things to an [`InventoryStore`]:
 ///
-/// Timers are hints: one that can not be set delays the expiry until the next sweep, and fails
-/// nothing.
+/// - **Deadlines.** A call ends within the timeout, 5 seconds by default.
+/// - **Repetition.** A call that fails in a way that may pass is repeated, with growing pauses,
+///   until it succeeds or the timeout ends. This is safe because every effect has an id and takes
+///   place once.
+/// - **Timers**, where the host has them. A timer that can not be set delays the expiry until the
+///   next sweep, and fails nothing.
+///
+/// After an error whose [`retry`](InventoryError::retry) is
+/// [`OutcomeUnknown`](stockade_change_feed::Retry::OutcomeUnknown), and after a call whose future
+/// was dropped, only the same call with the same id tells whether it took effect.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stockade_inventory_core::InventoryError> {
+/// use std::sync::Arc;
+/// use stockade_change_feed::SystemClock;
+/// use stockade_inventory_core::memory::{MemoryInventory, MemoryTimer};
+/// use stockade_inventory_core::*;
+///
+/// let clock = Arc::new(SystemClock::new());
+/// let store = Arc::new(MemoryInventory::new(clock.clone()));
+/// let inventory = Inventory::new(store).with_timer(Arc::new(MemoryTimer::new(clock)));
+///
+/// let tee = Sku::new("tee-m")?;
+/// let set = StockChange::Set(5);
+/// let count = Adjustment::new(OperationId::new("count-1")?, tee.clone(), set, Reason::new("count")?);
+/// for outcome in inventory.adjust(&[count]).await? {
+///     outcome?;
+/// }
+///
+/// let ada = OwnerId::new("ada")?;
+/// let request = ReserveRequest::repeatable(ada, "cart-1", [Line::new(tee, Quantity::new(2)?)])?;
+/// let first = inventory.reserve(request.clone()).await?;
+/// // Sent again, for example because the reply was lost, it finds the same reservation.
+/// let again = inventory.reserve(request).await?;
+/// assert_eq!(again.effect, Effect::Repeated);
+/// assert_eq!(again.reservation, first.reservation);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Inventory {
     store: Arc<dyn InventoryStore>,
@@ -38,7 +72,7 @@ pub struct Inventory {
     clock: Arc<dyn Clock>,
 }
 
-/// A grant is not kept waiting for its timer longer than this.
+/// A grant waits at most this long for its timer to be set.
 const TIMER_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl Inventory {
@@ -53,33 +87,33 @@ impl Inventory {
         }
     }
 
-    /// Sets a timer for each reservation, for an [`ExpiryWorker`](crate::workers::ExpiryWorker)
-    /// to act on.
+    /// Sets a timer for each reservation. An [`ExpiryWorker`](crate::workers::ExpiryWorker) with
+    /// the same timer acts on it.
     #[must_use]
     pub fn with_timer(mut self, timer: Arc<dyn ReservationTimer>) -> Self {
         self.timer = Some(timer);
         self
     }
 
-    /// How long a call of the store takes at most, its repetitions included. Telling the timer
-    /// takes up to 100 ms more.
+    /// Gives a call this long, its repetitions included. Setting the timer takes at most 100 ms
+    /// more.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Measures timeouts on this clock. Deadlines of reservations are the store's matter.
+    /// Measures timeouts on this clock. The deadlines of reservations are judged on the store's.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Reserves all lines of a request or none, and sets the timer.
+    /// Reserves all lines of a request, or none, and sets the timer.
     ///
     /// # Errors
-    /// As for [`InventoryStore::reserve`], and where it can not be reached.
+    /// As for [`InventoryStore::reserve`], and where the store gives no answer in time.
     #[tracing::instrument(level = "debug", skip_all, fields(reservation = %request.id))]
     pub async fn reserve(&self, request: ReserveRequest) -> Result<Reserved, InventoryError> {
         let reserve = || async {
@@ -91,17 +125,17 @@ impl Inventory {
         Ok(reserved)
     }
 
-    /// Sets the timer of a reservation. [`reserve`](Self::reserve) does; a host that reserved
-    /// through a store of its own, within its own transaction, calls this after its commit.
+    /// Sets the timer of a reservation. [`reserve`](Self::reserve) does so by itself. A host that
+    /// reserved within its own transaction calls this after its commit.
     pub async fn committed(&self, reserved: &Reserved) {
         self.set_timer(&reserved.reservation, reserved.remaining)
             .await;
     }
 
-    /// Confirms a held reservation: its units are promised without a deadline.
+    /// Confirms a held reservation: its units are promised without a deadline from now on.
     ///
     /// # Errors
-    /// As for [`InventoryStore::transition`], and where it can not be reached.
+    /// As for [`InventoryStore::transition`], and where the store gives no answer in time.
     pub async fn confirm(
         &self,
         id: &ReservationId,
@@ -111,10 +145,10 @@ impl Inventory {
             .await
     }
 
-    /// Gives up a held reservation. One that is confirmed is not touched.
+    /// Releases a held reservation: its units come back. A confirmed reservation is refused.
     ///
     /// # Errors
-    /// As for [`InventoryStore::transition`], and where it can not be reached.
+    /// As for [`InventoryStore::transition`], and where the store gives no answer in time.
     pub async fn release(
         &self,
         id: &ReservationId,
@@ -124,10 +158,10 @@ impl Inventory {
             .await
     }
 
-    /// Gives up a confirmed reservation.
+    /// Cancels a confirmed reservation: its units come back.
     ///
     /// # Errors
-    /// As for [`InventoryStore::transition`], and where it can not be reached.
+    /// As for [`InventoryStore::transition`], and where the store gives no answer in time.
     pub async fn cancel(
         &self,
         id: &ReservationId,
@@ -137,10 +171,10 @@ impl Inventory {
             .await
     }
 
-    /// Takes the units of a confirmed reservation out of stock.
+    /// Fulfils a confirmed reservation: its units leave the stock.
     ///
     /// # Errors
-    /// As for [`InventoryStore::transition`], and where it can not be reached.
+    /// As for [`InventoryStore::transition`], and where the store gives no answer in time.
     pub async fn fulfil(
         &self,
         id: &ReservationId,
@@ -170,10 +204,10 @@ impl Inventory {
         Ok(done)
     }
 
-    /// Moves the deadline of a held reservation, never back, and sets its timer anew.
+    /// Moves the deadline of a held reservation to a later time, and sets its timer again.
     ///
     /// # Errors
-    /// As for [`InventoryStore::extend`], and where it can not be reached.
+    /// As for [`InventoryStore::extend`], and where the store gives no answer in time.
     #[tracing::instrument(level = "debug", skip_all, fields(reservation = %id))]
     pub async fn extend(
         &self,
@@ -193,10 +227,11 @@ impl Inventory {
         Ok(done)
     }
 
-    /// Changes physical stock, each adjustment for itself, and returns an outcome for each.
+    /// Changes physical stock, each adjustment by itself, and returns an outcome for each, in their
+    /// order.
     ///
     /// # Errors
-    /// As for [`InventoryStore::adjust`], and where it can not be reached.
+    /// As for [`InventoryStore::adjust`], and where the store gives no answer in time.
     #[tracing::instrument(level = "debug", skip_all, fields(adjustments = adjustments.len()))]
     pub async fn adjust(
         &self,
@@ -214,33 +249,33 @@ impl Inventory {
         outcomes
     }
 
-    /// One reservation, in the state that it is in.
+    /// A reservation in its present state.
     ///
     /// # Errors
-    /// As for [`InventoryStore::reservation`], and where it can not be reached.
+    /// As for [`InventoryStore::reservation`], and where the store gives no answer in time.
     pub async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {
         self.repeat("reservation", || self.store.reservation(id))
             .await
     }
 
-    /// Some movements of a SKU, after `after`.
+    /// At most `limit` movements of a SKU after `after`.
     ///
     /// # Errors
-    /// As for [`InventoryStore::movements`], and where it can not be reached.
+    /// As for [`InventoryStore::movements`], and where the store gives no answer in time.
     pub async fn movements(
         &self,
         sku: &Sku,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<MovementPage, InventoryError> {
         self.repeat("movements", || self.store.movements(sku, after, limit))
             .await
     }
 
-    /// The stock of each of `skus`, in their order; `None` for what is not known.
+    /// The stock of each of `skus`, in their order, and `None` for each unknown one.
     ///
     /// # Errors
-    /// As for [`StockSource::stock`], and where it can not be reached.
+    /// As for [`StockSource::stock`], and where the store gives no answer in time.
     pub async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
         self.repeat("stock", || self.store.stock(skus)).await
     }
@@ -294,7 +329,7 @@ impl Inventory {
         }
     }
 
-    /// Tells the timer, which may fail: a sweep finds what it misses.
+    /// A call of the timer, which may fail: a sweep finds what it misses.
     async fn hint(
         &self,
         operation: &'static str,
@@ -304,7 +339,7 @@ impl Inventory {
         let deadline = Deadline::after(self.clock.as_ref(), operation, timeout);
         if let Err(error) = deadline.bound(call).await {
             counter!(telemetry::TIMER_FAILURES, "operation" => operation).increment(1);
-            tracing::warn!(%error, operation, "a reservation's timer could not be told");
+            tracing::warn!(%error, operation, "the timer of a reservation could not be set or removed; a sweep will expire it");
         }
     }
 }
@@ -318,7 +353,7 @@ impl StockSource for Inventory {
     async fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
         self.repeat("scan", || self.store.scan(after, limit)).await
     }

@@ -1,8 +1,8 @@
-//! Mocks of the traits, by [`mockall`], for the tests of those who use them: what is called, with
-//! what, how often, and what comes back.
+//! Mocks of the traits, made by [`mockall`], for the tests of a host: they check which calls are
+//! made, and answer as the test says.
 //!
-//! A mock knows no rule: it answers what it is told to. Where a test needs a store that behaves, the
-//! implementation in [`memory`](crate::memory) is shorter and right.
+//! A mock keeps no rule of the traits. Where a test needs a store that does, take the one in
+//! [`memory`](crate::memory).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -14,7 +14,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), InventoryError> {
-//! // A store that is away once.
+//! // A store that can not be reached at the first call.
 //! let mut store = MockInventoryStore::new();
 //! store.expect_stock().times(1).returning(|_| {
 //!     Err(Failure::unavailable("stock", Duration::ZERO, "connection refused").into())
@@ -27,16 +27,16 @@
 //! # }
 //! ```
 
+use std::num::NonZeroUsize;
+
 use async_trait::async_trait;
 use mockall::mock;
 
 use crate::error::InventoryError;
-use crate::ids::{ReservationId, Sku};
-use crate::reservation::{
-    Adjusted, Adjustment, Expiry, ExtendRequest, Reservation, ReserveRequest, Reserved,
-    TransitionRequest, Transitioned,
+use crate::model::{
+    Adjusted, Adjustment, Expiry, ExtendRequest, Reservation, ReservationId, ReserveRequest,
+    Reserved, Sku, SkuStock, Sweep, TransitionRequest, Transitioned, Version,
 };
-use crate::stock::{SkuStock, Version};
 use crate::store::{
     Cursor, InventoryStore, MovementPage, OutboxPage, StockOutbox, StockPage, StockSource,
 };
@@ -54,7 +54,7 @@ mock! {
         async fn scan<'a, 'b>(
             &'a self,
             after: Option<&'b Cursor>,
-            limit: usize,
+            limit: NonZeroUsize,
         ) -> Result<StockPage, InventoryError>;
     }
 }
@@ -68,7 +68,7 @@ mock! {
         async fn unpublished<'a, 'b>(
             &'a self,
             after: Option<&'b Cursor>,
-            limit: usize,
+            limit: NonZeroUsize,
         ) -> Result<OutboxPage, InventoryError>;
         async fn mark_published(
             &self,
@@ -87,7 +87,7 @@ mock! {
         async fn scan<'a, 'b>(
             &'a self,
             after: Option<&'b Cursor>,
-            limit: usize,
+            limit: NonZeroUsize,
         ) -> Result<StockPage, InventoryError>;
     }
 
@@ -100,15 +100,15 @@ mock! {
         async fn expire(&self, ids: &[ReservationId]) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError>;
         async fn expire_overdue(
             &self,
-            limit: usize,
-        ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError>;
+            limit: NonZeroUsize,
+        ) -> Result<Sweep, InventoryError>;
         async fn adjust(&self, adjustments: &[Adjustment]) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError>;
         async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError>;
         async fn movements<'a, 'b, 'c>(
             &'a self,
             sku: &'b Sku,
             after: Option<&'c Cursor>,
-            limit: usize,
+            limit: NonZeroUsize,
         ) -> Result<MovementPage, InventoryError>;
     }
 }

@@ -1,29 +1,29 @@
-//! The names of the metrics, and what labels their values have.
+//! The names of the metrics and of the values of their labels.
 
 use crate::error::InventoryError;
 
 /// Calls by `operation` and `outcome`.
 pub(crate) const OPERATIONS: &str = "stockade_inventory_operations_total";
-/// How long calls took, all attempts together, by `operation`.
+/// The duration of calls, all attempts together, by `operation`.
 pub(crate) const OPERATION_SECONDS: &str = "stockade_inventory_operation_seconds";
-/// Timers that could not be set or removed.
+/// Timers that could not be set or removed, by `operation`.
 pub(crate) const TIMER_FAILURES: &str = "stockade_inventory_timer_failures_total";
-/// Reservations that expired, by who found them: `timer` or `sweep`.
+/// Expired reservations, `by` the timer or the sweep that found them.
 pub(crate) const EXPIRED: &str = "stockade_inventory_expired_total";
 /// Failed calls of the expiry worker, by `operation`.
 pub(crate) const EXPIRY_FAILURES: &str = "stockade_inventory_expiry_failures_total";
 /// Stock events that the log acknowledged.
 pub(crate) const PUBLISHED: &str = "stockade_inventory_published_total";
-/// Stock events that it did not.
+/// Stock events that the log did not acknowledge.
 pub(crate) const PUBLISH_FAILURES: &str = "stockade_inventory_publish_failures_total";
-/// Time since everything was last published, and heartbeats sent.
+/// Seconds since everything was published and the heartbeats were sent.
 pub(crate) const COMPLETE_AGE: &str = "stockade_inventory_relay_complete_age_seconds";
-/// What was purged, by `what`: `reservations` or `movements`.
+/// Purged rows, by `what`: `reservations` or `movements`.
 pub(crate) const PURGED: &str = "stockade_inventory_purged_total";
-/// Passes of the retention worker that failed.
+/// Failed passes of the retention worker.
 pub(crate) const PURGE_FAILURES: &str = "stockade_inventory_purge_failures_total";
 
-/// The outcome of a call in a word.
+/// The outcome of a call, as a label.
 pub(crate) fn outcome<T>(outcome: &Result<T, InventoryError>) -> &'static str {
     match outcome {
         Ok(_) => "ok",

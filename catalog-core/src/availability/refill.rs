@@ -1,6 +1,7 @@
 //! Fills a cache of availability that lacks something.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::availability::cache::{AvailabilityCache, CacheWrite, Coverage, FillTo
 use crate::availability::worker::report_older_epoch;
 use crate::error::CatalogError;
 
-const PAGE: usize = 1_000;
+const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not 0");
 /// Between two pages.
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -1,3 +1,5 @@
+use std::num::NonZeroUsize;
+
 use stockade_change_feed::{ManualClock, Retry, Timestamp};
 use stockade_inventory_core::Sku;
 
@@ -40,7 +42,7 @@ async fn all_pages_are_written_before_it_counts_as_filled() {
     assert!(!step(&refill, &mut scan).await);
     assert_eq!(coverage(&cache).await, Coverage::Filled);
     let all: Vec<Sku> = source
-        .scan(None, 9_999)
+        .scan(None, NonZeroUsize::MAX)
         .await
         .unwrap()
         .stock

@@ -1,6 +1,7 @@
 //! An inventory and a cache that do as a test tells them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -147,7 +148,7 @@ impl StockSource for ScriptedSource {
     async fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
         if !Mode::call(&self.mode).await {
             return Err(down());
@@ -162,7 +163,7 @@ impl StockSource for ScriptedSource {
         let mut rest = known
             .values()
             .filter(|entry| Some(entry.sku.as_str()) > after);
-        let page: Vec<SkuStock> = rest.by_ref().take(limit).map(stock).collect();
+        let page: Vec<SkuStock> = rest.by_ref().take(limit.get()).map(stock).collect();
         let next = rest.next().and(page.last());
         let next = next.map(|last| Cursor(last.sku().to_string()));
         Ok(StockPage::new(page, next))

@@ -1,11 +1,12 @@
 //! Random numbers that a simulator can seed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use fastrand::Rng;
 
 thread_local! {
     static GENERATOR: RefCell<Rng> = RefCell::new(Rng::new());
+    static IS_SEEDED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Makes what follows on this thread depend on `seed` alone: the same seed gives the same numbers.
@@ -13,6 +14,7 @@ thread_local! {
 /// For simulations, which run a whole system on one thread.
 pub fn seed_thread(seed: u64) {
     GENERATOR.with_borrow_mut(|generator| generator.seed(seed));
+    IS_SEEDED.set(true);
 }
 
 /// A number from 0 (inclusive) to 1 (exclusive). For pauses and the like, not for secrets or ids.
@@ -30,6 +32,21 @@ pub fn below(end: usize) -> usize {
     }
 }
 
+/// 128 random bits for an id that nobody else has: from the operating system, or from the seed
+/// after [`seed_thread`].
+///
+/// # Panics
+/// Where the operating system has no random numbers.
+#[must_use]
+pub fn bits() -> u128 {
+    if IS_SEEDED.get() {
+        return GENERATOR.with_borrow_mut(|generator| generator.u128(..));
+    }
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).expect("the operating system has random numbers");
+    u128::from_ne_bytes(bits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,10 +55,17 @@ mod tests {
     fn a_seed_repeats_what_follows() {
         let draw = |seed| {
             seed_thread(seed);
-            (fraction(), below(1_000_000), fraction())
+            (fraction(), below(1_000_000), bits())
         };
         let first = draw(7);
         assert_eq!(first, draw(7));
         assert_ne!(first, draw(8));
+    }
+
+    #[test]
+    fn without_a_seed_no_two_ids_are_the_same() {
+        let drawn = || std::thread::spawn(bits).join();
+        assert_ne!(drawn().unwrap(), drawn().unwrap());
+        assert_ne!(bits(), bits());
     }
 }

@@ -1,13 +1,14 @@
 //! A store of one's own: inventory in a file, over the key-value store `redb`.
 //!
-//! It shows what writing an adapter takes. The rules of stock are decided by
-//! [`Book`]; what is left is to load rows, to write what
-//! changed in one transaction, and to turn the driver's errors into the core's. `rows.rs` knows
-//! the tables, `purge.rs` what is forgotten of them, this file the traits. `tests/main.rs` runs the conformance suites over it.
+//! It shows what writing an adapter takes. [`Book`] decides on the rules of stock. What is left is
+//! to load rows, to write what changed in one transaction, and to turn the driver's errors into the
+//! core's. `rows.rs` has the tables, `purge.rs` what is removed from them, this file the traits.
+//! `tests/main.rs` runs the conformance suites over it.
 
 mod purge;
 mod rows;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +20,15 @@ use stockade_change_feed::{Clock, Failure};
 use stockade_inventory_core::book::{Book, LocationPriority};
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
-    MovementPage, OutboxPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock,
-    StockChanged, StockOutbox, StockPage, StockRetention, StockSource, TransitionRequest,
-    Transitioned, Version,
+    MovementPage, OutboxPage, Purged, Reservation, ReservationId, ReserveRequest, Reserved, Rest,
+    Sku, SkuStock, StockChanged, StockOutbox, StockPage, StockRetention, StockSource, Sweep,
+    TransitionRequest, Transitioned, Version,
 };
 
-/// A file is never restored from a backup that others have read past, so its epoch stays.
-const EPOCH: u32 = 0;
-
-/// Inventory in a `redb` file. Clones share it.
+/// Inventory in a `redb` file, which one process can open. Clones share it.
 ///
-/// One writer at a time, each write synced to disk before it is answered. Takes `redb` 4.
+/// One call writes at a time, and each write is synced to the disk before it is answered. Takes
+/// `redb` 4.
 #[derive(Clone, Debug)]
 pub struct RedbInventory {
     database: Arc<Database>,
@@ -43,17 +42,22 @@ impl RedbInventory {
     /// [`InventoryError::Failed`] where the file can't be opened, or is open elsewhere.
     pub fn open(path: impl AsRef<Path>, clock: Arc<dyn Clock>) -> Result<Self, InventoryError> {
         let database = Database::create(path).map_err(failed("open"))?;
+        Self::over(Arc::new(database), clock)
+    }
+
+    /// Inventory in a database that the host has open, in tables of its own.
+    ///
+    /// # Errors
+    /// [`InventoryError::Failed`] where the tables can't be created.
+    pub fn over(database: Arc<Database>, clock: Arc<dyn Clock>) -> Result<Self, InventoryError> {
         let transaction = database.begin_write().map_err(failed("open"))?;
         rows::create_tables(&transaction)?;
         transaction.commit().map_err(failed("open"))?;
-        Ok(Self {
-            database: Arc::new(database),
-            clock,
-        })
+        Ok(Self { database, clock })
     }
 
     /// Loads rows, decides on them and writes what changed, in one transaction. It runs to its
-    /// end also when nobody waits for it any more, so nothing is ever half done.
+    /// end also when the caller's future is dropped, so a call takes effect whole or not at all.
     async fn decide<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -62,21 +66,30 @@ impl RedbInventory {
         let Self { database, clock } = self.clone();
         blocking(operation, move || {
             let transaction = database.begin_write().map_err(failed(operation))?;
-            // The transaction is the lock, so the clock is read after it has begun.
-            let mut book = Book::new(clock.now(), EPOCH, LocationPriority::default());
             let outcome = {
                 let mut rows = Rows::open(&transaction)?;
+                // The transaction is the lock, so the clock is read after it has begun.
+                let mut book = Book::new(clock.now(), rows.epoch()?, LocationPriority::default());
                 let outcome = decide(&rows, &mut book)?;
                 rows.write(book.into_changes())?;
                 outcome
             };
-            // After a failed commit the next start finds it done or not done.
+            // After a failed commit the transaction is in the file or not: only its ids tell.
             transaction
                 .commit()
                 .map_err(|error| Failure::outcome_unknown(operation, error))?;
             Ok(outcome)
         })
         .await
+    }
+
+    /// Raises the epoch, and returns it: for an operator, after the file was restored from a backup.
+    /// See [`Version`].
+    ///
+    /// # Errors
+    /// [`InventoryError::Failed`] where the file can't be written.
+    pub async fn raise_epoch(&self) -> Result<u32, InventoryError> {
+        self.write("raise_epoch", |rows| rows.raise_epoch()).await
     }
 
     /// Changes rows in one transaction, where there is nothing to decide.
@@ -89,7 +102,9 @@ impl RedbInventory {
         blocking(operation, move || {
             let transaction = database.begin_write().map_err(failed(operation))?;
             let outcome = write(&mut Rows::open(&transaction)?)?;
-            transaction.commit().map_err(failed(operation))?;
+            transaction
+                .commit()
+                .map_err(|error| Failure::outcome_unknown(operation, error))?;
             Ok(outcome)
         })
         .await
@@ -123,9 +138,8 @@ impl StockSource for RedbInventory {
     async fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
-        at_least_one(limit)?;
         let after = after.cloned();
         self.read("scan", move |snapshot| snapshot.scan(after.as_ref(), limit))
             .await
@@ -183,31 +197,40 @@ impl InventoryStore for RedbInventory {
     ) -> Result<Vec<Result<Expiry, InventoryError>>, InventoryError> {
         let ids = ids.to_vec();
         self.decide("expire", move |rows, book| {
+            let mut expiries = Vec::with_capacity(ids.len());
             for id in &ids {
-                rows.load_reservation(book, id)?;
+                let loaded = rows.load_reservation(book, id);
+                match loaded.and_then(|()| book.expire(id)) {
+                    Err(error) if !is_damage(&error) => return Err(error),
+                    expiry => expiries.push(expiry),
+                }
             }
-            Ok(ids.iter().map(|id| book.expire(id)).collect())
+            Ok(expiries)
         })
         .await
     }
 
-    async fn expire_overdue(
-        &self,
-        limit: usize,
-    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
-        at_least_one(limit)?;
+    async fn expire_overdue(&self, limit: NonZeroUsize) -> Result<Sweep, InventoryError> {
         let clock = self.clock.clone();
         self.decide("expire_overdue", move |rows, book| {
-            let mut expired = Vec::new();
-            for id in rows.overdue(clock.now(), limit)? {
-                rows.load_reservation(book, &id)?;
-                match book.expire(&id) {
+            let mut overdue = rows.overdue(clock.now())?;
+            let (mut expired, mut damaged) = (Vec::new(), Vec::new());
+            // A damaged reservation takes no place: the sweep passes over it.
+            while expired.len() < limit.get()
+                && let Some(id) = overdue.next().transpose()?
+            {
+                let loaded = rows.load_reservation(book, &id);
+                match loaded.and_then(|()| book.expire(&id)) {
                     Ok(Expiry::Expired(reservation)) => expired.push(Ok(reservation)),
                     Ok(_) => {}
-                    Err(damaged) => expired.push(Err(damaged)),
+                    Err(error) if is_damage(&error) => damaged.push(Err(error)),
+                    Err(error) => return Err(error),
                 }
             }
-            Ok(expired)
+            let rest = Rest::more_if(overdue.next().transpose()?.is_some());
+            damaged.truncate(limit.get() - expired.len());
+            expired.append(&mut damaged);
+            Ok(Sweep::new(expired, rest))
         })
         .await
     }
@@ -243,13 +266,12 @@ impl InventoryStore for RedbInventory {
         &self,
         sku: &Sku,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<MovementPage, InventoryError> {
-        at_least_one(limit)?;
         let start = match after {
             None => 0,
             Some(cursor) => cursor.0.parse().map_err(|_| {
-                let reason = "it has to be the one that the page before gave";
+                let reason = "it must come from an earlier page";
                 InventoryError::invalid("cursor", &cursor.0, reason)
             })?,
         };
@@ -266,16 +288,16 @@ impl StockOutbox for RedbInventory {
     async fn unpublished(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<OutboxPage, InventoryError> {
-        at_least_one(limit)?;
         // Read before the snapshot is taken: what is committed in between is in it, and younger.
         let complete_as_of = self.clock.now();
         let after = after.cloned();
         self.read("unpublished", move |snapshot| {
             let page = snapshot.unpublished(after.as_ref(), limit)?;
             let changes = page.stock.iter().map(StockChanged::from).collect();
-            Ok(OutboxPage::new(changes, EPOCH, complete_as_of, page.next))
+            let epoch = snapshot.epoch()?;
+            Ok(OutboxPage::new(changes, epoch, complete_as_of, page.next))
         })
         .await
     }
@@ -294,9 +316,8 @@ impl StockRetention for RedbInventory {
     async fn purge_reservations(
         &self,
         keep: Duration,
-        limit: usize,
-    ) -> Result<usize, InventoryError> {
-        at_least_one(limit)?;
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
         let until = self.clock.now().minus(keep);
         self.write("purge_reservations", move |rows| {
             rows.purge_reservations(until, limit)
@@ -304,8 +325,11 @@ impl StockRetention for RedbInventory {
         .await
     }
 
-    async fn purge_movements(&self, keep: Duration, limit: usize) -> Result<usize, InventoryError> {
-        at_least_one(limit)?;
+    async fn purge_movements(
+        &self,
+        keep: Duration,
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
         let until = self.clock.now().minus(keep);
         self.write("purge_movements", move |rows| {
             rows.purge_movements(until, limit)
@@ -314,7 +338,7 @@ impl StockRetention for RedbInventory {
     }
 }
 
-/// Runs what blocks on a thread that may.
+/// Runs a blocking call on a thread for them. It goes on when its caller is dropped.
 async fn blocking<T: Send + 'static>(
     operation: &'static str,
     run: impl FnOnce() -> Result<T, InventoryError> + Send + 'static,
@@ -325,15 +349,9 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn at_least_one(limit: usize) -> Result<(), InventoryError> {
-    match limit {
-        0 => Err(InventoryError::invalid(
-            "limit",
-            "0",
-            "it has to be at least 1",
-        )),
-        _ => Ok(()),
-    }
+/// Damage is of one row. Everything else fails the transaction.
+fn is_damage(error: &InventoryError) -> bool {
+    matches!(error, InventoryError::Damaged { .. })
 }
 
 fn failed<E: Into<redb::Error>>(operation: &'static str) -> impl Fn(E) -> InventoryError {

@@ -1,10 +1,13 @@
-//! What is forgotten of the rows.
+//! Removing old rows.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 
 use redb::ReadableTable;
 use stockade_change_feed::Timestamp;
-use stockade_inventory_core::{Delta, InventoryError, LocationId, Movement, MovementCause};
+use stockade_inventory_core::{
+    Delta, InventoryError, LocationId, Movement, MovementCause, Purged, Rest,
+};
 
 use crate::failed;
 use crate::rows::{Rows, decode, encode};
@@ -13,44 +16,45 @@ use crate::rows::{Rows, decode, encode};
 type Placed = ((String, u64), Movement);
 
 impl Rows<'_> {
-    /// Removes at most `limit` reservations that finished by `until`, and returns how many.
+    /// Removes at most `limit` reservations that finished by `until`.
     pub(crate) fn purge_reservations(
         &mut self,
         until: Timestamp,
-        limit: usize,
-    ) -> Result<usize, InventoryError> {
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
         let failed = failed("purge_reservations");
         let old = ..(until.as_micros().saturating_add(1), "");
-        let mut purged = 0;
+        let mut count = 0;
         for entry in self
             .finished
             .extract_from_if(old, |_, ()| true)
             .map_err(&failed)?
-            .take(limit)
+            .take(limit.get())
         {
             let (key, _) = entry.map_err(&failed)?;
             self.reservations.remove(key.value().1).map_err(&failed)?;
-            purged += 1;
+            count += 1;
         }
-        Ok(purged)
+        let next = self.finished.range(old).map_err(&failed)?.next();
+        Ok(Purged::new(count, Rest::more_if(next.is_some())))
     }
 
-    /// Puts at most `limit` movements that took effect by `until` behind the opening balances of
-    /// their levels, and returns how many.
+    /// Replaces at most `limit` movements that took effect by `until` by the opening balances of
+    /// their levels.
     ///
     /// It reads the listings from their beginning, past the opening balances, as a file can.
     pub(crate) fn purge_movements(
         &mut self,
         until: Timestamp,
-        limit: usize,
-    ) -> Result<usize, InventoryError> {
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
         let failed = failed("purge_movements");
         let (openings, old) = self.old_movements(until, limit)?;
         let mut sums: HashMap<(String, LocationId), (Delta, u64)> = openings
             .into_iter()
             .map(|((sku, place), opening)| ((sku, opening.location), (opening.delta, place)))
             .collect();
-        let purged = old.len();
+        let count = old.len();
         for ((sku, place), movement) in old {
             if let MovementCause::Adjusted { operation, .. } = &movement.cause {
                 self.operations
@@ -70,7 +74,7 @@ impl Rows<'_> {
             }
             sums.insert(level, (opening.delta, place));
         }
-        Ok(purged)
+        Ok(Purged::new(count, Rest::more_if(count == limit.get())))
     }
 
     /// The opening balances, and at most `limit` movements that took effect by `until`: of each
@@ -78,12 +82,12 @@ impl Rows<'_> {
     fn old_movements(
         &self,
         until: Timestamp,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<(Vec<Placed>, Vec<Placed>), InventoryError> {
         let failed = failed("purge_movements");
         let (mut openings, mut old) = (Vec::new(), Vec::new());
         let mut start = (String::new(), 0);
-        while old.len() < limit {
+        while old.len() < limit.get() {
             let from = (start.0.as_str(), start.1);
             let next = self.movements.range(from..).map_err(&failed)?.next();
             let Some(next) = next.transpose().map_err(&failed)? else {

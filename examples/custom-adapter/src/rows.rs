@@ -1,5 +1,7 @@
 //! The tables of the file, and the rows in them as JSON.
 
+use std::num::NonZeroUsize;
+
 use redb::{
     ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
 };
@@ -19,15 +21,18 @@ type Json = &'static [u8];
 /// By SKU and location.
 const LEVELS: TableDefinition<'_, (&str, &str), Json> = TableDefinition::new("levels");
 const RESERVATIONS: TableDefinition<'_, &str, Json> = TableDefinition::new("reservations");
-/// The held ones by deadline, so that the overdue are found without a scan.
+/// Held reservations by deadline, so that the overdue ones are found without a scan.
 const DEADLINES: TableDefinition<'_, (i64, &str), ()> = TableDefinition::new("deadlines");
-/// The finished ones by the time when they did, so that the old are found without a scan.
+/// Finished reservations by the time at which they finished, so that old ones are found without a
+/// scan.
 const FINISHED: TableDefinition<'_, (i64, &str), ()> = TableDefinition::new("finished");
 /// By SKU, in the order in which they took effect.
 const MOVEMENTS: TableDefinition<'_, (&str, u64), Json> = TableDefinition::new("movements");
-/// Where the movement of an operation is.
+/// The position of the movement of each operation.
 const OPERATIONS: TableDefinition<'_, &str, (&str, u64)> = TableDefinition::new("operations");
 const UNPUBLISHED: TableDefinition<'_, &str, ()> = TableDefinition::new("unpublished");
+/// The epoch, beside the levels, so that it is backed up and restored with them. None is 0.
+const EPOCH: TableDefinition<'_, (), u32> = TableDefinition::new("epoch");
 
 pub(crate) fn create_tables(transaction: &WriteTransaction) -> Result<(), InventoryError> {
     Rows::open(transaction).map(drop)
@@ -42,6 +47,7 @@ pub(crate) struct Rows<'a> {
     pub(crate) movements: Table<'a, (&'static str, u64), Json>,
     pub(crate) operations: Table<'a, &'static str, (&'static str, u64)>,
     unpublished: Table<'a, &'static str, ()>,
+    epoch: Table<'a, (), u32>,
 }
 
 impl<'a> Rows<'a> {
@@ -55,7 +61,28 @@ impl<'a> Rows<'a> {
             movements: transaction.open_table(MOVEMENTS).map_err(&failed)?,
             operations: transaction.open_table(OPERATIONS).map_err(&failed)?,
             unpublished: transaction.open_table(UNPUBLISHED).map_err(&failed)?,
+            epoch: transaction.open_table(EPOCH).map_err(&failed)?,
         })
+    }
+
+    pub(crate) fn epoch(&self) -> Result<u32, InventoryError> {
+        epoch(&self.epoch)
+    }
+
+    /// Gives every level a version of the next epoch, and puts every SKU into the outbox.
+    pub(crate) fn raise_epoch(&mut self) -> Result<u32, InventoryError> {
+        let failed = failed("raise_epoch");
+        let raised = self.epoch()?.saturating_add(1);
+        self.epoch.insert((), raised).map_err(&failed)?;
+        let mut levels: Vec<StockLevel> = Vec::new();
+        for entry in self.levels.iter().map_err(&failed)? {
+            levels.push(decode(entry.map_err(&failed)?.1.value())?);
+        }
+        for mut level in levels {
+            level.version.epoch = raised;
+            self.write_level(&level)?;
+        }
+        Ok(raised)
     }
 
     pub(crate) fn load_sku(&self, book: &mut Book, sku: &Sku) -> Result<(), InventoryError> {
@@ -101,24 +128,18 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// The ids of the held ones whose deadline has come, the longest overdue first.
+    /// The ids of held reservations whose deadline has come, the longest overdue first.
     pub(crate) fn overdue(
         &self,
         now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<ReservationId>, InventoryError> {
+    ) -> Result<impl Iterator<Item = Result<ReservationId, InventoryError>>, InventoryError> {
+        let failed = failed("expire_overdue");
         let due = ..(now.as_micros().saturating_add(1), "");
-        let mut ids = Vec::new();
-        for entry in self
-            .deadlines
-            .range(due)
-            .map_err(failed("expire_overdue"))?
-            .take(limit)
-        {
-            let (key, _) = entry.map_err(failed("expire_overdue"))?;
-            ids.push(ReservationId::new(key.value().1)?);
-        }
-        Ok(ids)
+        let due = self.deadlines.range(due).map_err(&failed)?;
+        Ok(due.map(move |entry| {
+            let (key, _) = entry.map_err(&failed)?;
+            ReservationId::new(key.value().1)
+        }))
     }
 
     pub(crate) fn write(&mut self, changes: Changes) -> Result<(), InventoryError> {
@@ -221,6 +242,7 @@ pub(crate) struct Snapshot {
     reservations: ReadOnlyTable<&'static str, Json>,
     movements: ReadOnlyTable<(&'static str, u64), Json>,
     unpublished: ReadOnlyTable<&'static str, ()>,
+    epoch: ReadOnlyTable<(), u32>,
 }
 
 impl Snapshot {
@@ -231,7 +253,12 @@ impl Snapshot {
             reservations: transaction.open_table(RESERVATIONS).map_err(&failed)?,
             movements: transaction.open_table(MOVEMENTS).map_err(&failed)?,
             unpublished: transaction.open_table(UNPUBLISHED).map_err(&failed)?,
+            epoch: transaction.open_table(EPOCH).map_err(&failed)?,
         })
+    }
+
+    pub(crate) fn epoch(&self) -> Result<u32, InventoryError> {
+        epoch(&self.epoch)
     }
 
     pub(crate) fn stock(&self, sku: &Sku) -> Result<Option<SkuStock>, InventoryError> {
@@ -242,7 +269,7 @@ impl Snapshot {
     pub(crate) fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
         let mut found = Vec::new();
         let mut one: Vec<StockLevel> = Vec::new();
@@ -253,7 +280,7 @@ impl Snapshot {
             let level: StockLevel = decode(json.value())?;
             if one.first().is_some_and(|first| first.sku != level.sku) {
                 found.push(SkuStock::new(std::mem::take(&mut one))?);
-                if found.len() == limit {
+                if found.len() == limit.get() {
                     let next = found.last().map(|last| cursor(last.sku()));
                     return Ok(StockPage::new(found, next));
                 }
@@ -269,13 +296,13 @@ impl Snapshot {
     pub(crate) fn unpublished(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
         let start = following(after);
         let all = self.unpublished.range(start.as_str()..);
         let mut all = all.map_err(failed("unpublished"))?;
         let mut found = Vec::new();
-        for entry in all.by_ref().take(limit) {
+        for entry in all.by_ref().take(limit.get()) {
             let (key, _) = entry.map_err(failed("unpublished"))?;
             found.extend(self.stock(&Sku::new(key.value())?)?);
         }
@@ -294,12 +321,12 @@ impl Snapshot {
         &self,
         sku: &Sku,
         start: u64,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<MovementPage, InventoryError> {
         let range = (sku.as_str(), start)..=(sku.as_str(), u64::MAX);
         let mut rest = self.movements.range(range).map_err(failed("movements"))?;
         let mut page = Vec::new();
-        for entry in rest.by_ref().take(limit) {
+        for entry in rest.by_ref().take(limit.get()) {
             let (_, json) = entry.map_err(failed("movements"))?;
             page.push(decode(json.value())?);
         }
@@ -348,6 +375,11 @@ fn stock(
     } else {
         SkuStock::new(levels).map(Some)
     }
+}
+
+fn epoch(table: &impl ReadableTable<(), u32>) -> Result<u32, InventoryError> {
+    let epoch = table.get(()).map_err(failed("read"))?;
+    Ok(epoch.map_or(0, |epoch| epoch.value()))
 }
 
 fn get<T: DeserializeOwned>(

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::book::{Book, units};
 use crate::error::InventoryError;
-use crate::reservation::{Adjusted, Adjustment, Effect};
-use crate::stock::{Counts, Delta, Movement, MovementCause, StockChange};
+use crate::model::{
+    Adjusted, Adjustment, Counts, Delta, Effect, Movement, MovementCause, StockChange,
+};
 
 impl Book {
     /// Changes physical stock, or finds what the operation did before.

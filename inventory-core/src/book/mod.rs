@@ -20,9 +20,10 @@ use std::collections::btree_map::Entry as Slot;
 use stockade_change_feed::Timestamp;
 
 use crate::error::InventoryError;
-use crate::ids::{LocationId, OperationId, ReservationId, Sku};
-use crate::reservation::Reservation;
-use crate::stock::{Counts, Delta, Movement, MovementCause, StockLevel, Version};
+use crate::model::{
+    Counts, Delta, LocationId, Movement, MovementCause, OperationId, Reservation, ReservationId,
+    Sku, StockLevel, Version,
+};
 
 /// The order in which locations are tried where a line names none: those listed, in their order,
 /// then all others by name.

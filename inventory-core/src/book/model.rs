@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use stockade_change_feed::Timestamp;
 
 use crate::error::{InventoryError as Error, Shortage};
-use crate::ids::{LocationId, OperationId, ReservationId, Sku};
-use crate::reservation::*;
-use crate::stock::{Counts, StockChange};
+use crate::model::*;
 
 /// One request of any kind.
 #[derive(Clone, Debug)]

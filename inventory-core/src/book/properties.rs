@@ -8,9 +8,7 @@ use stockade_change_feed::Timestamp;
 
 use crate::book::model::{Ask, Model, Told, refused};
 use crate::book::{Book, Changed, Changes, LocationPriority};
-use crate::ids::{LocationId, OperationId, OwnerId, Quantity, Reason, ReservationId, Sku};
-use crate::reservation::*;
-use crate::stock::{Counts, Movement, MovementCause, StockChange, StockLevel};
+use crate::model::*;
 
 fn ask(book: &mut Book, ask: &Ask) -> Told {
     let told = match ask {

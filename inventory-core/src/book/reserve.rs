@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::book::{Book, units};
 use crate::error::{InventoryError, Shortage};
-use crate::reservation::{
-    Durability, Effect, Line, Reservation, ReserveRequest, Reserved, ReservedLine,
+use crate::model::{
+    Delta, Durability, Effect, Line, MovementCause, Reservation, ReserveRequest, Reserved,
+    ReservedLine, StockLevel,
 };
-use crate::stock::{Delta, MovementCause, StockLevel};
 
 /// Why a line is not granted.
 enum Refused {

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::book::{Book, units};
 use crate::error::InventoryError;
-use crate::ids::{LocationId, ReservationId, Sku};
-use crate::reservation::{
-    ActingFor, Asked, Effect, Expiry, ExtendRequest, Reservation, ReservationState, Transition,
-    TransitionRequest, Transitioned, Ttl,
+use crate::model::{
+    ActingFor, Asked, Delta, Effect, Expiry, ExtendRequest, LocationId, MovementCause, Reservation,
+    ReservationId, ReservationState, Sku, Transition, TransitionRequest, Transitioned, Ttl,
 };
-use crate::stock::{Delta, MovementCause};
 
 /// What a transition means in a state.
 enum Step {

@@ -6,9 +6,7 @@ use stockade_change_feed::Timestamp;
 
 use crate::book::{Book, LocationPriority};
 use crate::error::InventoryError as Error;
-use crate::ids::{LocationId, OperationId, OwnerId, Quantity, Reason, ReservationId, Sku};
-use crate::reservation::*;
-use crate::stock::{Counts, Delta, MovementCause, StockChange, StockLevel, Version};
+use crate::model::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_764_000_000_000);
 
@@ -80,7 +78,7 @@ fn a_refusal_names_every_line() {
     let short = book.reserve(&request("a", &[("tee", 1), ("cap", 2)]));
     assert_eq!(
         short.unwrap_err().to_string(),
-        "too little stock: 2 of cap requested, 1 open, 1 of tee requested, 0 open"
+        "not enough stock: cap: 2 requested, 1 open; tee: 1 requested, 0 open"
     );
     let unknown = book.reserve(&request("a", &[("tee", 1), ("sock", 1), ("hat", 1)]));
     assert!(

@@ -1,28 +1,28 @@
 //! The movements of a store in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroUsize;
 
 use stockade_change_feed::Timestamp;
 
-use crate::ids::{LocationId, OperationId, Sku};
-use crate::stock::{Delta, Movement, MovementCause};
+use crate::model::{Delta, LocationId, Movement, MovementCause, OperationId, Purged, Rest, Sku};
 
-/// The movements of every SKU, those of an operation found by its id.
+/// The movements of every SKU, and the index of operation ids.
 #[derive(Debug, Default)]
 pub(super) struct Journals {
     by_sku: HashMap<Sku, Journal>,
-    /// Where the movement of an operation is.
+    /// The position of the movement of each operation.
     operations: HashMap<OperationId, (Sku, u64)>,
-    /// When the oldest movement of each SKU that is no opening balance took effect.
+    /// The time of the oldest movement of each SKU that is no opening balance.
     oldest: BTreeSet<(Timestamp, Sku)>,
 }
 
-/// The movements of one SKU: first an opening balance of each location at most, then all others.
+/// The movements of one SKU: first at most one opening balance of each location, then the others.
 #[derive(Debug, Default)]
 struct Journal {
-    /// By their place, which no other movement ever gets.
+    /// By position. A position is never used again.
     movements: BTreeMap<u64, Movement>,
-    /// The place of the first that is no opening balance, or of the next that is written.
+    /// The position of the first movement that is no opening balance, or else the end.
     oldest: u64,
     end: u64,
 }
@@ -48,7 +48,7 @@ impl Journals {
         self.by_sku.get(sku)?.movements.get(place)
     }
 
-    /// The movements of a SKU from a place on, each with its place.
+    /// The movements of a SKU from a position on, each with its position.
     pub(super) fn from(&self, sku: &Sku, start: u64) -> impl Iterator<Item = (u64, &Movement)> {
         let journal = self.by_sku.get(sku).into_iter();
         journal
@@ -56,22 +56,26 @@ impl Journals {
             .map(|(place, movement)| (*place, movement))
     }
 
-    /// The place that the next movement of a SKU gets.
+    /// The position of the next movement of a SKU.
     pub(super) fn end(&self, sku: &Sku) -> u64 {
         self.by_sku.get(sku).map_or(0, |journal| journal.end)
     }
 
-    /// Puts at most `limit` movements that took effect by `until` behind opening balances, and
-    /// returns how many: SKU by SKU, of each those up to the first that is younger.
-    pub(super) fn purge(&mut self, until: Timestamp, limit: usize) -> usize {
-        let mut purged = 0;
-        while purged < limit
-            && self.oldest.first().is_some_and(|(at, _)| *at <= until)
+    /// Replaces at most `limit` movements that took effect by `until` by opening balances: SKU by
+    /// SKU, of each SKU the movements before the first younger one.
+    pub(super) fn purge(&mut self, until: Timestamp, limit: NonZeroUsize) -> Purged {
+        let is_old = |(at, _): &(Timestamp, Sku)| *at <= until;
+        let (mut count, limit) = (0, limit.get());
+        while count < limit
+            && self.oldest.first().is_some_and(is_old)
             && let Some((_, sku)) = self.oldest.pop_first()
         {
-            purged += self.purge_sku(sku, until, limit - purged);
+            count += self.purge_sku(sku, until, limit - count);
         }
-        purged
+        Purged::new(
+            count,
+            Rest::more_if(self.oldest.first().is_some_and(is_old)),
+        )
     }
 
     fn purge_sku(&mut self, sku: Sku, until: Timestamp, limit: usize) -> usize {

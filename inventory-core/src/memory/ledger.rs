@@ -1,15 +1,17 @@
 //! The rows of a store in memory, and the indexes on them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroUsize;
 use std::ops::Bound;
 
 use stockade_change_feed::Timestamp;
 
 use crate::book::{Book, Changed, Changes, LocationPriority};
-use crate::ids::{LocationId, OperationId, ReservationId, Sku};
 use crate::memory::journals::Journals;
-use crate::reservation::{Reservation, ReservationState};
-use crate::stock::{SkuStock, StockLevel, Version};
+use crate::model::{
+    LocationId, OperationId, Purged, Reservation, ReservationId, ReservationState, Rest, Sku,
+    SkuStock, StockLevel, Version,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -17,9 +19,9 @@ pub(super) struct Ledger {
     pub(super) priority: LocationPriority,
     levels: BTreeMap<Sku, BTreeMap<LocationId, StockLevel>>,
     reservations: HashMap<ReservationId, Reservation>,
-    /// The held ones, the one that runs out first in front.
+    /// Held reservations by their deadline.
     deadlines: BTreeSet<(Timestamp, ReservationId)>,
-    /// The finished ones, the one that finished first in front.
+    /// Finished reservations by the time at which they finished.
     finished: BTreeSet<(Timestamp, ReservationId)>,
     pub(super) journals: Journals,
     unpublished: BTreeSet<Sku>,
@@ -44,7 +46,7 @@ impl Ledger {
         self.reservations.get(id)
     }
 
-    /// The ids of those held whose deadline has come, the longest overdue first.
+    /// The ids of held reservations whose deadline has come, the longest overdue first.
     pub(super) fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &ReservationId> {
         self.deadlines
             .iter()
@@ -139,19 +141,23 @@ impl Ledger {
     }
 }
 
-/// Forgetting.
+/// Purging.
 impl Ledger {
-    /// Removes at most `limit` reservations that finished by `until`, and returns how many.
-    pub(super) fn purge_reservations(&mut self, until: Timestamp, limit: usize) -> usize {
-        let mut purged = 0;
-        while purged < limit
-            && self.finished.first().is_some_and(|(at, _)| *at <= until)
+    /// Removes at most `limit` reservations that finished by `until`.
+    pub(super) fn purge_reservations(&mut self, until: Timestamp, limit: NonZeroUsize) -> Purged {
+        let is_old = |(at, _): &(Timestamp, ReservationId)| *at <= until;
+        let mut count = 0;
+        while count < limit.get()
+            && self.finished.first().is_some_and(is_old)
             && let Some((_, id)) = self.finished.pop_first()
         {
             self.reservations.remove(&id);
-            purged += 1;
+            count += 1;
         }
-        purged
+        Purged::new(
+            count,
+            Rest::more_if(self.finished.first().is_some_and(is_old)),
+        )
     }
 }
 

@@ -1,6 +1,5 @@
-//! A store of stock and reservation timers, in memory.
-//!
-//! They keep every rule that the traits state, but the survival of the process.
+//! A store and reservation timers in memory. They keep every rule of the traits; what they hold
+//! ends with the process.
 
 mod journals;
 mod ledger;

@@ -1,5 +1,6 @@
-//! The store.
+//! The store in memory.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -9,22 +10,34 @@ use stockade_change_feed::Clock;
 use crate::book::{Book, LocationPriority};
 use crate::error::InventoryError;
 use crate::events::StockChanged;
-use crate::ids::{ReservationId, Sku};
 use crate::memory::ledger::Ledger;
-use crate::reservation::{
-    Adjusted, Adjustment, Expiry, ExtendRequest, Reservation, ReserveRequest, Reserved,
-    TransitionRequest, Transitioned,
+use crate::model::{
+    Adjusted, Adjustment, Expiry, ExtendRequest, Purged, Reservation, ReservationId,
+    ReserveRequest, Reserved, Rest, Sku, SkuStock, Sweep, TransitionRequest, Transitioned, Version,
 };
-use crate::stock::{SkuStock, Version};
 use crate::store::{
     Cursor, InventoryStore, MovementPage, OutboxPage, StockOutbox, StockPage, StockRetention,
     StockSource,
 };
 
-/// Stock and reservations in memory. Clones share them.
+/// A store in memory. Clones share its rows.
 ///
-/// One lock makes every call atomic. What is not purged is kept while the process runs: ids of
-/// reservations and operations, and movements.
+/// It keeps every rule of the traits, and its rows end with the process. One lock makes every call
+/// atomic. Reservations, movements and ids stay until they are purged.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stockade_inventory_core::InventoryError> {
+/// use std::sync::Arc;
+/// use stockade_change_feed::SystemClock;
+/// use stockade_inventory_core::memory::MemoryInventory;
+/// use stockade_inventory_core::{Sku, StockSource};
+///
+/// let store = MemoryInventory::new(Arc::new(SystemClock::new()));
+/// assert_eq!(store.stock(&[Sku::new("tee-m")?]).await?, [None]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryInventory {
     clock: Arc<dyn Clock>,
@@ -32,22 +45,22 @@ pub struct MemoryInventory {
 }
 
 impl MemoryInventory {
-    /// A store without stock, in epoch 0.
+    /// A store without stock, in epoch 0, with this clock.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let ledger = Arc::default();
         Self { clock, ledger }
     }
 
-    /// Tries locations in this order, where a line names none; all clones do from now on.
+    /// Takes units from locations in this order, where a line names none. All clones do so.
     #[must_use]
     pub fn with_locations(self, priority: LocationPriority) -> Self {
         self.lock().priority = priority;
         self
     }
 
-    /// Raises the epoch, as an operator does after a restore: every level's version is of the new
-    /// epoch from now on, and every SKU is to be published again.
+    /// Raises the epoch, as an operator does after a restore; see [`Version`]. For tests of a host:
+    /// a store in memory begins empty with its process, and is never restored.
     pub fn raise_epoch(&self) {
         self.lock().raise_epoch();
     }
@@ -56,7 +69,7 @@ impl MemoryInventory {
         self.ledger.lock().expect("no panic while the lock is held")
     }
 
-    /// Decides on loaded rows, and writes what changed.
+    /// Loads rows, decides on them, and writes what changed.
     fn decide<T>(
         &self,
         load: impl FnOnce(&Ledger, &mut Book),
@@ -81,9 +94,8 @@ impl StockSource for MemoryInventory {
     async fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
-        at_least_one(limit)?;
         let ledger = self.lock();
         let (page, next) = page(ledger.skus_after(last_sku(after)?.as_ref()), limit);
         let stock = page.into_iter().filter_map(|sku| ledger.stock(sku));
@@ -140,26 +152,25 @@ impl InventoryStore for MemoryInventory {
         Ok(self.decide(load, |book| ids.iter().map(|id| book.expire(id)).collect()))
     }
 
-    async fn expire_overdue(
-        &self,
-        limit: usize,
-    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
-        at_least_one(limit)?;
+    async fn expire_overdue(&self, limit: NonZeroUsize) -> Result<Sweep, InventoryError> {
         let mut ledger = self.lock();
         let now = self.clock.now();
         let mut book = ledger.book(now);
-        let overdue: Vec<_> = ledger.overdue(now).take(limit).cloned().collect();
-        let mut expired = Vec::with_capacity(overdue.len());
-        for id in &overdue {
+        let mut overdue = ledger.overdue(now);
+        // No row in memory is damaged, so every outcome is an expiry.
+        let mut outcomes = Vec::new();
+        for id in overdue.by_ref().take(limit.get()) {
             ledger.load_reservation(&mut book, id);
             match book.expire(id) {
-                Ok(Expiry::Expired(reservation)) => expired.push(Ok(reservation)),
+                Ok(Expiry::Expired(reservation)) => outcomes.push(Ok(reservation)),
                 Ok(_) => {}
-                Err(error) => expired.push(Err(error)),
+                Err(error) => outcomes.push(Err(error)),
             }
         }
+        let rest = Rest::more_if(overdue.next().is_some());
+        drop(overdue);
         ledger.write(book.into_changes());
-        Ok(expired)
+        Ok(Sweep::new(outcomes, rest))
     }
 
     async fn adjust(
@@ -189,14 +200,13 @@ impl InventoryStore for MemoryInventory {
         &self,
         sku: &Sku,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<MovementPage, InventoryError> {
-        at_least_one(limit)?;
         let ledger = self.lock();
         let end = ledger.journals.end(sku);
         let start = after.map_or(Ok(0), |cursor| place(cursor, end))?;
         let mut rest = ledger.journals.from(sku, start);
-        let page = rest.by_ref().take(limit);
+        let page = rest.by_ref().take(limit.get());
         let movements = page.map(|(_, movement)| movement.clone()).collect();
         let next = rest.next().map(|(place, _)| Cursor(place.to_string()));
         Ok(MovementPage::new(movements, next))
@@ -208,9 +218,8 @@ impl StockOutbox for MemoryInventory {
     async fn unpublished(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<OutboxPage, InventoryError> {
-        at_least_one(limit)?;
         let ledger = self.lock();
         let complete_as_of = self.clock.now();
         let (page, next) = page(ledger.unpublished_after(last_sku(after)?.as_ref()), limit);
@@ -233,34 +242,28 @@ impl StockRetention for MemoryInventory {
     async fn purge_reservations(
         &self,
         keep: Duration,
-        limit: usize,
-    ) -> Result<usize, InventoryError> {
-        at_least_one(limit)?;
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
         let until = self.clock.now().minus(keep);
         Ok(self.lock().purge_reservations(until, limit))
     }
 
-    async fn purge_movements(&self, keep: Duration, limit: usize) -> Result<usize, InventoryError> {
-        at_least_one(limit)?;
+    async fn purge_movements(
+        &self,
+        keep: Duration,
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
         let until = self.clock.now().minus(keep);
         Ok(self.lock().journals.purge(until, limit))
     }
 }
 
-fn at_least_one(limit: usize) -> Result<(), InventoryError> {
-    if limit == 0 {
-        let reason = "a page has at least one entry";
-        return Err(InventoryError::invalid("limit", "0", reason));
-    }
-    Ok(())
-}
-
-/// A page of SKUs, and the cursor of the next: the last SKU of this one.
+/// A page of SKUs, and the cursor of the next page: the last SKU of this one.
 fn page<'a>(
     mut skus: impl Iterator<Item = &'a Sku>,
-    limit: usize,
+    limit: NonZeroUsize,
 ) -> (Vec<&'a Sku>, Option<Cursor>) {
-    let page: Vec<&Sku> = skus.by_ref().take(limit).collect();
+    let page: Vec<&Sku> = skus.by_ref().take(limit.get()).collect();
     let next = skus
         .next()
         .and(page.last())
@@ -270,18 +273,22 @@ fn page<'a>(
 
 fn last_sku(cursor: Option<&Cursor>) -> Result<Option<Sku>, InventoryError> {
     let strange = |cursor: &Cursor| {
-        InventoryError::invalid("cursor", &cursor.0, "it has to come from an earlier page")
+        InventoryError::invalid(
+            "cursor",
+            &cursor.0,
+            "it must come from an earlier page of this listing",
+        )
     };
     cursor
         .map(|cursor| Sku::new(&cursor.0).map_err(|_| strange(cursor)))
         .transpose()
 }
 
-/// A cursor is the place of the movement that came next when it was given.
+/// A cursor is the position of the movement that was next when the cursor was made.
 fn place(cursor: &Cursor, end: u64) -> Result<u64, InventoryError> {
     let place = cursor.0.parse().ok();
     place.filter(|place| *place <= end).ok_or_else(|| {
-        let reason = "it has to come from an earlier page of this SKU's movements";
+        let reason = "it must come from an earlier page of the movements of this SKU";
         InventoryError::invalid("cursor", &cursor.0, reason)
     })
 }

@@ -1,6 +1,7 @@
-//! The timers.
+//! The timers in memory.
 
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -9,11 +10,11 @@ use stockade_change_feed::Clock;
 use tokio::sync::Notify;
 
 use crate::error::InventoryError;
-use crate::ids::ReservationId;
+use crate::model::ReservationId;
 use crate::store::ReservationTimer;
 
 /// Reservation timers in memory, on the monotonic clock. Clones share them. They end with the
-/// process; a sweep finds what they would have told.
+/// process; a sweep then expires the reservations.
 #[derive(Clone, Debug)]
 pub struct MemoryTimer {
     clock: Arc<dyn Clock>,
@@ -33,7 +34,7 @@ struct Timers {
 }
 
 impl MemoryTimer {
-    /// Without any timer.
+    /// No timers yet, on this clock.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let shared = Arc::default();
@@ -84,7 +85,7 @@ impl ReservationTimer for MemoryTimer {
             armed.arm(id, now.saturating_add(*after));
         }
         drop(armed);
-        // All who wait look again: the new timer may be the first one due.
+        // All waiting callers look again: the new timer may be the first one due.
         self.shared.armed.notify_waiters();
         Ok(())
     }
@@ -97,23 +98,19 @@ impl ReservationTimer for MemoryTimer {
 
     async fn due(
         &self,
-        limit: usize,
+        limit: NonZeroUsize,
         wait: Duration,
     ) -> Result<Vec<ReservationId>, InventoryError> {
-        if limit == 0 {
-            let reason = "at least one timer is taken";
-            return Err(InventoryError::invalid("limit", "0", reason));
-        }
         let give_up_at = self.clock.monotonic().saturating_add(wait);
         loop {
             let armed = self.shared.armed.notified();
             tokio::pin!(armed);
-            // From here on no new timer is missed.
+            // A timer that is armed after this line wakes this caller.
             armed.as_mut().enable();
             let now = self.clock.monotonic();
             let wake_at = {
                 let mut timers = self.lock();
-                let due = timers.take_due(now, limit);
+                let due = timers.take_due(now, limit.get());
                 if !due.is_empty() || now >= give_up_at {
                     return Ok(due);
                 }

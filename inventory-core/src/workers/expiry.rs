@@ -1,6 +1,7 @@
-//! Gives back the units of reservations that ran out of time.
+//! Gives back the units of reservations whose deadline has passed.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,36 +10,62 @@ use stockade_change_feed::time::{Backoff, Deadline, Stop, jittered, one_for_each
 use stockade_change_feed::{Clock, Retry, SystemClock};
 
 use crate::error::InventoryError;
-use crate::ids::ReservationId;
-use crate::reservation::{Expiry, Reservation};
+use crate::model::{Expiry, Reservation, ReservationId};
 use crate::store::{InventoryStore, ReservationTimer};
 use crate::telemetry;
+use crate::workers::progress::Progress;
 
-/// Expires reservations: those whose timers are due, and now and then by a sweep all that are
-/// overdue, whatever became of their timers.
+/// Expires reservations whose deadline has passed: when their timers are due, and by a sweep over
+/// all overdue reservations about every minute.
 ///
-/// The store decides what is overdue, and each expiry takes effect once, however many workers
-/// run. A timer that came early is set again for the time that is left; one that could not be
-/// acted upon is set again as well.
+/// - The store decides what is overdue, and each expiry takes effect once, however many workers
+///   run.
+/// - A timer that came early is set again for the time that is left.
+/// - A timer whose reservation could not be expired is set again, unless the error says that a
+///   repetition does not help.
+/// - A sweep goes on while the store says that there is more. If the store then does nothing in 10
+///   calls in a row, the sweep ends with an error, and the next one tries again.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::sync::Arc;
+/// use stockade_change_feed::SystemClock;
+/// use stockade_inventory_core::memory::{MemoryInventory, MemoryTimer};
+/// use stockade_inventory_core::workers::ExpiryWorker;
+///
+/// let clock = Arc::new(SystemClock::new());
+/// let store = Arc::new(MemoryInventory::new(clock.clone()));
+/// let timer = Arc::new(MemoryTimer::new(clock));
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let running = tokio::spawn(ExpiryWorker::new(store, timer).run(async {
+///     stopped.await.ok();
+/// }));
+/// // Later, when the service ends:
+/// stop.send(()).ok();
+/// running.await.ok();
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ExpiryWorker {
     store: Arc<dyn InventoryStore>,
     timer: Arc<dyn ReservationTimer>,
     sweep_interval: Duration,
-    batch: usize,
+    batch: NonZeroUsize,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
 
-/// How long a wait for due timers lasts, before it begins again.
+/// The duration of one wait for due timers.
 const TIMER_WAIT: Duration = Duration::from_secs(10);
 /// The first pause after a failure, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
-/// When a timer comes again whose reservation could not be expired.
+/// The pause before a timer comes again whose reservation could not be expired.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+const BATCH: NonZeroUsize = NonZeroUsize::new(100).expect("it is not 0");
 
 impl ExpiryWorker {
-    /// A worker that sweeps about every minute, takes 100 reservations at a time, and waits 10
+    /// A worker that sweeps about every minute, takes 100 reservations in a call, and waits 10
     /// seconds for an answer.
     #[must_use]
     pub fn new(store: Arc<dyn InventoryStore>, timer: Arc<dyn ReservationTimer>) -> Self {
@@ -46,23 +73,23 @@ impl ExpiryWorker {
             store,
             timer,
             sweep_interval: Duration::from_secs(60),
-            batch: 100,
+            batch: BATCH,
             timeout: Duration::from_secs(10),
             clock: Arc::new(SystemClock::new()),
         }
     }
 
-    /// Sweeps about this often: after three quarters to one and a half of it.
+    /// Pauses about this long between sweeps: three quarters to one and a quarter of it.
     #[must_use]
     pub fn with_sweep_interval(mut self, interval: Duration) -> Self {
         self.sweep_interval = interval;
         self
     }
 
-    /// Takes so many reservations at a time, at least 1.
+    /// Takes at most this many reservations in a call.
     #[must_use]
-    pub fn with_batch(mut self, reservations: usize) -> Self {
-        self.batch = reservations.max(1);
+    pub fn with_batch(mut self, reservations: NonZeroUsize) -> Self {
+        self.batch = reservations;
         self
     }
 
@@ -73,36 +100,36 @@ impl ExpiryWorker {
         self
     }
 
-    /// Waits on this clock. What is overdue is decided on the store's.
+    /// Waits on this clock. What is overdue is judged on the store's.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Runs until `stop` is done and the step at hand is finished, which takes the timeout at
-    /// most a few times over. Sweeps at once, and failures end nothing.
+    /// Runs until `stop` is done and the calls under way have ended, which takes a few times the
+    /// timeout at most. The first sweep comes at once. A failure is logged, and the worker goes on.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let stopped = Stop::new();
         tokio::join!(
             stopped.when(stop),
             self.follow_timers(&stopped),
-            self.sweep_from_time_to_time(&stopped),
+            self.keep_sweeping(&stopped),
         );
     }
 
-    /// Expires everything that is overdue, page by page, and returns how many reservations that
-    /// were.
+    /// Expires all overdue reservations, batch by batch, and returns their number.
     ///
     /// # Errors
-    /// As for [`InventoryStore::expire_overdue`]; earlier pages are expired.
+    /// As for [`InventoryStore::expire_overdue`], and where the store says that there is more and
+    /// does nothing in 10 calls in a row. What expired before stays expired.
     pub async fn sweep(&self) -> Result<usize, InventoryError> {
         self.sweep_unless(&Stop::new()).await
     }
 
     async fn follow_timers(&self, stop: &Stop) {
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
-        // A wait is dropped at the stop, and takes no timer then. What was taken is acted upon.
+        // The stop drops a wait, which then takes no timer. Taken timers are acted on.
         while let Some(due) = stop.or(self.due()).await {
             match due {
                 Ok(due) => {
@@ -126,7 +153,7 @@ impl ExpiryWorker {
             .await
     }
 
-    /// Acts on due timers: each is done with, or set again.
+    /// Acts on due timers. Each is finished or set again.
     async fn expire(&self, due: &[ReservationId]) {
         if due.is_empty() {
             return;
@@ -148,7 +175,7 @@ impl ExpiryWorker {
         }
     }
 
-    /// When the timer has to come again, if it has to.
+    /// The pause before the timer comes again, if it has to.
     fn again_after(
         &self,
         id: &ReservationId,
@@ -165,7 +192,7 @@ impl ExpiryWorker {
                 tracing::warn!(reservation = %id, %error, "a reservation could not be expired");
                 self.failed("expire", error);
                 match error.retry() {
-                    // Coming again won't help; the sweep meets it, and says so, at its own pace.
+                    // A repetition does not help. The sweep will report it again.
                     Retry::Never => None,
                     Retry::After(wait) => Some(jittered(wait.max(AGAIN_AFTER))),
                     Retry::RestartTransaction | Retry::OutcomeUnknown => {
@@ -176,7 +203,7 @@ impl ExpiryWorker {
         }
     }
 
-    async fn sweep_from_time_to_time(&self, stop: &Stop) {
+    async fn keep_sweeping(&self, stop: &Stop) {
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
         loop {
             let pause = match self.sweep_unless(stop).await {
@@ -198,20 +225,18 @@ impl ExpiryWorker {
 
     async fn sweep_unless(&self, stop: &Stop) -> Result<usize, InventoryError> {
         let mut expired = 0;
+        let mut progress = Progress::of("expire_overdue");
         loop {
-            let page = self.store.expire_overdue(self.batch);
-            let page = self.deadline("expire_overdue").bound(page).await?;
-            let found = page.len();
-            let swept = page
-                .into_iter()
-                .filter(|outcome| self.was_expired(outcome))
-                .count();
+            let sweep = self.store.expire_overdue(self.batch);
+            let sweep = self.deadline("expire_overdue").bound(sweep).await?;
+            let outcomes = sweep.outcomes.iter();
+            let swept = outcomes.filter(|outcome| self.was_expired(outcome)).count();
             expired += swept;
             counter!(telemetry::EXPIRED, "by" => "sweep").increment(swept as u64);
-            // Other tasks get their turn between pages, also where the store never waits.
+            let goes_on = progress.goes_on(swept, sweep.rest)?;
+            // Other tasks get their turn between calls, also where the store never waits.
             let stopped = stop.or(tokio::task::yield_now()).await.is_none();
-            // A page of nothing but damaged reservations would come again at once.
-            if found < self.batch || swept == 0 || stopped {
+            if stopped || !goes_on {
                 return Ok(expired);
             }
         }
@@ -226,7 +251,7 @@ impl ExpiryWorker {
 
     fn failed(&self, operation: &'static str, error: &InventoryError) {
         counter!(telemetry::EXPIRY_FAILURES, "operation" => operation).increment(1);
-        tracing::warn!(operation, %error, "the expiry worker had a failure and goes on");
+        tracing::warn!(operation, %error, "the expiry worker failed, and goes on");
     }
 
     fn deadline(&self, operation: &'static str) -> Deadline<'_> {

@@ -1,6 +1,7 @@
 //! Publishes what changed.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,19 +13,39 @@ use stockade_change_feed::{
 
 use crate::error::InventoryError;
 use crate::events::{Heartbeat, StockChanged, inventory_updates};
-use crate::ids::Sku;
-use crate::stock::Version;
+use crate::model::{Sku, Version};
 use crate::store::{Cursor, StockOutbox, StockSource};
 use crate::telemetry;
 
 /// Publishes the newest state of every SKU that changed, at least once, and then a heartbeat to
-/// every partition that says up to when everything is published.
+/// every partition that says as of when everything is published.
 ///
-/// It works in passes over the outbox. What the log did not acknowledge stays in the outbox for
-/// the next pass, and there is no heartbeat until a pass is acknowledged as a whole. Now and then
-/// all stock is published again, so that an event which a reader lost is made good.
+/// - It works in passes over the outbox. An event that the log did not acknowledge stays in the
+///   outbox for the next pass.
+/// - Heartbeats are sent after a pass in which the log acknowledged everything.
+/// - All stock is published again about every 10 minutes, so that a reader that lost an event gets
+///   another one.
+/// - Several relays may run, and a stalled one may publish late. Readers keep the highest version.
 ///
-/// Several may run, and a stalled one may publish late: readers keep the highest version.
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stockade_inventory_core::InventoryError> {
+/// use std::sync::Arc;
+/// use stockade_change_feed::SystemClock;
+/// use stockade_change_feed::memory::MemoryFeed;
+/// use stockade_inventory_core::memory::MemoryInventory;
+/// use stockade_inventory_core::workers::OutboxRelay;
+///
+/// let clock = Arc::new(SystemClock::new());
+/// let store = Arc::new(MemoryInventory::new(clock.clone()));
+/// let feed = Arc::new(MemoryFeed::new(clock));
+/// let relay = OutboxRelay::new(store.clone(), store, feed);
+/// // A service spawns `relay.run(stop)`. Here is one pass of it:
+/// let pass = relay.pass().await?;
+/// assert!(pass.complete_as_of.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct OutboxRelay {
     outbox: Arc<dyn StockOutbox>,
@@ -32,43 +53,43 @@ pub struct OutboxRelay {
     publisher: Arc<dyn Publisher>,
     topic: Topic,
     interval: Duration,
-    batch: usize,
+    batch: NonZeroUsize,
     republish_interval: Duration,
     first: First,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
 
-/// What came of a pass.
+/// What a pass of [`OutboxRelay`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pass {
-    /// Events that the log acknowledged.
+    /// The number of events that the log acknowledged.
     pub published: usize,
-    /// Events that it did not; they stay in the outbox.
+    /// The number of events that it did not acknowledge. They stay in the outbox.
     pub failed: usize,
     /// Everything that was committed before this time on the store's clock is published, and a
-    /// heartbeat in every partition says so. None where something failed.
+    /// heartbeat in every partition says so. None where an event failed.
     pub complete_as_of: Option<Timestamp>,
 }
 
-/// What the log said to some events.
+/// The answers of the log to a page of events.
 #[derive(Default)]
 struct Answers {
     acknowledged: Vec<(Sku, Version)>,
     failed: usize,
-    /// Why the first of those failed.
+    /// The error of the first failed event.
     failure: Option<InventoryError>,
 }
 
-/// What comes before the first interval has passed.
+/// What happens before the first republish interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum First {
     Wait,
     Republish,
 }
 
-/// When a pass was last complete, on the monotonic clock.
+/// The time of the last complete pass, on the monotonic clock.
 struct LastComplete(Mutex<Duration>);
 
 impl LastComplete {
@@ -81,15 +102,16 @@ impl LastComplete {
     }
 }
 
-const AGE_TOLD_EVERY: Duration = Duration::from_secs(1);
+const AGE_INTERVAL: Duration = Duration::from_secs(1);
+const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("it is not 0");
 /// The shortest pause between passes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-/// The longest pause after passes that failed.
+/// The longest pause after failed passes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 impl OutboxRelay {
-    /// A relay to the topic `inventory_updates` that makes a pass every 200 ms in pages of 500
-    /// SKUs, publishes all stock again about every 10 minutes, and waits 10 seconds for an answer.
+    /// A relay to the topic `inventory_updates`. It makes a pass every 200 ms in pages of 500 SKUs,
+    /// publishes all stock again about every 10 minutes, and waits 10 seconds for an answer.
     #[must_use]
     pub fn new(
         outbox: Arc<dyn StockOutbox>,
@@ -102,7 +124,7 @@ impl OutboxRelay {
             publisher,
             topic: inventory_updates(),
             interval: Duration::from_millis(200),
-            batch: 500,
+            batch: BATCH,
             republish_interval: Duration::from_secs(600),
             first: First::Wait,
             timeout: Duration::from_secs(10),
@@ -117,30 +139,30 @@ impl OutboxRelay {
         self
     }
 
-    /// Pauses this long between passes, at least a millisecond. After one that failed the pauses
-    /// grow, up to 30 seconds.
+    /// Pauses this long between passes, at least a millisecond. After failed passes the pauses grow,
+    /// up to 30 seconds.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval.max(SHORTEST_PAUSE);
         self
     }
 
-    /// Reads and publishes so many SKUs at a time, at least 1. No more are held in memory.
+    /// Reads and publishes at most this many SKUs in a call. No more are held in memory.
     #[must_use]
-    pub fn with_batch(mut self, skus: usize) -> Self {
-        self.batch = skus.max(1);
+    pub fn with_batch(mut self, skus: NonZeroUsize) -> Self {
+        self.batch = skus;
         self
     }
 
-    /// Publishes all stock again about this often, with the interval between two pages.
+    /// Publishes all stock again about this often, page by page, with the interval between pages.
     #[must_use]
     pub fn with_republish_interval(mut self, interval: Duration) -> Self {
         self.republish_interval = interval;
         self
     }
 
-    /// Publishes all stock again as soon as it runs, too: for readers that begin with nothing while
-    /// everything is long published.
+    /// Publishes all stock at the start as well: for readers that begin with nothing, while the
+    /// outbox is empty because everything was published before.
     #[must_use]
     pub fn republishing_first(mut self) -> Self {
         self.first = First::Republish;
@@ -161,27 +183,27 @@ impl OutboxRelay {
         self
     }
 
-    /// Runs until `stop` is done. What was published and not yet marked is published again by
-    /// whoever runs next. Failures end nothing.
+    /// Runs until `stop` is done. Events that were published and not yet marked are published again
+    /// by the next relay. A failed pass is logged and repeated.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let stopped = Stop::new();
         let complete = LastComplete(Mutex::new(self.clock.monotonic()));
         let work = async {
             tokio::join!(
                 self.make_passes(&complete),
-                self.tell_age(&complete),
-                self.republish_from_time_to_time(),
+                self.report_age(&complete),
+                self.keep_republishing(),
             );
         };
         tokio::join!(stopped.when(stop), stopped.or(work));
     }
 
-    /// While a pass is under way, too: it may be stuck.
-    async fn tell_age(&self, complete: &LastComplete) {
+    /// Sets the gauge of the age, also while a pass is under way: it may hang.
+    async fn report_age(&self, complete: &LastComplete) {
         loop {
             let age = self.clock.monotonic().saturating_sub(complete.at());
             gauge!(telemetry::COMPLETE_AGE).set(age);
-            self.clock.sleep(AGE_TOLD_EVERY).await;
+            self.clock.sleep(AGE_INTERVAL).await;
         }
     }
 
@@ -198,7 +220,7 @@ impl OutboxRelay {
                 backoff.pause()
             };
             if let Err(error) = pass {
-                tracing::warn!(%error, ?pause, "a pass over the outbox failed; it is made again");
+                tracing::warn!(%error, ?pause, "a pass over the outbox failed; it is repeated");
             }
             self.clock.sleep(pause).await;
         }
@@ -208,8 +230,8 @@ impl OutboxRelay {
     /// acknowledged, and sends the heartbeats if that was everything.
     ///
     /// # Errors
-    /// Those of the outbox, and of the log where it does not take the heartbeats. What was
-    /// acknowledged until then is marked, and not every partition had a heartbeat.
+    /// Those of the outbox, and those of the log where it did not acknowledge every heartbeat.
+    /// Events that were acknowledged before are marked.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn pass(&self) -> Result<Pass, InventoryError> {
         let (mut published, mut failed) = (0, 0);
@@ -218,10 +240,10 @@ impl OutboxRelay {
         loop {
             let page = self.outbox.unpublished(after.as_ref(), self.batch);
             let page = self.deadline("unpublished").bound(page).await?;
-            // Of the first page: a change behind the place where the pass is by now is in the
-            // next pass.
+            // The time of the first page: a change in the pages that were read before is left to
+            // the next pass.
             let first = *first.get_or_insert((page.epoch, page.complete_as_of));
-            // A page that fails ends nothing: its partition may be down, and the next one's not.
+            // The pass goes on after a failed page: other partitions may be up.
             let outcome = self.publish(&page.changes).await?;
             published += outcome.acknowledged.len();
             failed += outcome.failed;
@@ -230,7 +252,7 @@ impl OutboxRelay {
                 return self.conclude(published, failed, first).await;
             }
             if page.next == after {
-                let what = format!("the outbox does not get on from {after:?}");
+                let what = format!("the outbox returned the cursor that it was given, {after:?}");
                 return Err(InventoryError::Damaged { what });
             }
             after = page.next;
@@ -261,7 +283,7 @@ impl OutboxRelay {
             return Ok(published);
         }
         let messages = changes.iter().map(StockChanged::to_message).collect();
-        // Without an answer to the call, every event may be published or not, and stays.
+        // Without an answer to the call, every event may be published or not, and stays in the outbox.
         let outcomes = self.append(messages).await.unwrap_or_else(|error| {
             published.failed = changes.len();
             published.failure = Some(error);
@@ -283,19 +305,19 @@ impl OutboxRelay {
         counter!(telemetry::PUBLISH_FAILURES).increment(published.failed as u64);
         if let Some(error) = &published.failure {
             let failed = published.failed;
-            tracing::warn!(%error, failed, "stock events were not published; they stay");
+            tracing::warn!(%error, failed, "stock events were not acknowledged; they stay in the outbox");
         }
         Ok(published)
     }
 
-    /// Marks what is published. Where that fails it is published again, which harms nobody.
+    /// Marks what is published. If that fails, it is published again, which is harmless.
     async fn mark(&self, acknowledged: &[(Sku, Version)]) {
         if acknowledged.is_empty() {
             return;
         }
         let marked = self.outbox.mark_published(acknowledged);
         if let Err(error) = self.deadline("mark_published").bound(marked).await {
-            tracing::warn!(%error, "published events were not marked; they are published again");
+            tracing::warn!(%error, "published events could not be marked; they are published again");
         }
     }
 
@@ -319,7 +341,7 @@ impl OutboxRelay {
         Ok(one_for_each("publish", expected, outcomes)?)
     }
 
-    async fn republish_from_time_to_time(&self) {
+    async fn keep_republishing(&self) {
         if self.first == First::Republish {
             self.republish().await;
         }
@@ -329,8 +351,8 @@ impl OutboxRelay {
         }
     }
 
-    /// Publishes all stock again. A page of which the log takes nothing is tried again, with
-    /// growing pauses; single events that fail are left to the next time.
+    /// Publishes all stock again. A page of which the log acknowledges nothing is repeated, with
+    /// growing pauses. Single failed events are left to the next time.
     async fn republish(&self) {
         let mut after = None;
         let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);
@@ -343,7 +365,7 @@ impl OutboxRelay {
                     self.interval
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "stock could not be published again; it is tried again");
+                    tracing::warn!(%error, "a page of all stock could not be published; it is repeated");
                     backoff.pause()
                 }
             };
@@ -351,7 +373,7 @@ impl OutboxRelay {
         }
     }
 
-    /// Publishes a page of all stock, and returns where the next one begins; none at the end.
+    /// Publishes a page of all stock, and returns the cursor of the next page; none at the end.
     async fn republish_page(
         &self,
         after: Option<&Cursor>,

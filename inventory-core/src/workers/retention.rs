@@ -1,6 +1,7 @@
-//! Forgets what is long over.
+//! Removes what is long finished.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,49 +10,71 @@ use stockade_change_feed::time::{Backoff, Deadline, Stop, jittered};
 use stockade_change_feed::{Clock, SystemClock};
 
 use crate::error::InventoryError;
+use crate::model::Purged;
 use crate::store::StockRetention;
 use crate::telemetry;
+use crate::workers::progress::Progress;
 
-/// Purges reservations that finished long ago, and puts old movements behind opening balances.
+/// Purges reservations that finished long ago, and replaces old movements by opening balances.
 ///
-/// What is purged takes its id with it: a reservation its own, an adjustment's movement that of
-/// its operation. A request that comes again later than that is decided afresh, and may reserve
-/// or receive once more. So nothing is purged within a day, and where requests wait in a queue or
-/// a file that is worked off late, what is kept has to be kept longer than they may wait.
+/// - A purged reservation loses its id, and a replaced adjustment the id of its operation. A request
+///   that is sent again later is decided afresh, and may reserve or receive a second time. So
+///   nothing is purged within a day. Where requests wait in a queue or a file, keep everything
+///   longer than a request can wait there.
+/// - A pass goes on while the store says that there is more. If the store then does nothing in 10
+///   calls in a row, the pass ends with an error, and the next one tries again.
+/// - Any number of these may run, and each may end at any moment. The next pass does what is left.
 ///
-/// Any number may run, and each may end at any moment: what one did not get to is left to the
-/// next pass of any.
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stockade_inventory_core::InventoryError> {
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use stockade_change_feed::SystemClock;
+/// use stockade_inventory_core::memory::MemoryInventory;
+/// use stockade_inventory_core::workers::Retention;
+///
+/// let store = Arc::new(MemoryInventory::new(Arc::new(SystemClock::new())));
+/// let week = Duration::from_secs(7 * 24 * 3600);
+/// let retention = Retention::new(store).with_reservations_kept(week);
+/// // A service spawns `retention.run(stop)`. A scheduled job makes one pass:
+/// let pass = retention.purge().await?;
+/// assert_eq!(pass.reservations, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Retention {
     store: Arc<dyn StockRetention>,
     keep_reservations: Duration,
     keep_movements: Duration,
     interval: Duration,
-    batch: usize,
+    batch: NonZeroUsize,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
 
-/// What a pass purged.
+/// What a pass of [`Retention`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Purged {
-    /// Finished reservations that are forgotten.
+pub struct RetentionPass {
+    /// The number of reservations that were purged.
     pub reservations: usize,
-    /// Movements that an opening balance stands for.
+    /// The number of movements that opening balances replaced.
     pub movements: usize,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// The first pause after a pass that failed. The longest is the interval.
+/// The first pause after a failed pass. The longest is the interval.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("it is not 0");
 
 impl Retention {
-    /// The least that anything is kept: a day.
+    /// The shortest time for which anything is kept: a day.
     pub const LEAST: Duration = DAY;
 
-    /// A worker that keeps finished reservations for 30 days and movements for 90, makes a pass
-    /// about every hour, purges 500 at a time, and waits 30 seconds for an answer.
+    /// A worker that keeps finished reservations for 30 days and movements for 90 days, makes a pass
+    /// about every hour, purges 500 rows in a call, and waits 30 seconds for an answer.
     #[must_use]
     pub fn new(store: Arc<dyn StockRetention>) -> Self {
         Self {
@@ -59,38 +82,38 @@ impl Retention {
             keep_reservations: DAY * 30,
             keep_movements: DAY * 90,
             interval: Duration::from_secs(3600),
-            batch: 500,
+            batch: BATCH,
             timeout: Duration::from_secs(30),
             clock: Arc::new(SystemClock::new()),
         }
     }
 
-    /// Keeps reservations, and so their ids, this long after they are finished, and a day at
-    /// least.
+    /// Keeps reservations, and so their ids, for this long after they have finished, at least for a
+    /// day.
     #[must_use]
     pub fn with_reservations_kept(mut self, keep: Duration) -> Self {
         self.keep_reservations = keep.max(Self::LEAST);
         self
     }
 
-    /// Keeps movements, and so the ids of adjustments, this long, and a day at least.
+    /// Keeps movements, and so the ids of adjustments, for this long, at least for a day.
     #[must_use]
     pub fn with_movements_kept(mut self, keep: Duration) -> Self {
         self.keep_movements = keep.max(Self::LEAST);
         self
     }
 
-    /// Makes a pass about this often: after three quarters to one and a half of it.
+    /// Pauses about this long between passes: three quarters to one and a quarter of it.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// Purges so many at a time, at least 1.
+    /// Purges at most this many rows in a call.
     #[must_use]
-    pub fn with_batch(mut self, batch: usize) -> Self {
-        self.batch = batch.max(1);
+    pub fn with_batch(mut self, rows: NonZeroUsize) -> Self {
+        self.batch = rows;
         self
     }
 
@@ -101,41 +124,44 @@ impl Retention {
         self
     }
 
-    /// Waits on this clock. What is old is decided on the store's.
+    /// Waits on this clock. What is old is judged on the store's.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Runs until `stop` is done; what the store is doing then is dropped, and takes effect or
-    /// not. Makes a pass at once, and failures end nothing.
+    /// Runs until `stop` is done. The call that is under way then is dropped, and takes effect or
+    /// not. The first pass comes at once. A failed pass is logged and repeated.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let stopped = Stop::new();
-        let work = stopped.or(self.purge_from_time_to_time());
+        let work = stopped.or(self.keep_purging());
         tokio::join!(stopped.when(stop), work);
     }
 
-    /// Purges everything that is old enough, and returns what that was.
+    /// Purges everything that is old enough, and returns how much that was.
     ///
     /// # Errors
-    /// As for [`StockRetention`]; what was purged before stays purged.
-    pub async fn purge(&self) -> Result<Purged, InventoryError> {
-        let (store, reservations, movements) =
-            (&self.store, self.keep_reservations, self.keep_movements);
-        Ok(Purged {
-            reservations: self
-                .purge_all("reservations", || {
-                    store.purge_reservations(reservations, self.batch)
-                })
-                .await?,
-            movements: self
-                .purge_all("movements", || store.purge_movements(movements, self.batch))
-                .await?,
+    /// As for [`StockRetention`], and where the store says that there is more and does nothing in 10
+    /// calls in a row. What was purged before stays purged, and a failure to purge reservations
+    /// keeps no movement from being purged.
+    pub async fn purge(&self) -> Result<RetentionPass, InventoryError> {
+        let store = &self.store;
+        let reservations = self.purge_all("reservations", || {
+            store.purge_reservations(self.keep_reservations, self.batch)
+        });
+        let reservations = reservations.await;
+        let movements = self.purge_all("movements", || {
+            store.purge_movements(self.keep_movements, self.batch)
+        });
+        let movements = movements.await;
+        Ok(RetentionPass {
+            reservations: reservations?,
+            movements: movements?,
         })
     }
 
-    async fn purge_from_time_to_time(&self) {
+    async fn keep_purging(&self) {
         let mut backoff = Backoff::new(FIRST_PAUSE, self.interval);
         loop {
             let pause = match self.purge().await {
@@ -145,7 +171,7 @@ impl Retention {
                 }
                 Err(error) => {
                     counter!(telemetry::PURGE_FAILURES).increment(1);
-                    tracing::warn!(%error, "old stock records could not be purged; it is tried again");
+                    tracing::warn!(%error, "a pass of the retention worker failed; it is repeated");
                     backoff.pause().min(self.interval)
                 }
             };
@@ -153,22 +179,23 @@ impl Retention {
         }
     }
 
-    /// Calls until less is purged than could have been.
+    /// Calls until there is no more to purge.
     async fn purge_all<F>(
         &self,
         what: &'static str,
         call: impl Fn() -> F,
     ) -> Result<usize, InventoryError>
     where
-        F: Future<Output = Result<usize, InventoryError>>,
+        F: Future<Output = Result<Purged, InventoryError>>,
     {
         let mut all = 0;
+        let mut progress = Progress::of("purge");
         loop {
             let deadline = Deadline::after(self.clock.as_ref(), "purge", self.timeout);
             let purged = deadline.repeat(&call).await?;
-            counter!(telemetry::PURGED, "what" => what).increment(purged as u64);
-            all += purged;
-            if purged < self.batch {
+            counter!(telemetry::PURGED, "what" => what).increment(purged.count as u64);
+            all += purged.count;
+            if !progress.goes_on(purged.count, purged.rest)? {
                 return Ok(all);
             }
             // Other tasks get their turn between calls, also where the store never waits.

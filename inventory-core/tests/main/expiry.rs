@@ -1,4 +1,4 @@
-//! Reservations that run out of time.
+//! Reservations whose deadline passes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use stockade_change_feed::Clock;
 use stockade_inventory_core::workers::ExpiryWorker;
 use stockade_inventory_core::*;
 
-use crate::faults::{Fault, Faulty};
+use crate::faults::{Fault, Faulty, Pace};
 use crate::shop::*;
 
-/// So seldom that only timers matter.
+/// So long that no sweep comes, only timers.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 fn worker(shop: &Shop) -> ExpiryWorker {
@@ -42,8 +42,8 @@ async fn expires(shop: &Shop, reservation: &str) {
 async fn two_workers_give_back_once() {
     let shop = Shop::with(&[("tee", 50)]).await;
     let _running = [
-        start(worker(&shop).with_batch(3)),
-        start(worker(&shop).with_batch(3)),
+        start(worker(&shop).with_batch(at_most(3))),
+        start(worker(&shop).with_batch(at_most(3))),
     ];
     for n in 0..20 {
         hold(&shop, &format!("r{n}"), 2).await;
@@ -115,7 +115,7 @@ async fn a_lost_timer_is_found_by_the_sweep() {
     for n in 0..7 {
         shop.reserve(&format!("r{n}"), "tee", 1).await;
     }
-    let _running = start(worker(&shop).with_batch(2));
+    let _running = start(worker(&shop).with_batch(at_most(2)));
     for n in 0..7 {
         expires(&shop, &format!("r{n}")).await;
     }
@@ -123,6 +123,32 @@ async fn a_lost_timer_is_found_by_the_sweep() {
         shop.clock.monotonic() < seconds(10 + 91),
         "one sweep takes all pages"
     );
+}
+
+/// A worker over a store at this pace, with 1,000 overdue reservations.
+async fn with_1000_overdue(shop: &Shop, pace: Pace) -> ExpiryWorker {
+    for n in 0..1_000 {
+        shop.reserve(&format!("r{n}"), "tee", 1).await;
+    }
+    shop.clock.advance(seconds(10));
+    let store = Faulty::new(shop.store.clone()).at_pace(pace);
+    ExpiryWorker::new(Arc::new(store), Arc::new(shop.timer.clone())).with_clock(shop.clock.clone())
+}
+
+#[tokio::test]
+async fn a_store_that_does_50_in_a_call_expires_1000_in_one_sweep() {
+    let shop = Shop::with(&[("tee", 1_000)]).await;
+    let worker = with_1000_overdue(&shop, Pace::AtMost(at_most(50))).await;
+    assert_eq!(worker.sweep().await.unwrap(), 1_000);
+    assert_eq!(shop.counts("tee").await, (1_000, 0));
+}
+
+#[tokio::test]
+async fn a_store_that_says_more_and_does_nothing_ends_the_sweep() {
+    let shop = Shop::with(&[("tee", 1_000)]).await;
+    let worker = with_1000_overdue(&shop, Pace::Stuck).await;
+    let error = worker.sweep().await.unwrap_err().to_string();
+    assert!(error.contains("did nothing in 10 calls"), "{error}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A store, timers and a log that do what a script says, and then what they should.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -54,17 +55,48 @@ fn refused() -> Failure {
     Failure::unavailable("test", Duration::ZERO, "refused")
 }
 
-/// Something behind a script.
+/// How much a store does in a call that has a limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// As much as the limit allows.
+    Full,
+    /// At most this much, and then it says that there is more.
+    AtMost(NonZeroUsize),
+    /// Nothing, and it says that there is more.
+    Stuck,
+}
+
+impl Pace {
+    /// The limit that reaches the store; none where it does nothing.
+    pub(crate) fn limit(self, limit: NonZeroUsize) -> Option<NonZeroUsize> {
+        match self {
+            Self::Full => Some(limit),
+            Self::AtMost(most) => Some(limit.min(most)),
+            Self::Stuck => None,
+        }
+    }
+}
+
+/// A store, timers or an outbox behind a script.
 #[derive(Clone)]
 pub(crate) struct Faulty<S> {
     pub(crate) script: Script,
+    pub(crate) pace: Pace,
     pub(crate) inner: S,
 }
 
 impl<S> Faulty<S> {
     pub(crate) fn new(inner: S) -> Self {
-        let script = Script::default();
-        Self { script, inner }
+        Self {
+            script: Script::default(),
+            pace: Pace::Full,
+            inner,
+        }
+    }
+
+    pub(crate) fn at_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
     }
 }
 
@@ -77,7 +109,7 @@ impl<S: StockSource> StockSource for Faulty<S> {
     async fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
         self.script.follow(self.inner.scan(after, limit)).await
     }
@@ -110,10 +142,10 @@ impl<S: InventoryStore> InventoryStore for Faulty<S> {
         self.script.follow(self.inner.expire(ids)).await
     }
 
-    async fn expire_overdue(
-        &self,
-        limit: usize,
-    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
+    async fn expire_overdue(&self, limit: NonZeroUsize) -> Result<Sweep, InventoryError> {
+        let Some(limit) = self.pace.limit(limit) else {
+            return Ok(Sweep::new(Vec::new(), Rest::More));
+        };
         self.script.follow(self.inner.expire_overdue(limit)).await
     }
 
@@ -132,7 +164,7 @@ impl<S: InventoryStore> InventoryStore for Faulty<S> {
         &self,
         sku: &Sku,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<MovementPage, InventoryError> {
         self.script
             .follow(self.inner.movements(sku, after, limit))
@@ -145,7 +177,7 @@ impl<S: StockOutbox> StockOutbox for Faulty<S> {
     async fn unpublished(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<OutboxPage, InventoryError> {
         self.inner.unpublished(after, limit).await
     }
@@ -169,7 +201,7 @@ impl<S: ReservationTimer> ReservationTimer for Faulty<S> {
 
     async fn due(
         &self,
-        limit: usize,
+        limit: NonZeroUsize,
         wait: Duration,
     ) -> Result<Vec<ReservationId>, InventoryError> {
         // Only setting and removing fails: how often a worker waits is its own affair.

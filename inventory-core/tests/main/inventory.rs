@@ -12,7 +12,7 @@ const ANYONE: ActingFor = ActingFor::Anyone;
 
 async fn timers(shop: &Shop) -> Vec<ReservationId> {
     shop.clock.advance(seconds(3600));
-    shop.timer.due(99, seconds(0)).await.unwrap()
+    shop.timer.due(at_most(99), seconds(0)).await.unwrap()
 }
 
 /// The outcome of a call, while time passes.
@@ -158,9 +158,18 @@ async fn an_extension_sets_the_timer_anew() {
     let until = shop.clock.now().plus(seconds(60));
     inventory.extend(&id("r"), until, ANYONE).await.unwrap();
     shop.clock.advance(seconds(59));
-    assert!(shop.timer.due(9, seconds(0)).await.unwrap().is_empty());
+    assert!(
+        shop.timer
+            .due(at_most(9), seconds(0))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     shop.clock.advance(seconds(1));
-    assert_eq!(shop.timer.due(9, seconds(0)).await.unwrap(), [id("r")]);
+    assert_eq!(
+        shop.timer.due(at_most(9), seconds(0)).await.unwrap(),
+        [id("r")]
+    );
 }
 
 #[tokio::test]
@@ -182,11 +191,11 @@ async fn its_futures_may_be_spawned() {
         inventory.confirm(&r, owner.clone()).await?;
         inventory.fulfil(&r, owner).await?;
         assert!(inventory.adjust(&[set("o", "tee", 8)]).await.unwrap()[0].is_ok());
-        let page = inventory.movements(&sku("tee"), None, 9).await?;
+        let page = inventory.movements(&sku("tee"), None, at_most(9)).await?;
         assert_eq!(page.movements.len(), 4);
         let source: &dyn StockSource = &inventory;
         assert_eq!(
-            source.scan(None, 9).await?.stock,
+            source.scan(None, at_most(9)).await?.stock,
             [inventory.stock(&[sku("tee")]).await?.remove(0).unwrap()]
         );
         inventory.reservation(&r).await

@@ -4,6 +4,7 @@
 
 mod expiry;
 mod faults;
+mod forwarding;
 mod inventory;
 mod memory;
 mod relay;

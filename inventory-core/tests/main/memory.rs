@@ -22,7 +22,10 @@ async fn the_last_unit_goes_to_one() {
         granted += usize::from(granting.await.unwrap());
     }
     assert_eq!(granted, 1);
-    let page = store.movements(&sku("tee"), None, 10).await.unwrap();
+    let page = store
+        .movements(&sku("tee"), None, at_most(10))
+        .await
+        .unwrap();
     assert_eq!(page.movements.len(), 2);
 }
 
@@ -35,8 +38,12 @@ async fn listings_come_in_pages() {
             .map(|stock| stock.sku().to_string())
             .collect()
     };
-    let first = shop.store.scan(None, 2).await.unwrap();
-    let rest = shop.store.scan(first.next.as_ref(), 2).await.unwrap();
+    let first = shop.store.scan(None, at_most(2)).await.unwrap();
+    let rest = shop
+        .store
+        .scan(first.next.as_ref(), at_most(2))
+        .await
+        .unwrap();
     assert_eq!(rest.next, None);
     assert_eq!(
         (names(first), names(rest)),
@@ -44,42 +51,30 @@ async fn listings_come_in_pages() {
     );
 
     shop.set("again", "a", 4).await;
-    let first = shop.store.movements(&sku("a"), None, 1).await.unwrap();
+    let first = shop
+        .store
+        .movements(&sku("a"), None, at_most(1))
+        .await
+        .unwrap();
     let rest = shop
         .store
-        .movements(&sku("a"), first.next.as_ref(), 1)
+        .movements(&sku("a"), first.next.as_ref(), at_most(1))
         .await
         .unwrap();
     assert_eq!(rest.movements[0].delta.physical, 3);
     assert_eq!(rest.next, None);
     for foreign in ["3", "-1", "", "x", "99999999999999999999"] {
         let cursor = Cursor(foreign.to_owned());
-        let refused = shop.store.movements(&sku("a"), Some(&cursor), 1).await;
+        let refused = shop
+            .store
+            .movements(&sku("a"), Some(&cursor), at_most(1))
+            .await;
         assert!(matches!(
             refused,
             Err(InventoryError::Invalid {
                 field: "cursor",
                 ..
             })
-        ));
-    }
-}
-
-#[tokio::test]
-async fn a_page_has_at_least_one_entry() {
-    let shop = Shop::with(&[("a", 1)]).await;
-    let a = sku("a");
-    let errors = [
-        shop.store.scan(None, 0).await.unwrap_err(),
-        shop.store.movements(&a, None, 0).await.unwrap_err(),
-        shop.store.unpublished(None, 0).await.unwrap_err(),
-        shop.store.expire_overdue(0).await.unwrap_err(),
-        shop.timer.due(0, seconds(0)).await.unwrap_err(),
-    ];
-    for error in errors {
-        assert!(matches!(
-            error,
-            InventoryError::Invalid { field: "limit", .. }
         ));
     }
 }
@@ -92,20 +87,26 @@ async fn the_longest_overdue_expire_first() {
         shop.clock.advance(seconds(1));
     }
     shop.clock.advance(seconds(8));
-    let expired = shop.store.expire_overdue(1).await.unwrap();
-    assert_eq!(expired[0].as_ref().unwrap().id, id("c"));
-    let expired = shop.store.expire_overdue(9).await.unwrap();
-    assert_eq!(expired.len(), 1, "the last one is not due");
+    let sweep = shop.store.expire_overdue(at_most(1)).await.unwrap();
+    assert_eq!(sweep.outcomes[0].as_ref().unwrap().id, id("c"));
+    assert_eq!(sweep.rest, Rest::More);
+    let sweep = shop.store.expire_overdue(at_most(9)).await.unwrap();
+    assert_eq!(sweep.outcomes.len(), 1, "the last one is not due");
+    assert_eq!(sweep.rest, Rest::None);
     assert_eq!(shop.counts("tee").await, (9, 1));
 }
 
 #[tokio::test]
 async fn what_changed_since_stays_in_the_outbox() {
     let shop = Shop::with(&[("a", 1), ("b", 2)]).await;
-    let page = shop.store.unpublished(None, 1).await.unwrap();
+    let page = shop.store.unpublished(None, at_most(1)).await.unwrap();
     assert_eq!(page.changes.len(), 1);
     assert!(page.next.is_some());
-    let rest = shop.store.unpublished(page.next.as_ref(), 1).await.unwrap();
+    let rest = shop
+        .store
+        .unpublished(page.next.as_ref(), at_most(1))
+        .await
+        .unwrap();
     assert_eq!((rest.changes[0].sku.as_str(), rest.next), ("b", None));
     let marks: Vec<_> = [page.changes, rest.changes]
         .concat()
@@ -114,7 +115,7 @@ async fn what_changed_since_stays_in_the_outbox() {
         .collect();
     shop.reserve("r", "a", 1).await;
     shop.store.mark_published(&marks).await.unwrap();
-    let page = shop.store.unpublished(None, 9).await.unwrap();
+    let page = shop.store.unpublished(None, at_most(9)).await.unwrap();
     assert_eq!(
         (page.changes.len(), page.changes[0].new_stock_count),
         (1, 0)
@@ -137,7 +138,7 @@ async fn a_new_epoch_outranks_all_numbers() {
         .mark_published(&[(sku("a"), before)])
         .await
         .unwrap();
-    let page = shop.store.unpublished(None, 9).await.unwrap();
+    let page = shop.store.unpublished(None, at_most(9)).await.unwrap();
     assert_eq!(page.changes[0].version, after);
 }
 
@@ -157,13 +158,25 @@ async fn timers_come_once_and_in_time() {
         .await
         .unwrap();
     shop.clock.advance(seconds(7));
-    assert!(shop.timer.due(9, seconds(0)).await.unwrap().is_empty());
+    assert!(
+        shop.timer
+            .due(at_most(9), seconds(0))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     shop.clock.advance(seconds(1));
     assert_eq!(
-        shop.timer.due(9, seconds(0)).await.unwrap(),
+        shop.timer.due(at_most(9), seconds(0)).await.unwrap(),
         [id("replaced")]
     );
-    assert!(shop.timer.due(9, seconds(0)).await.unwrap().is_empty());
+    assert!(
+        shop.timer
+            .due(at_most(9), seconds(0))
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -171,7 +184,7 @@ async fn a_wait_ends_with_a_timer_that_is_set_later() {
     let shop = Shop::with(&[]).await;
     arm(&shop.timer, "last", 500).await;
     let timer = shop.timer.clone();
-    let waiting = tokio::spawn(async move { timer.due(9, seconds(600)).await.unwrap() });
+    let waiting = tokio::spawn(async move { timer.due(at_most(9), seconds(600)).await.unwrap() });
     tokio::task::yield_now().await;
     arm(&shop.timer, "first", 3).await;
     shop.pass_time_until(|| async { waiting.is_finished() })
@@ -184,7 +197,7 @@ async fn a_wait_ends_with_a_timer_that_is_set_later() {
 async fn a_dropped_wait_takes_nothing_and_waits_share() {
     let shop = Shop::with(&[]).await;
     let timer = shop.timer.clone();
-    let dropped = tokio::spawn(async move { timer.due(9, seconds(600)).await });
+    let dropped = tokio::spawn(async move { timer.due(at_most(9), seconds(600)).await });
     tokio::task::yield_now().await;
     dropped.abort();
     for name in ["a", "b", "c"] {
@@ -193,7 +206,7 @@ async fn a_dropped_wait_takes_nothing_and_waits_share() {
     shop.clock.advance(seconds(1));
     let mut due = Vec::new();
     for expected in [2, 1, 0] {
-        let page = shop.timer.due(2, seconds(0)).await.unwrap();
+        let page = shop.timer.due(at_most(2), seconds(0)).await.unwrap();
         assert_eq!(page.len(), expected);
         due.extend(page);
     }

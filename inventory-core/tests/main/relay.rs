@@ -39,7 +39,7 @@ async fn a_pass_publishes_everything_and_says_so_to_every_partition() {
         Shop::with(&[("a", 1), ("b", 2), ("c", 3)]).await,
         Log::default(),
     );
-    let relay = relay(&shop, &log).with_batch(2);
+    let relay = relay(&shop, &log).with_batch(at_most(2));
     let pass = relay.pass().await.unwrap();
     let now = shop.clock.now();
     assert_eq!(
@@ -66,7 +66,7 @@ async fn nothing_is_complete_while_an_event_fails() {
         Log::default(),
     );
     log.refuse(&["a"]);
-    let relay = relay(&shop, &log).with_batch(1);
+    let relay = relay(&shop, &log).with_batch(at_most(1));
     let pass = relay.pass().await.unwrap();
     assert_eq!(
         (pass.published, pass.failed, pass.complete_as_of),
@@ -116,7 +116,7 @@ async fn a_change_during_a_pass_is_not_claimed_and_not_lost() {
             assert!(adjusted.iter().all(Result::is_ok));
         }
     }));
-    let relay = relay(&shop, &log).with_batch(1);
+    let relay = relay(&shop, &log).with_batch(at_most(1));
     let pass = relay.pass().await.unwrap();
     assert_eq!(pass.complete_as_of, Some(started));
     assert_eq!(
@@ -153,7 +153,7 @@ async fn a_running_relay_heals_and_publishes_again() {
     let (shop, log) = (Shop::with(&[("a", 1), ("b", 2)]).await, Log::default());
     log.refuse(&["a", "b"]);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let running = tokio::spawn(relay(&shop, &log).with_batch(1).run(async {
+    let running = tokio::spawn(relay(&shop, &log).with_batch(at_most(1)).run(async {
         let _ = stopped.await;
     }));
     shop.pass_time(seconds(20)).await;
@@ -219,7 +219,7 @@ async fn a_call_that_hangs_keeps_only_its_own_events() {
         key: "a",
     };
     let relay = OutboxRelay::new(store.clone(), store, Arc::new(hangs))
-        .with_batch(1)
+        .with_batch(at_most(1))
         .with_timeout(std::time::Duration::from_millis(50));
     let pass = relay.pass().await.unwrap();
     assert_eq!(
@@ -227,7 +227,7 @@ async fn a_call_that_hangs_keeps_only_its_own_events() {
         (2, 1, None)
     );
     assert_eq!(read(&log), (vec!["b 2".to_owned(), "c 3".into()], vec![]));
-    let rest = shop.store.unpublished(None, 9).await.unwrap();
+    let rest = shop.store.unpublished(None, at_most(9)).await.unwrap();
     assert_eq!(rest.changes.len(), 1, "what was acknowledged is marked");
 }
 

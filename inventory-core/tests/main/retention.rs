@@ -1,6 +1,7 @@
-//! What is long over is forgotten, and what is left adds up.
+//! Old rows are purged, and the rows that are left add up.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use stockade_inventory_core::workers::Retention;
 use stockade_inventory_core::*;
 
-use crate::faults::{Fault, Faulty};
+use crate::faults::{Fault, Faulty, Pace};
 use crate::shop::*;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -19,13 +20,23 @@ impl<S: StockRetention> StockRetention for Faulty<S> {
     async fn purge_reservations(
         &self,
         keep: Duration,
-        limit: usize,
-    ) -> Result<usize, InventoryError> {
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
+        let Some(limit) = self.pace.limit(limit) else {
+            return Ok(Purged::new(0, Rest::More));
+        };
         let purge = self.inner.purge_reservations(keep, limit);
         self.script.follow(purge).await
     }
 
-    async fn purge_movements(&self, keep: Duration, limit: usize) -> Result<usize, InventoryError> {
+    async fn purge_movements(
+        &self,
+        keep: Duration,
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
+        let Some(limit) = self.pace.limit(limit) else {
+            return Ok(Purged::new(0, Rest::More));
+        };
         let purge = self.inner.purge_movements(keep, limit);
         self.script.follow(purge).await
     }
@@ -53,7 +64,7 @@ async fn a_pass_purges_everything_that_is_old_enough() {
     }
     shop.clock.advance(DAY * 31);
     released(&shop, "young").await;
-    let retention = worker(&shop).with_batch(2);
+    let retention = worker(&shop).with_batch(at_most(2));
     let purged = retention.purge().await.unwrap();
     assert_eq!((purged.reservations, purged.movements), (7, 0));
     shop.clock.advance(DAY * 60);
@@ -64,6 +75,45 @@ async fn a_pass_purges_everything_that_is_old_enough() {
     assert_eq!((purged.reservations, purged.movements), (0, 2));
     assert_eq!(shop.causes("tee").await, [MovementCause::OpeningBalance]);
     assert_eq!(shop.counts("tee").await, (50, 0));
+}
+
+#[tokio::test]
+async fn a_store_that_does_50_in_a_call_clears_1000_in_one_pass() {
+    let shop = Shop::with(&[("tee", 5)]).await;
+    for n in 0..1_000 {
+        released(&shop, &format!("r{n}")).await;
+    }
+    shop.clock.advance(DAY * 91);
+    let store = Faulty::new(shop.store.clone()).at_pace(Pace::AtMost(at_most(50)));
+    let retention = Retention::new(Arc::new(store)).with_clock(shop.clock.clone());
+    let pass = retention.purge().await.unwrap();
+    assert_eq!((pass.reservations, pass.movements), (1_000, 2_001));
+}
+
+#[tokio::test]
+async fn a_store_that_says_more_and_does_nothing_ends_the_pass() {
+    let shop = Shop::with(&[("tee", 5)]).await;
+    let store = Faulty::new(shop.store.clone()).at_pace(Pace::Stuck);
+    let retention = Retention::new(Arc::new(store)).with_clock(shop.clock.clone());
+    let error = retention.purge().await.unwrap_err().to_string();
+    assert!(error.contains("did nothing in 10 calls"), "{error}");
+}
+
+#[tokio::test]
+async fn movements_are_purged_also_where_reservations_can_not_be() {
+    let shop = Shop::with(&[("tee", 5)]).await;
+    released(&shop, "r").await;
+    shop.clock.advance(DAY * 91);
+    let store = Faulty::new(shop.store.clone());
+    store.script.add(&[Fault::Silence]);
+    let retention = Retention::new(Arc::new(store)).with_clock(shop.clock.clone());
+    let mut passing = tokio::task::JoinSet::new();
+    passing.spawn(async move { retention.purge().await });
+    shop.pass_time_until(|| async { shop.causes("tee").await.len() == 1 })
+        .await;
+    let pass = passing.join_next().await.unwrap().unwrap();
+    assert!(pass.is_err(), "{pass:?}");
+    assert!(is_known(&shop, "r").await);
 }
 
 #[tokio::test]
@@ -110,7 +160,7 @@ async fn several_workers_purge_and_stop_when_told() {
     for _ in 0..3 {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         stops.push(stop);
-        running.spawn(worker(&shop).with_batch(3).run(async {
+        running.spawn(worker(&shop).with_batch(at_most(3)).run(async {
             let _ = stopped.await;
         }));
     }
@@ -179,15 +229,17 @@ async fn happens(shop: &Shop, number: usize, event: &Event) {
             let name = format!("r{}", number.saturating_sub(*back));
             let _ = store.transition(&step(&name, *transition)).await;
         }
-        Event::Sweep => drop(store.expire_overdue(9).await.unwrap()),
+        Event::Sweep => drop(store.expire_overdue(at_most(9)).await.unwrap()),
         Event::Wait(time) => shop.clock.advance(seconds(*time)),
         Event::PurgeReservations(keep, limit) => {
-            let purged = store.purge_reservations(seconds(*keep), *limit).await;
-            assert!(purged.unwrap() <= *limit);
+            let purged = store
+                .purge_reservations(seconds(*keep), at_most(*limit))
+                .await;
+            assert!(purged.unwrap().count <= *limit);
         }
         Event::PurgeMovements(keep, limit) => {
-            let purged = store.purge_movements(seconds(*keep), *limit).await;
-            assert!(purged.unwrap() <= *limit);
+            let purged = store.purge_movements(seconds(*keep), at_most(*limit)).await;
+            assert!(purged.unwrap().count <= *limit);
         }
     }
 }
@@ -210,8 +262,12 @@ async fn adds_up(shop: &Shop, reservations: usize) {
             *held.entry((line.sku, line.location)).or_default() += line.quantity.get();
         }
     }
-    for stock in shop.store.scan(None, 99).await.unwrap().stock {
-        let page = shop.store.movements(stock.sku(), None, 999).await.unwrap();
+    for stock in shop.store.scan(None, at_most(99)).await.unwrap().stock {
+        let page = shop
+            .store
+            .movements(stock.sku(), None, at_most(999))
+            .await
+            .unwrap();
         for level in stock.levels() {
             let mut counts = Counts::default();
             let mut version = None;

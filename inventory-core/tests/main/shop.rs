@@ -1,5 +1,6 @@
 //! A shop in memory, on a clock that stands.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,11 @@ pub(crate) fn sku(name: &str) -> Sku {
 
 pub(crate) fn id(name: &str) -> ReservationId {
     ReservationId::new(name).unwrap()
+}
+
+/// A limit of a call.
+pub(crate) fn at_most(n: usize) -> NonZeroUsize {
+    NonZeroUsize::new(n).unwrap()
 }
 
 pub(crate) fn seconds(n: u64) -> Duration {
@@ -101,7 +107,11 @@ impl Shop {
     }
 
     pub(crate) async fn causes(&self, name: &str) -> Vec<MovementCause> {
-        let page = self.store.movements(&sku(name), None, 1000).await.unwrap();
+        let page = self
+            .store
+            .movements(&sku(name), None, at_most(1000))
+            .await
+            .unwrap();
         page.movements
             .into_iter()
             .map(|movement| movement.cause)

@@ -1,5 +1,6 @@
 //! Where a trial takes place: a schema of its own on some server, and a folder.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use crate::check::{Findings, check};
 use crate::customers::Client;
 use crate::history::History;
 use crate::log::FileLog;
+
+/// So small that a pass of the relay has several pages.
+const BATCH: NonZeroUsize = NonZeroUsize::new(2).expect("it is not 0");
 
 /// How long the server may take to finish what nobody waits for any more.
 const QUIET: Duration = Duration::from_secs(60);
@@ -183,7 +187,9 @@ pub(crate) async fn store(
 pub(crate) fn relay(store: &PostgresInventory, log: &Path) -> anyhow::Result<OutboxRelay> {
     let store = Arc::new(store.clone());
     let relay = OutboxRelay::new(store.clone(), store, Arc::new(FileLog::append(log)?));
-    Ok(relay.with_interval(Duration::from_millis(5)).with_batch(2))
+    Ok(relay
+        .with_interval(Duration::from_millis(5))
+        .with_batch(BATCH))
 }
 
 async fn pool(url: &str, connections: u32, commits: Commits) -> anyhow::Result<PgPool> {
@@ -198,5 +204,9 @@ async fn pool(url: &str, connections: u32, commits: Commits) -> anyhow::Result<P
 
 async fn still_waiting(store: &PostgresInventory) -> anyhow::Result<usize> {
     use stockade_inventory_core::StockOutbox as _;
-    Ok(store.unpublished(None, 100).await?.changes.len())
+    Ok(store
+        .unpublished(None, NonZeroUsize::MAX)
+        .await?
+        .changes
+        .len())
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::io::Write as _;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use tokio::task::JoinError;
 /// The longest that a case may run.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Opens what is tested. The traits of the suites add what they need from an instance.
+/// Opens an instance to be tested. The traits of the suites add what they need from it.
 #[async_trait]
 pub trait Harness: Send + Sync + Sized + 'static {
     /// The name of the backend, such as `postgres`. Where it is absent the cases are skipped,
@@ -28,17 +29,20 @@ pub trait Harness: Send + Sync + Sized + 'static {
     /// [`Absent`] where there is no such backend here. What else goes wrong should panic.
     async fn open() -> Result<Self, Absent>;
 
-    /// Lets `by` pass on the instance's clock. It waits for real, unless the harness overrides
-    /// it because the clock is its own, as a `ManualClock` is.
+    /// Lets `by` pass on the instance's clock. By default it waits. A harness whose instance has a
+    /// `ManualClock` overrides it and advances that clock.
     async fn pass_time(&self, by: Duration) {
         tokio::time::sleep(by).await;
     }
 }
 
-/// For what survives the end of its process.
+/// For data that survives an orderly end of its process: a close.
+///
+/// It does not prove that an answer comes after the write is durable, because closing may write what
+/// is left. [`Crash`](crate::Crash) is for that.
 #[async_trait]
 pub trait Reopen: Harness {
-    /// Ends the instance, as the end of its process would, and opens its data again.
+    /// Closes the instance and opens its data again.
     async fn reopen(self) -> Self;
 }
 
@@ -59,7 +63,7 @@ impl fmt::Display for Absent {
     }
 }
 
-/// What a case does when it is run.
+/// A case that is running.
 pub type CaseFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One case of a suite. It panics where the rule that it tests is broken.
@@ -68,6 +72,14 @@ pub struct Case<H> {
     name: &'static str,
     run: fn(H) -> CaseFuture,
 }
+
+impl<H> Clone for Case<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Case<H> {}
 
 impl<H> Case<H> {
     /// A case by its name.
@@ -86,15 +98,15 @@ impl<H> Case<H> {
 /// How a case ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The rule is kept.
+    /// The instance keeps the rule.
     Passed,
-    /// The backend is absent, and nobody required it.
+    /// The backend is absent and not required.
     Skipped(Absent),
-    /// The rule is broken, and how; or the case was not finished by [`DEADLINE`].
+    /// The instance breaks the rule, and how; or the case did not end within [`DEADLINE`].
     Failed(String),
 }
 
-/// Runs the case of that name, as its `#[test]` does: a skip is told on stderr, past the capture
+/// Runs the case of that name, as its `#[test]` does. A skip is written to stderr, past the capture
 /// of the test runner.
 ///
 /// # Panics
@@ -103,20 +115,27 @@ pub fn run<H: Harness>(cases: &[Case<H>], name: &str) {
     let Some(case) = cases.iter().find(|case| case.name == name) else {
         panic!("there is no case {name}");
     };
-    match attempt(case) {
-        Outcome::Passed => {}
-        Outcome::Skipped(absent) => {
-            let backend = H::BACKEND;
-            let _ = writeln!(
-                std::io::stderr(),
-                "SKIPPED {name}: no {backend} here: {absent}"
-            );
+    attempt(case).expect_for::<H>(name);
+}
+
+impl Outcome {
+    /// Ends the `#[test]` of a case with this outcome.
+    pub(crate) fn expect_for<H: Harness>(self, name: &str) {
+        match self {
+            Self::Passed => {}
+            Self::Skipped(absent) => {
+                let backend = H::BACKEND;
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "SKIPPED {name}: no {backend} here: {absent}"
+                );
+            }
+            Self::Failed(how) => panic!("{name}: {how}"),
         }
-        Outcome::Failed(how) => panic!("{name}: {how}"),
     }
 }
 
-/// Runs a case on a runtime of its own, on a fresh instance, and returns how it ended.
+/// Runs a case on an instance that its harness opens, and returns how it ended.
 ///
 /// # Panics
 /// Where no runtime can be built.
@@ -125,8 +144,8 @@ pub fn attempt<H: Harness>(case: &Case<H>) -> Outcome {
     attempt_on(case, H::open())
 }
 
-/// As [`attempt`], on the instance that `open` gives. So one harness type serves many variants of
-/// a store, and the suite is compiled once for all of them.
+/// Runs a case on the instance that `open` opens, and returns how it ended. For tests of a suite,
+/// which open an instance that breaks a rule.
 ///
 /// # Panics
 /// Where no runtime can be built.
@@ -135,19 +154,26 @@ pub fn attempt_on<H: Harness>(
     case: &Case<H>,
     open: impl Future<Output = Result<H, Absent>> + Send + 'static,
 ) -> Outcome {
+    let run = case.run;
+    finish::<H>(case.name, async move {
+        run(open.await?).await;
+        Ok(())
+    })
+}
+
+/// Runs a test on a runtime of its own with a deadline, and returns how it ended.
+pub(crate) fn finish<H: Harness>(
+    name: &str,
+    test: impl Future<Output = Result<(), Absent>> + Send + 'static,
+) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
-        .thread_name(case.name)
+        .thread_name(name)
         .enable_all()
         .build()
         .expect("the machine has threads to spare");
-    let run = case.run;
-    // A task of its own, so that the deadline holds for a case that blocks its thread, too.
-    let task = runtime.spawn(async move {
-        let harness = open.await?;
-        run(harness).await;
-        Ok(())
-    });
+    // A task of its own, so that the deadline also ends a case that blocks its thread.
+    let task = runtime.spawn(test);
     let ended = runtime.block_on(async { tokio::time::timeout(DEADLINE, task).await });
     runtime.shutdown_timeout(Duration::from_secs(5));
     match ended {
@@ -158,7 +184,7 @@ pub fn attempt_on<H: Harness>(
     }
 }
 
-/// What an absent backend means, by the environment.
+/// Whether an absent backend is a failure, by the environment.
 fn without_backend(
     backend: &str,
     absent: Absent,
@@ -234,6 +260,40 @@ where
     outputs
 }
 
+/// Drives a future while the instance's clock runs, as finely as the clock allows: in microseconds
+/// where it is moved by hand. For cases that compare times.
+pub async fn while_the_clock_runs<H: Harness, F: Future>(harness: &H, future: F) -> F::Output {
+    let running = async {
+        loop {
+            harness.pass_time(Duration::from_micros(1)).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        output = future => output,
+        never = running => never,
+    }
+}
+
+/// Polls a future at most `polls` times and then drops it, so that it is dropped at the await point
+/// that it has reached. Its output, if it ended before.
+///
+/// With 1, 2, 3 and so on it drops a call at each of its await points in turn.
+pub async fn dropped_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        left = left.saturating_sub(1);
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
 /// Drives a future that waits on the instance's clock, while time passes there in steps.
 pub async fn while_time_passes<H: Harness, F: Future>(
     harness: &H,
@@ -294,6 +354,20 @@ mod tests {
             attempt(&fails),
             Outcome::Failed("the rule is broken".to_owned())
         );
+    }
+
+    #[tokio::test]
+    async fn a_call_is_dropped_at_the_await_point_it_has_reached() {
+        let mut reached = 0;
+        let steps = async {
+            for step in 1..=3 {
+                reached = step;
+                tokio::task::yield_now().await;
+            }
+        };
+        assert_eq!(dropped_after(2, steps).await, None);
+        assert_eq!(reached, 2);
+        assert_eq!(dropped_after(1, async { 7 }).await, Some(7));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod suite;
 pub mod cache;
 pub mod catalog;
+mod crash;
 pub mod feed;
 pub mod golden;
 mod harness;
@@ -11,7 +12,8 @@ pub mod index;
 pub mod inventory;
 pub mod search;
 
+pub use crash::{Answers, Crash, CrashCase, attempt_crash, run_crash};
 pub use harness::{
-    Absent, Case, CaseFuture, DEADLINE, Harness, Outcome, Reopen, attempt, attempt_on, run,
-    together, while_time_passes,
+    Absent, Case, CaseFuture, DEADLINE, Harness, Outcome, Reopen, attempt, attempt_on,
+    dropped_after, run, together, while_the_clock_runs, while_time_passes,
 };

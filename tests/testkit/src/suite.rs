@@ -53,3 +53,55 @@ macro_rules! suite {
         }
     };
 }
+
+/// As `suite!`, for cases whose calls are made by a process that is killed. A case is a module with
+/// the functions `calls` and `check`.
+macro_rules! crash_suite {
+    (
+        $d:tt
+        $(#[$doc:meta])*
+        $name:ident, $module:ident::$table:ident: $bound:ident $(+ $more:ident)*;
+        $group:ident { $($case:ident),+ $(,)? }
+    ) => {
+        $(#[$doc])*
+        #[macro_export]
+        macro_rules! $name {
+            ($d module:ident, $d harness:ty) => {
+                mod $d module {
+                    #[allow(unused_imports)]
+                    use super::*;
+
+                    $(
+                        #[test]
+                        fn $case() {
+                            $crate::run_crash::<$d harness>(
+                                &$crate::$module::$table(),
+                                ::std::concat!(
+                                    ::std::module_path!(),
+                                    "::",
+                                    ::std::stringify!($case),
+                                ),
+                            );
+                        }
+                    )+
+                }
+            };
+        }
+
+        #[doc = concat!("The cases of `", stringify!($name), "!`, in its order.")]
+        #[must_use]
+        pub fn $table<H: $bound $(+ $more)*>() -> Vec<$crate::CrashCase<H>> {
+            vec![$(
+                $crate::CrashCase::new(
+                    stringify!($case),
+                    |harness, answers| {
+                        ::std::boxed::Box::pin($group::$case::calls(harness, answers))
+                    },
+                    |harness, answers| {
+                        ::std::boxed::Box::pin($group::$case::check(harness, answers))
+                    },
+                )
+            ),+]
+        }
+    };
+}

@@ -1,5 +1,7 @@
 //! What is to be published.
 
+use std::num::NonZeroUsize;
+
 use async_trait::async_trait;
 use sqlx::PgConnection;
 use stockade_inventory_core::{
@@ -9,7 +11,6 @@ use stockade_inventory_core::{
 use crate::error::committing;
 use crate::inventory::read::{cut, last_sku, one_more};
 use crate::inventory::rows::{self, signed};
-use crate::inventory::store::at_least_one;
 use crate::inventory::tables::moment;
 use crate::inventory::{Pooled, PostgresInventory};
 
@@ -20,9 +21,8 @@ impl StockOutbox for PostgresInventory<Pooled> {
     async fn unpublished(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<OutboxPage, InventoryError> {
-        at_least_one(limit)?;
         let query = sqlx::query(self.tables.statements.unpublished.clone())
             .bind(last_sku(after)?.map(|sku| sku.to_string()))
             .bind(one_more(limit));

@@ -1,6 +1,7 @@
 //! What readers see.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -10,7 +11,6 @@ use stockade_inventory_core::{
 };
 
 use crate::error::{PostgresError, failed};
-use crate::inventory::store::at_least_one;
 use crate::inventory::{PostgresInventory, rows};
 use crate::session::Sessions;
 
@@ -30,9 +30,8 @@ impl<S: Sessions> StockSource for PostgresInventory<S> {
     async fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
-        at_least_one(limit)?;
         let query = sqlx::query(self.tables.statements.scan.clone())
             .bind(last_sku(after)?.map(|sku| sku.to_string()))
             .bind(one_more(limit));
@@ -56,9 +55,8 @@ impl<S: Sessions> PostgresInventory<S> {
         &self,
         sku: &Sku,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<MovementPage, InventoryError> {
-        at_least_one(limit)?;
         let (number, location) = after.map_or(Ok((0, String::new())), last_movement)?;
         let query = sqlx::query(self.tables.statements.movements.clone())
             .bind(sku.as_str())
@@ -90,17 +88,22 @@ impl<S: Sessions> PostgresInventory<S> {
     }
 }
 
+/// A limit as Postgres takes it.
+pub(crate) fn bound(limit: NonZeroUsize) -> i64 {
+    i64::try_from(limit.get()).unwrap_or(i64::MAX)
+}
+
 /// One more than asked for shows that there is more.
-pub(crate) fn one_more(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+pub(crate) fn one_more(limit: NonZeroUsize) -> i64 {
+    bound(limit).saturating_add(1)
 }
 
 /// Cuts a page to its limit, and returns the last entry if there is more behind it.
-pub(crate) fn cut<T>(page: &mut Vec<T>, limit: usize) -> Option<&T> {
-    if page.len() <= limit {
+pub(crate) fn cut<T>(page: &mut Vec<T>, limit: NonZeroUsize) -> Option<&T> {
+    if page.len() <= limit.get() {
         return None;
     }
-    page.truncate(limit);
+    page.truncate(limit.get());
     page.last()
 }
 

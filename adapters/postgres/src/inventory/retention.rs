@@ -1,13 +1,14 @@
 //! Forgetting what is long over.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
-use stockade_inventory_core::{InventoryError, StockRetention};
+use stockade_inventory_core::{InventoryError, Purged, Rest, StockRetention};
 
 use crate::error::{committing, failed};
-use crate::inventory::store::at_least_one;
+use crate::inventory::read::bound;
 use crate::inventory::{Pooled, PostgresInventory};
 use crate::session::Sessions;
 
@@ -16,49 +17,55 @@ impl StockRetention for PostgresInventory<Pooled> {
     async fn purge_reservations(
         &self,
         keep: Duration,
-        limit: usize,
-    ) -> Result<usize, InventoryError> {
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
         const OPERATION: &str = "purge_reservations";
-        at_least_one(limit)?;
         let purging = async |connection: &mut PgConnection| {
             let removed = sqlx::query(self.tables.statements.purge_reservations.clone())
                 .bind(interval(keep))
-                .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .bind(bound(limit))
                 .execute(connection)
                 .await;
             let removed = removed.map_err(committing(OPERATION))?;
-            Ok(usize::try_from(removed.rows_affected()).unwrap_or(limit))
+            let count = usize::try_from(removed.rows_affected()).unwrap_or(limit.get());
+            Ok(Purged::new(count, Rest::more_if(count == limit.get())))
         };
         Ok(self.sessions.ask(OPERATION, purging).await?)
     }
 
-    async fn purge_movements(&self, keep: Duration, limit: usize) -> Result<usize, InventoryError> {
+    async fn purge_movements(
+        &self,
+        keep: Duration,
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
         const OPERATION: &str = "purge_movements";
-        at_least_one(limit)?;
         let call = async {
             let mut transaction = self.sessions.begin(OPERATION).await?;
             let purged = self.purge(keep, limit, transaction.connection()).await;
             let purged = transaction.end(purged.map_err(failed(OPERATION))).await?;
-            Ok(usize::try_from(purged).unwrap_or(limit))
+            let (count, old) = purged;
+            let count = usize::try_from(count).unwrap_or(limit.get());
+            Ok(Purged::new(count, Rest::more_if(old == bound(limit))))
         };
         Ok(self.in_time(OPERATION, call).await?)
     }
 }
 
 impl PostgresInventory {
-    /// Waits for other purges first: the statement has to see what they left.
+    /// The number of replaced movements, and of those that are old, up to the limit. Waits for other
+    /// purges first: the statement has to see what they left.
     async fn purge(
         &self,
         keep: Duration,
-        limit: usize,
+        limit: NonZeroUsize,
         connection: &mut PgConnection,
-    ) -> Result<i64, sqlx::Error> {
+    ) -> Result<(i64, i64), sqlx::Error> {
         sqlx::query(self.tables.statements.lock_purge.clone())
             .execute(&mut *connection)
             .await?;
-        sqlx::query_scalar(self.tables.statements.purge_movements.clone())
+        sqlx::query_as(self.tables.statements.purge_movements.clone())
             .bind(interval(keep))
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .bind(bound(limit))
             .fetch_one(connection)
             .await
     }

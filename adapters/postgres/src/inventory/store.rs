@@ -1,11 +1,13 @@
 //! The store.
 
+use std::num::NonZeroUsize;
+
 use async_trait::async_trait;
 use sqlx::PgConnection;
 use stockade_inventory_core::{
-    Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore, Line,
-    MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, TransitionRequest,
-    Transitioned,
+    self as inventory, Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError,
+    InventoryStore, Line, MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Rest,
+    Sku, TransitionRequest, Transitioned,
 };
 
 use crate::error::PostgresError;
@@ -50,8 +52,10 @@ impl<S: Sessions> InventoryStore for PostgresInventory<S> {
         self.in_batches(ids, Expire).await
     }
 
-    async fn expire_overdue(&self, limit: usize) -> Result<Outcomes<Reservation>, InventoryError> {
-        at_least_one(limit)?;
+    async fn expire_overdue(
+        &self,
+        limit: NonZeroUsize,
+    ) -> Result<inventory::Sweep, InventoryError> {
         Ok(self.sweep(limit).await?)
     }
 
@@ -71,7 +75,7 @@ impl<S: Sessions> InventoryStore for PostgresInventory<S> {
         &self,
         sku: &Sku,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<MovementPage, InventoryError> {
         self.movement_page(sku, after, limit).await
     }
@@ -122,32 +126,31 @@ impl<S: Sessions> PostgresInventory<S> {
         pooled.ask("reserve", asking).await
     }
 
-    /// Expires at most `limit`. What is damaged is told where there is room, and passed over.
-    async fn sweep(&self, limit: usize) -> Result<Outcomes<Reservation>, PostgresError> {
-        /// So many pages of nothing but damage are passed over at most.
+    /// Expires at most `limit`, and passes over damaged ones, which are reported where there is room.
+    async fn sweep(&self, limit: NonZeroUsize) -> Result<inventory::Sweep, PostgresError> {
+        /// The most pages of damaged reservations that a sweep passes over.
         const PAGES: usize = 100;
+        let limit = limit.get();
         let (mut expired, mut damaged) = (Vec::new(), Vec::new());
         let mut after = Overdue::first();
+        let mut rest = Rest::More;
         for _ in 0..PAGES {
             let left = limit - expired.len();
             let swept = self.change(&Sweep { limit: left, after }).await?;
             expired.extend(swept.expired);
             damaged.extend(swept.damaged);
-            match swept.next {
-                Some(next) if expired.len() < limit => after = next,
-                _ => break,
+            let Some(next) = swept.next else {
+                rest = Rest::None;
+                break;
+            };
+            if expired.len() == limit {
+                break;
             }
+            after = next;
         }
         let room = limit - expired.len();
         let damaged = damaged.into_iter().take(room).map(Err);
-        Ok(expired.into_iter().map(Ok).chain(damaged).collect())
+        let outcomes = expired.into_iter().map(Ok).chain(damaged).collect();
+        Ok(inventory::Sweep::new(outcomes, rest))
     }
-}
-
-pub(crate) fn at_least_one(limit: usize) -> Result<(), InventoryError> {
-    if limit == 0 {
-        let reason = "it has to be at least 1";
-        return Err(InventoryError::invalid("limit", "0", reason));
-    }
-    Ok(())
 }

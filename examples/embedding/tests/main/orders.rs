@@ -1,5 +1,6 @@
 //! Orders of the host's own, and what they reserve, over Postgres.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use embedding::{inventory, orders, serve_from_postgres};
@@ -59,7 +60,13 @@ async fn an_order_and_its_reservation_are_kept_together_or_not_at_all() {
     let confirm = format!("POST /shop/reservations/{}/confirm", ada.id("cart-1"));
     assert_eq!(ada.status(&confirm, "", "").await, 200);
     // The relay has told the log, so nothing is left to be published.
-    while !store.unpublished(None, 9).await.unwrap().changes.is_empty() {
+    while !store
+        .unpublished(None, NonZeroUsize::MIN)
+        .await
+        .unwrap()
+        .changes
+        .is_empty()
+    {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     stop.send(true).unwrap();

@@ -1,6 +1,6 @@
 //! `/stock`.
 
-use std::num::NonZeroI64;
+use std::num::{NonZeroI64, NonZeroUsize};
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,6 +15,9 @@ use utoipa::ToSchema;
 
 use super::time;
 use crate::shop::Shop;
+
+/// The most movements on a page.
+const PAGE: NonZeroUsize = NonZeroUsize::new(100).expect("it is not 0");
 
 /// The stock of a SKU at all its locations.
 #[derive(Serialize, ToSchema)]
@@ -148,7 +151,8 @@ pub(super) async fn movements(
     params: Query,
 ) -> Result<Json<MovementsBody>, Problem> {
     let params = params.only(&["after", "limit"], &[])?;
-    let limit = params.number_within("limit", 1..=100)?.unwrap_or(100);
+    let limit = params.number_within("limit", 1..=PAGE.get())?;
+    let limit = limit.and_then(NonZeroUsize::new).unwrap_or(PAGE);
     let after = params.get("after").map(|after| Cursor(after.to_owned()));
     let page = shop
         .inventory

@@ -1,5 +1,7 @@
 //! Sets the stock of an import, once for each file.
 
+use std::num::NonZeroUsize;
+
 use sha2::{Digest, Sha256};
 use stockade_inventory_core::{
     Adjusted, Adjustment, Effect, InventoryError, MovementCause, OperationId, Reason, Sku,
@@ -11,7 +13,7 @@ use uuid::Uuid;
 use crate::shop::Shop;
 
 /// Movements of a SKU that are read at once.
-const PAGE: usize = 1000;
+const PAGE: NonZeroUsize = NonZeroUsize::new(1000).expect("it is not 0");
 
 /// Identifies what is imported by a digest of its content, so that the name of a file has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The network between inventory and its clients, which can be cut.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -72,7 +73,7 @@ impl StockSource for Network {
     async fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
         self.cut.check("scan")?;
         self.inventory.scan(after, limit).await
@@ -84,7 +85,7 @@ impl StockOutbox for Network {
     async fn unpublished(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<OutboxPage, InventoryError> {
         self.cut.check("unpublished")?;
         self.outbox.unpublished(after, limit).await

@@ -1,6 +1,7 @@
 //! The levels, and the movements that made them.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 
 use stockade_inventory_core::{
     Counts, InventoryStore, Movement, MovementCause, OperationId, ReservationId, Sku, SkuStock,
@@ -9,7 +10,7 @@ use stockade_inventory_core::{
 
 use crate::check::Findings;
 
-const PAGE: usize = 500;
+const PAGE: NonZeroUsize = NonZeroUsize::new(500).expect("it is not 0");
 
 pub(super) struct Ledger {
     skus: Vec<Account>,

@@ -1,6 +1,7 @@
 //! What was published, and what is there.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 
 use stockade_inventory_core::{Sku, StockChanged, StockOutbox, Version};
 
@@ -42,7 +43,7 @@ pub(super) async fn check(
 }
 
 async fn unpublished(outbox: &dyn StockOutbox) -> anyhow::Result<HashSet<Sku>> {
-    const PAGE: usize = 500;
+    const PAGE: NonZeroUsize = NonZeroUsize::new(500).expect("it is not 0");
     let (mut skus, mut after) = (HashSet::new(), None);
     loop {
         let page = outbox.unpublished(after.as_ref(), PAGE).await?;

@@ -1,5 +1,6 @@
 //! Two relays, of which one is killed and the other one stalls.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
@@ -50,7 +51,12 @@ pub async fn hurt_the_relays(program: &Path, url: &str, seed: u64) -> anyhow::Re
 
     let store = site.store(1).await?;
     let caught_up = async {
-        while !store.unpublished(None, 1).await?.changes.is_empty() {
+        while !store
+            .unpublished(None, NonZeroUsize::MIN)
+            .await?
+            .changes
+            .is_empty()
+        {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         anyhow::Ok(())

@@ -1,11 +1,14 @@
 //! Stores that break one promise each.
 
+use std::num::NonZeroUsize;
+
 use async_trait::async_trait;
 use stockade_inventory_core::memory::MemoryInventory;
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore, Lines,
     MovementPage, OutboxPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock,
-    StockOutbox, StockPage, StockSource, Transition, TransitionRequest, Transitioned, Version,
+    StockOutbox, StockPage, StockSource, Sweep, Transition, TransitionRequest, Transitioned,
+    Version,
 };
 
 /// What is wrong with a store.
@@ -112,10 +115,7 @@ impl InventoryStore for Flawed {
         self.inner.expire(ids).await
     }
 
-    async fn expire_overdue(
-        &self,
-        limit: usize,
-    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
+    async fn expire_overdue(&self, limit: NonZeroUsize) -> Result<Sweep, InventoryError> {
         self.inner.expire_overdue(limit).await
     }
 
@@ -142,7 +142,7 @@ impl InventoryStore for Flawed {
         &self,
         sku: &Sku,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<MovementPage, InventoryError> {
         use stockade_inventory_core::MovementCause::Released;
         let mut page = self.inner.movements(sku, after, limit).await?;
@@ -175,7 +175,7 @@ impl StockSource for Flawed {
     async fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
         self.inner.scan(after, limit).await
     }
@@ -186,7 +186,7 @@ impl StockOutbox for Flawed {
     async fn unpublished(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<OutboxPage, InventoryError> {
         let mut page = self.inner.unpublished(after, limit).await?;
         match self.flaw {

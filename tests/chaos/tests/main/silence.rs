@@ -1,5 +1,6 @@
 //! The server hangs, with its connections open.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ async fn a_server_that_hangs_keeps_nobody_longer_than_the_deadline() {
             async { failure(store.transition(&confirm).await) },
             async { failure(store.reservation(&id).await) },
             async { failure(store.stock(std::slice::from_ref(&tee)).await) },
-            async { failure(store.unpublished(None, 1).await) },
+            async { failure(store.unpublished(None, NonZeroUsize::MIN).await) },
             async { failure(inventory.confirm(&id, ActingFor::Anyone).await) },
         )
     };

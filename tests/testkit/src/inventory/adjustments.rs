@@ -168,7 +168,7 @@ pub(super) async fn counts_stay_in_their_bounds<H: InventoryHarness>(h: H) {
     shop.ledger().await;
 }
 
-pub(super) async fn each_adjustment_is_for_itself<H: InventoryHarness>(h: H) {
+pub(super) async fn adjustments_fail_one_by_one<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     shop.hold("r", "tee", 5).await;
     let adjustments = [

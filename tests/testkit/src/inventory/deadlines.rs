@@ -1,10 +1,9 @@
 //! Time runs out on the store's clock, and units come back once.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use stockade_inventory_core::{
-    Asked, Effect, Expiry, InventoryError, Reservation, ReservationState, Transition, Ttl,
+    Asked, Effect, Expiry, InventoryError, ReservationState, Transition, Ttl,
 };
 
 use super::InventoryHarness;
@@ -100,49 +99,6 @@ pub(super) async fn concurrent_expiry_gives_units_back_once<H: InventoryHarness>
         (100, 90),
         "3 of 93 reserved units were to come back"
     );
-    shop.ledger().await;
-}
-
-pub(super) async fn sweeps_share_the_overdue<H: InventoryHarness>(h: H) {
-    const OVERDUE: usize = 60;
-    let shop = Shop::open(&h, &[("tee", 100)]).await;
-    shop.hold("neighbour", "tee", 5).await;
-    let requests: Vec<_> = (0..OVERDUE)
-        .map(|n| want(&format!("r{n}"), "tee", 1).with_ttl(short_lived()))
-        .collect();
-    let granted = shop.reserve_all(&requests).await;
-    assert!(granted.iter().all(Result::is_ok), "{granted:?}");
-    h.pass_time(PAST_SHORT).await;
-    let swept = together((0..4).map(|_| {
-        let shop = shop.clone();
-        async move {
-            let mut mine: Vec<Reservation> = Vec::new();
-            loop {
-                let swept = shop.sweep(7).await;
-                assert!(
-                    swept.len() <= 7,
-                    "a sweep of at most 7 expired {}",
-                    swept.len()
-                );
-                if swept.is_empty() {
-                    return mine;
-                }
-                mine.extend(swept);
-            }
-        }
-    }))
-    .await;
-    // A sweep may leave to another one what that one is working on.
-    let swept = swept.into_iter().flatten().chain(shop.sweep(OVERDUE).await);
-    let swept: Vec<_> = swept.map(|reservation| reservation.id).collect();
-    let distinct: BTreeSet<_> = swept.iter().collect();
-    assert_eq!(
-        swept.len(),
-        distinct.len(),
-        "reservations that expired twice: {swept:?}"
-    );
-    assert_eq!(swept.len(), OVERDUE, "overdue reservations that expired");
-    assert_eq!(shop.counts("tee").await, (100, 5));
     shop.ledger().await;
 }
 
@@ -273,34 +229,7 @@ pub(super) async fn extending_is_bounded_by_30_days<H: InventoryHarness>(h: H) {
     shop.ledger().await;
 }
 
-pub(super) async fn the_longest_overdue_expire_first<H: InventoryHarness>(h: H) {
-    let shop = Shop::open(&h, &[("tee", 9)]).await;
-    for (reservation, ms) in [
-        ("b-third", 1_900),
-        ("c-first", 1_000),
-        ("later", 60_000),
-        ("a-second", 1_400),
-    ] {
-        let ttl = Ttl::new(Duration::from_millis(ms)).expect("over a second");
-        shop.grant(&want(reservation, "tee", 1).with_ttl(ttl)).await;
-    }
-    h.pass_time(Duration::from_millis(2_200)).await;
-    let mut order = Vec::new();
-    for expected in [2, 1, 0] {
-        let swept = shop.sweep(2).await;
-        assert_eq!(
-            swept.len(),
-            expected,
-            "at most 2 at a time, of 3 that are overdue"
-        );
-        order.extend(swept.into_iter().map(|reservation| reservation.id));
-    }
-    // Neither the order of their ids nor that of their grants.
-    assert_eq!(order, [id("c-first"), id("a-second"), id("b-third")]);
-    shop.ledger().await;
-}
-
-pub(super) async fn expire_tells_what_became_of_each<H: InventoryHarness>(h: H) {
+pub(super) async fn expire_reports_on_each_id<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 9)]).await;
     shop.hold("held", "tee", 1).await;
     shop.hold("released", "tee", 1).await;

@@ -1,15 +1,17 @@
-//! A write that took effect although its reply was lost: doing it again tells, and counts once.
+//! Errors say whether a call took effect, and a call that is repeated after one counts once.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use stockade_change_feed::Retry;
 use stockade_inventory_core::{
-    Effect, Expiry, InventoryError, ReservationState, StockChange, Transition,
+    ActingFor, Effect, Expiry, InventoryError, InventoryStore, ReservationState, StockChange,
+    Transition, TransitionRequest,
 };
 
 use super::shop::{PAST_SHORT, Shop, adjustment, id, line, receive, want, wants};
 use super::{InventoryHarness, ReplyLost};
+use crate::together;
 
 /// A shop behind a connection that can lose replies.
 async fn open<H: InventoryHarness>(h: &H, stock: &[(&str, u64)]) -> (Shop, Arc<ReplyLost>) {
@@ -157,4 +159,83 @@ pub(super) async fn an_expiry_whose_reply_is_lost_counts_once<H: InventoryHarnes
     );
     assert_eq!(again, Expiry::Settled(ReservationState::Expired));
     shop.ledger().await;
+}
+
+pub(super) async fn an_error_without_effect_has_none<H: InventoryHarness>(h: H) {
+    const CALLERS: usize = 16;
+    const ROUNDS: usize = 8;
+    let shop = Shop::open(&h, &[("cap", 999), ("tee", 999)]).await;
+    let store = h.store();
+    together((0..CALLERS).map(|caller| {
+        let (shop, store) = (shop.clone(), store.clone());
+        async move {
+            for round in 0..ROUNDS {
+                let name = format!("{caller}-{round}");
+                reserve_once(&shop, store.as_ref(), &name).await;
+                confirm_once(&shop, store.as_ref(), &name).await;
+                adjust_once(&shop, store.as_ref(), &name).await;
+            }
+        }
+    }))
+    .await;
+    shop.ledger().await;
+}
+
+/// The error of a call that says that nothing took effect.
+fn without_effect<T>(outcome: Result<T, InventoryError>) -> Option<InventoryError> {
+    outcome
+        .err()
+        .filter(|error| error.retry() != Retry::OutcomeUnknown)
+}
+
+const RULE: &str = "an error whose retry() is not OutcomeUnknown says that nothing took effect";
+
+/// Reserves, without a repetition. What failed without effect must not be there, and is then
+/// reserved.
+async fn reserve_once(shop: &Shop, store: &dyn InventoryStore, name: &str) {
+    let request = wants(name, [line("cap", 1), line("tee", 1)]);
+    let mut outcomes = store.reserve(std::slice::from_ref(&request)).await;
+    let outcome = outcomes.as_mut().map_err(|error| error.clone());
+    if let Some(error) = without_effect(outcome.and_then(|outcomes| outcomes.remove(0))) {
+        let found = shop.store.reservation(&request.id).await;
+        assert!(
+            matches!(found, Err(InventoryError::UnknownReservation { .. })),
+            "{RULE}; reserve failed with \"{error}\", and then there is {found:?}"
+        );
+    }
+    let again = shop.reserve(&request).await;
+    again.unwrap_or_else(|error| panic!("reserving {name} again failed: {error}"));
+}
+
+async fn confirm_once(shop: &Shop, store: &dyn InventoryStore, name: &str) {
+    let request = TransitionRequest {
+        id: id(name),
+        transition: Transition::Confirm,
+        acting_for: ActingFor::Anyone,
+    };
+    if let Some(error) = without_effect(store.transition(&request).await) {
+        let state = shop.state(name).await;
+        assert_eq!(
+            state,
+            ReservationState::Held,
+            "{RULE}; confirm failed with \"{error}\", and then the reservation is {state}"
+        );
+    }
+    shop.must(name, Transition::Confirm).await;
+}
+
+async fn adjust_once(shop: &Shop, store: &dyn InventoryStore, name: &str) {
+    let asked = adjustment(&format!("op-{name}"), "tee", receive(1));
+    let mut outcomes = store.adjust(std::slice::from_ref(&asked)).await;
+    let outcome = outcomes.as_mut().map_err(|error| error.clone());
+    let error = without_effect(outcome.and_then(|outcomes| outcomes.remove(0)));
+    let again = shop.adjust(&asked).await;
+    let again = again.unwrap_or_else(|error| panic!("adjusting again failed: {error}"));
+    if let Some(error) = error {
+        assert_eq!(
+            again.effect,
+            Effect::Applied,
+            "{RULE}; adjust failed with \"{error}\", and the same call then found its effect"
+        );
+    }
 }

@@ -3,13 +3,13 @@
 use stockade_change_feed::Timestamp;
 use stockade_inventory_core::{
     Durability, Effect, InventoryError, LocationId, ReservationState, ReservedLine, Shortage,
-    StockChange,
+    StockChange, Transition,
 };
 
 use super::InventoryHarness;
 use super::shop::{SHORT, Shop, adjustment, id, line, short_lived, sku, units, want, wants};
 
-pub(super) async fn grants_what_is_open<H: InventoryHarness>(h: H) {
+pub(super) async fn grants_open_units<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     let granted = shop.reserve(&want("r", "tee", 3)).await;
     let granted = granted.unwrap_or_else(|error| panic!("3 of 5 units were refused: {error}"));
@@ -203,7 +203,7 @@ pub(super) async fn a_batch_is_decided_one_by_one<H: InventoryHarness>(h: H) {
     shop.ledger().await;
 }
 
-pub(super) async fn a_batch_gives_each_its_own_outcome<H: InventoryHarness>(h: H) {
+pub(super) async fn each_request_of_a_batch_has_its_own_outcome<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("cap", 1), ("tee", 3)]).await;
     let requests = [
         want("unknown", "nothing", 1),
@@ -232,7 +232,7 @@ pub(super) async fn a_batch_gives_each_its_own_outcome<H: InventoryHarness>(h: H
     shop.ledger().await;
 }
 
-pub(super) async fn a_batch_may_hold_one_id_twice<H: InventoryHarness>(h: H) {
+pub(super) async fn one_id_may_come_twice_in_a_batch<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     let requests = [
         want("r", "tee", 2),
@@ -252,7 +252,7 @@ pub(super) async fn a_batch_may_hold_one_id_twice<H: InventoryHarness>(h: H) {
     shop.ledger().await;
 }
 
-pub(super) async fn a_batch_of_nothing_has_no_outcomes<H: InventoryHarness>(h: H) {
+pub(super) async fn an_empty_batch_has_no_outcomes<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[]).await;
     assert!(shop.reserve_all(&[]).await.is_empty());
     assert!(shop.adjust_all(&[]).await.is_empty());
@@ -311,4 +311,22 @@ async fn assert_unknown(shop: &Shop, reservation: &str) {
         matches!(found, Err(InventoryError::UnknownReservation { .. })),
         "a refused reservation left something behind: {found:?}"
     );
+}
+
+pub(super) async fn twenty_lines_are_granted_together<H: InventoryHarness>(h: H) {
+    let names: Vec<String> = (0..20).map(|n| format!("sku-{n:02}")).collect();
+    let stock: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 5)).collect();
+    let shop = Shop::open(&h, &stock).await;
+    let request = wants("r", names.iter().map(|name| line(name, 2)));
+    assert_eq!(shop.grant(&request).await.lines.len(), 20);
+    shop.must("r", Transition::Confirm).await;
+    shop.must("r", Transition::Fulfil).await;
+    for name in &names {
+        assert_eq!(
+            shop.counts(name).await,
+            (3, 0),
+            "2 of 5 units of {name} left"
+        );
+    }
+    shop.ledger().await;
 }

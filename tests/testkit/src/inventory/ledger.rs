@@ -1,4 +1,4 @@
-//! What has to hold of a store whatever was done to it.
+//! What holds of a store after any calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,34 +7,36 @@ use stockade_inventory_core::{
     Reservation, ReservationId, ReservationState, Sku, SkuStock, StockLevel,
 };
 
+use super::shop::at_most;
+
 const PAGE: usize = 100;
 
-/// What a ledger may have forgotten.
+/// What may have been purged.
 #[derive(Clone, Copy)]
 enum Kept<'a> {
     Everything,
-    /// What a purge leaves, among it these reservations, of which no movement may be left.
+    /// The rows that a purge leaves, among them these reservations, which may have no movement left.
     AfterPurge(&'a [ReservationId]),
 }
 
-/// Checks the books of a store at rest, of which nothing was ever purged, from its first movement:
+/// Checks the ledger of a store that nobody is calling, and of which nothing was purged:
 ///
 /// - the movements of each level add up to its three counts, and never left their bounds;
-/// - their versions rise by one, and end with the level's;
+/// - their versions rise by one, and end with the level's, whose epoch may have been raised since;
+/// - the last of them has the time of the level;
 /// - as many units are reserved as live reservations hold;
 /// - each reservation took its units once, and gave them back or shipped them once if its state
 ///   says so.
 ///
 /// # Panics
-/// Where one of these is broken, naming it, and where the store fails.
+/// Where one of these is broken, with its name, and where the store fails.
 pub async fn check_ledger(store: &dyn InventoryStore) {
     check(store, Kept::Everything).await;
 }
 
-/// Checks the books of a store at rest as [`check_ledger`] does, from the opening balances on
-/// that a purge has left: those come first at their levels. A reservation that is unknown by now
-/// has to have come to its end, as far as movements tell; `reservations` are known for sure, and
-/// none that is live may be missing there.
+/// As [`check_ledger`], after a purge: each level may begin with an opening balance. An unknown
+/// reservation must have given its units back, as far as its movements are left. `reservations`
+/// are those that are known, and must have every held and confirmed one among them.
 ///
 /// # Panics
 /// As [`check_ledger`] does.
@@ -108,7 +110,7 @@ pub(super) async fn all_stock(store: &dyn InventoryStore) -> Vec<SkuStock> {
     let mut all: Vec<SkuStock> = Vec::new();
     let mut after = None;
     loop {
-        let page = store.scan(after.as_ref(), PAGE).await;
+        let page = store.scan(after.as_ref(), at_most(PAGE)).await;
         let page = page.unwrap_or_else(|error| panic!("scanning the stock failed: {error}"));
         all.extend(page.stock);
         after = page.next;
@@ -131,7 +133,7 @@ pub(super) async fn movements_in_pages(
     let mut all = Vec::new();
     let mut after: Option<Cursor> = None;
     loop {
-        let page = store.movements(sku, after.as_ref(), limit).await;
+        let page = store.movements(sku, after.as_ref(), at_most(limit)).await;
         let page = page.unwrap_or_else(|error| panic!("reading movements failed: {error}"));
         let got = page.movements.len();
         assert!(
@@ -158,11 +160,12 @@ fn check_level(level: &StockLevel, movements: &[Movement], kept: Kept<'_>) {
             !movement.is_opening_balance() || last.is_none() && matches!(kept, Kept::AfterPurge(_)),
             "ledger: {sku} at {location} has an opening balance where none can be: {movement:?}"
         );
-        if let Some(before) = last.replace(movement.version) {
+        if let Some(before) = last.replace(movement) {
+            let (before, version) = (before.version, movement.version);
             assert!(
-                movement.version.number == before.number + 1 && movement.version >= before,
-                "ledger: the versions of {sku} at {location} rise by one, but {} follows {before}",
-                movement.version
+                version.number == before.number + 1 && version >= before,
+                "ledger: the versions of {sku} at {location} rise by one, but {version} follows \
+                 {before}"
             );
         }
     }
@@ -170,10 +173,19 @@ fn check_level(level: &StockLevel, movements: &[Movement], kept: Kept<'_>) {
         level.counts, counts,
         "ledger: counts (left) of {sku} at {location}, and what its movements add up to"
     );
+    let Some(last) = last else {
+        panic!("ledger: {sku} at {location} has a level and no movement");
+    };
     assert_eq!(
-        Some(level.version),
-        last,
-        "ledger: version (left) of {sku} at {location}, and that of its last movement"
+        (level.version.number, level.changed_at),
+        (last.version.number, last.at),
+        "ledger: version and time (left) of {sku} at {location}, and those of its last movement"
+    );
+    assert!(
+        level.version >= last.version,
+        "ledger: {sku} at {location} has version {}, and its last movement {}",
+        level.version,
+        last.version
     );
 }
 

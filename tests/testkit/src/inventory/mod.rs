@@ -1,68 +1,42 @@
-//! Suites for what keeps stock: stores, their outbox, and reservation timers.
+//! Suites for stores of stock: the store, its outbox, its retention, and reservation timers.
 
 mod adjustments;
+mod clock;
+mod crashes;
+mod damage;
 mod deadlines;
+mod epochs;
 mod faults;
 mod grants;
+mod harnesses;
 mod ledger;
 mod life;
 mod names;
 mod outbox;
+mod outbox_races;
+mod outbox_reopening;
 mod persistent;
+mod purge;
+mod purge_movements;
+mod purge_reservations;
 mod races;
 mod reading;
 mod reopening;
 mod repeats;
 mod reply_lost;
-mod retention;
+mod sharing;
 mod shop;
+mod sweeps;
 mod timers;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use stockade_inventory_core::{
-    InventoryStore, LocationId, ReservationTimer, StockOutbox, StockRetention,
+pub use harnesses::{
+    DamageHarness, EpochHarness, InventoryHarness, OutboxHarness, SharedHarness,
+    StockRetentionHarness, TimerHarness,
 };
-
 pub use ledger::{check_ledger, check_purged_ledger};
 pub use reply_lost::ReplyLost;
 
-use crate::{Harness, Reopen};
-
-/// Opens stores of stock.
-#[async_trait]
-pub trait InventoryHarness: Harness {
-    /// The store of this instance.
-    fn store(&self) -> Arc<dyn InventoryStore>;
-
-    /// Two locations, in the order in which the store tries them where a line names none. They
-    /// are in the order of their names, unless the harness gives its store other priorities.
-    fn locations(&self) -> [LocationId; 2] {
-        ["amsterdam", "berlin"].map(shop::place)
-    }
-}
-
-/// Opens stores that tell what is to be published.
-#[async_trait]
-pub trait OutboxHarness: InventoryHarness {
-    /// The outbox of the instance's store.
-    fn outbox(&self) -> Arc<dyn StockOutbox>;
-}
-
-/// Opens stores that forget what is long over.
-#[async_trait]
-pub trait StockRetentionHarness: InventoryHarness {
-    /// The retention of the instance's store.
-    fn retention(&self) -> Arc<dyn StockRetention>;
-}
-
-/// Opens reservation timers.
-#[async_trait]
-pub trait TimerHarness: Harness {
-    /// The timer of this instance.
-    fn timer(&self) -> Arc<dyn ReservationTimer>;
-}
+use crate::{Crash, Reopen};
 
 suite! { $
     /// Tests an `InventoryStore`: `inventory_store_conformance!(module, Harness);` writes a
@@ -70,7 +44,7 @@ suite! { $
     /// [`InventoryHarness`](crate::inventory::InventoryHarness).
     inventory_store_conformance, inventory::store_cases: InventoryHarness;
     grants {
-        grants_what_is_open,
+        grants_open_units,
         grants_the_last_unit_and_no_more,
         refuses_more_than_there_is_and_changes_nothing,
         grants_all_lines_or_none,
@@ -81,10 +55,11 @@ suite! { $
         takes_from_a_named_location_only,
         takes_one_sku_from_two_named_locations,
         a_batch_is_decided_one_by_one,
-        a_batch_gives_each_its_own_outcome,
-        a_batch_may_hold_one_id_twice,
-        a_batch_of_nothing_has_no_outcomes,
+        each_request_of_a_batch_has_its_own_outcome,
+        one_id_may_come_twice_in_a_batch,
+        an_empty_batch_has_no_outcomes,
         counts_the_deadline_from_the_grant,
+        twenty_lines_are_granted_together,
     }
     repeats {
         a_repeated_reserve_finds_the_first_grant,
@@ -93,11 +68,11 @@ suite! { $
         a_repeat_finds_the_grant_where_it_was_made,
         a_repeat_finds_every_later_state,
         other_content_with_the_same_id_conflicts,
-        a_refusal_may_be_tried_afresh,
+        a_refused_request_may_be_repeated,
         a_repeated_receive_counts_once,
         concurrent_repeats_of_a_receive_count_once,
         other_adjustments_with_the_same_id_conflict,
-        a_refused_adjustment_may_be_tried_afresh,
+        a_refused_adjustment_may_be_repeated,
         a_repeated_step_changes_nothing,
         concurrent_repeats_of_a_step_take_effect_once,
     }
@@ -118,7 +93,6 @@ suite! { $
         what_is_not_due_does_not_expire,
         expiry_gives_units_back_once,
         concurrent_expiry_gives_units_back_once,
-        sweeps_share_the_overdue,
         overdue_is_still_held_until_it_expires,
         confirmed_does_not_expire,
         confirming_after_the_deadline_expires,
@@ -126,9 +100,19 @@ suite! { $
         extended_is_not_expired,
         extending_never_moves_the_deadline_back,
         extending_is_bounded_by_30_days,
-        the_longest_overdue_expire_first,
-        expire_tells_what_became_of_each,
+        expire_reports_on_each_id,
         expired_units_can_be_reserved_again,
+    }
+    sweeps {
+        sweeps_share_the_overdue,
+        a_sweep_says_whether_there_is_more,
+        the_longest_overdue_expire_first,
+        old_deadlines_hide_no_overdue_reservation,
+        a_sweep_spares_what_changes_meanwhile,
+    }
+    clock {
+        movements_do_not_run_back_in_time,
+        times_keep_their_microseconds,
     }
     races {
         many_writers_have_one_winner,
@@ -148,7 +132,7 @@ suite! { $
         levels_are_kept_by_location,
         below_promised_is_refused_with_the_shortage,
         counts_stay_in_their_bounds,
-        each_adjustment_is_for_itself,
+        adjustments_fail_one_by_one,
         adjustments_of_one_call_are_in_order,
         many_adjustments_in_one_call,
         every_change_raises_the_version,
@@ -157,15 +141,16 @@ suite! { $
         stock_answers_in_the_order_asked,
         scan_returns_every_sku_whole_and_once,
         scan_misses_nothing_while_stock_changes,
-        movements_tell_what_happened_and_why,
+        movements_have_their_cause,
         movements_come_in_pages,
         movements_in_pages_miss_nothing_while_stock_changes,
         a_foreign_cursor_is_refused,
+        thousands_are_asked_for_in_one_call,
     }
     names {
-        text_is_kept_as_it_is,
+        text_is_kept_unchanged,
         similar_names_are_different,
-        names_are_told_apart_by_their_bytes,
+        names_are_compared_by_their_bytes,
         the_longest_names_fit,
     }
     faults {
@@ -176,6 +161,7 @@ suite! { $
         a_step_whose_reply_is_lost_counts_once,
         an_extension_whose_reply_is_lost_holds,
         an_expiry_whose_reply_is_lost_counts_once,
+        an_error_without_effect_has_none,
     }
 }
 
@@ -195,19 +181,128 @@ suite! { $
 }
 
 suite! { $
+    /// Tests an `InventoryStore` whose data several processes can have open:
+    /// `inventory_shared_conformance!(module, Harness);`. The harness implements
+    /// [`SharedHarness`](crate::inventory::SharedHarness).
+    inventory_shared_conformance, inventory::shared_cases: SharedHarness;
+    sharing {
+        each_process_sees_what_the_other_changed,
+        two_processes_never_oversell,
+        ids_are_known_to_both_processes,
+    }
+}
+
+suite! { $
+    /// Tests an `InventoryStore` that meets rows which can not be read:
+    /// `inventory_damage_conformance!(module, Harness);`. The harness implements
+    /// [`DamageHarness`](crate::inventory::DamageHarness).
+    inventory_damage_conformance, inventory::damage_cases: DamageHarness;
+    damage {
+        damage_takes_no_place_in_a_sweep,
+        damage_is_reported_and_is_no_rest,
+        damage_fails_alone_in_a_batch,
+    }
+}
+
+crash_suite! { $
+    /// Tests that an `InventoryStore` answers after its data is out of the process:
+    /// `inventory_crash_conformance!(module, Harness);`. The harness implements
+    /// [`InventoryHarness`](crate::inventory::InventoryHarness) and [`Crash`](crate::Crash), which
+    /// says what this proves.
+    inventory_crash_conformance, inventory::crash_cases: InventoryHarness + Crash;
+    crashes { what_was_answered_survives_a_kill }
+}
+
+suite! { $
     /// Tests a `StockOutbox`: `stock_outbox_conformance!(module, Harness);`. The harness
     /// implements [`OutboxHarness`](crate::inventory::OutboxHarness).
     stock_outbox_conformance, inventory::outbox_cases: OutboxHarness;
     outbox {
-        the_newest_state_is_to_be_published,
-        what_is_published_is_gone_until_it_changes,
-        every_kind_of_change_is_to_be_published,
-        it_is_bounded_by_the_number_of_skus,
-        pages_are_whole,
+        the_outbox_has_the_newest_state,
+        a_marked_sku_is_gone_until_it_changes,
+        every_kind_of_change_is_unpublished,
+        the_outbox_is_bounded_by_the_number_of_skus,
+        pages_have_every_unpublished_sku,
+        reading_takes_nothing_out,
         an_older_mark_leaves_the_newer_version,
-        marks_may_be_repeated_and_late,
-        nothing_is_lost_while_stock_changes,
+        repeated_and_late_marks_change_nothing,
         complete_as_of_is_before_what_is_missing,
+    }
+    outbox_races {
+        nothing_is_lost_while_stock_changes,
+        nothing_before_complete_as_of_is_missing,
+        a_dropped_change_is_unpublished_or_undone,
+    }
+}
+
+suite! { $
+    /// Tests that the outbox of a durable store survives a close:
+    /// `stock_outbox_reopen_conformance!(module, Harness);`. The harness implements
+    /// [`OutboxHarness`](crate::inventory::OutboxHarness) and [`Reopen`](crate::Reopen).
+    stock_outbox_reopen_conformance, inventory::outbox_reopen_cases: OutboxHarness + Reopen;
+    outbox_reopening {
+        unpublished_skus_survive,
+        marks_survive,
+    }
+}
+
+crash_suite! { $
+    /// Tests that a change comes into the outbox in its own transaction, also where the process is
+    /// killed: `stock_outbox_crash_conformance!(module, Harness);`. The harness implements
+    /// [`OutboxHarness`](crate::inventory::OutboxHarness) and [`Crash`](crate::Crash).
+    stock_outbox_crash_conformance, inventory::outbox_crash_cases: OutboxHarness + Crash;
+    crashes { changes_before_a_kill_are_unpublished }
+}
+
+suite! { $
+    /// Tests a store whose epoch an operator raises after a restore:
+    /// `stock_epoch_conformance!(module, Harness);`. The harness implements
+    /// [`EpochHarness`](crate::inventory::EpochHarness). A store that is never restored stays in
+    /// epoch 0 and does not claim this suite.
+    stock_epoch_conformance, inventory::epoch_cases: EpochHarness;
+    epochs {
+        every_level_carries_the_raised_epoch,
+        later_changes_carry_the_raised_epoch,
+        every_sku_is_published_again_in_the_raised_epoch,
+        marks_of_an_older_epoch_mark_nothing,
+        heartbeats_carry_the_raised_epoch,
+    }
+}
+
+suite! { $
+    /// Tests that the epoch of a durable store survives a close:
+    /// `stock_epoch_reopen_conformance!(module, Harness);`. The harness implements
+    /// [`EpochHarness`](crate::inventory::EpochHarness) and [`Reopen`](crate::Reopen).
+    stock_epoch_reopen_conformance, inventory::epoch_reopen_cases: EpochHarness + Reopen;
+    outbox_reopening { the_raised_epoch_survives }
+}
+
+suite! { $
+    /// Tests a `StockRetention`: `stock_retention_conformance!(module, Harness);`. The harness
+    /// implements [`StockRetentionHarness`](crate::inventory::StockRetentionHarness).
+    stock_retention_conformance, inventory::retention_cases: StockRetentionHarness;
+    purge_reservations {
+        finished_reservations_are_purged,
+        held_and_confirmed_reservations_are_kept,
+        a_reservation_is_kept_from_its_end_on,
+        the_longest_finished_go_first,
+        a_purged_id_can_be_used_again,
+        concurrent_purges_share_the_reservations,
+        a_purge_of_reservations_says_whether_there_is_more,
+    }
+    purge_movements {
+        old_movements_become_an_opening_balance,
+        young_movements_are_kept,
+        each_level_has_an_opening_balance_of_its_own,
+        an_opening_balance_goes_into_the_next,
+        a_purge_keeps_to_its_limit,
+        a_purge_of_movements_says_whether_there_is_more,
+        a_purge_changes_no_level,
+        a_purged_operation_id_can_be_used_again,
+        reserved_units_outlive_their_movements,
+        a_reader_goes_on_after_a_purge,
+        concurrent_purges_share_the_movements,
+        stock_changes_while_movements_are_purged,
     }
 }
 
@@ -217,40 +312,14 @@ suite! { $
     reservation_timer_conformance, inventory::timer_cases: TimerHarness;
     timers {
         a_timer_is_due_after_its_time_and_not_before,
-        a_timer_that_was_taken_is_gone,
+        a_taken_timer_is_gone,
         arming_again_replaces_the_timer,
         a_disarmed_timer_does_not_come,
-        waiting_ends_with_nothing,
+        a_wait_without_due_timers_ends,
         waiting_ends_when_a_timer_is_due,
         a_limit_leaves_the_others,
         two_callers_miss_nothing,
-        a_dropped_wait_is_in_nobodys_way,
-        ids_come_back_as_they_are,
-    }
-}
-
-suite! { $
-    /// Tests a `StockRetention`: `stock_retention_conformance!(module, Harness);`. The harness
-    /// implements [`StockRetentionHarness`](crate::inventory::StockRetentionHarness).
-    stock_retention_conformance, inventory::retention_cases: StockRetentionHarness;
-    retention {
-        what_is_finished_is_purged,
-        what_is_live_is_kept,
-        a_reservation_is_kept_from_its_end_on,
-        the_longest_finished_go_first,
-        a_purged_id_is_decided_afresh,
-        concurrent_purges_share_the_reservations,
-        old_movements_become_an_opening_balance,
-        young_movements_stay,
-        each_level_has_an_opening_balance_of_its_own,
-        an_opening_balance_goes_into_the_next,
-        a_purge_keeps_to_its_limit,
-        a_purge_changes_no_level,
-        purged_operations_are_decided_afresh,
-        what_is_reserved_outlives_its_movements,
-        a_reader_goes_on_after_a_purge,
-        concurrent_purges_share_the_movements,
-        stock_changes_while_movements_are_purged,
-        a_purge_of_nothing_is_refused,
+        a_dropped_wait_does_not_hinder_others,
+        ids_are_kept_unchanged,
     }
 }

@@ -35,7 +35,7 @@ const ODD: [&str; 20] = [
     "مقاس كبير",
 ];
 
-pub(super) async fn text_is_kept_as_it_is<H: InventoryHarness>(h: H) {
+pub(super) async fn text_is_kept_unchanged<H: InventoryHarness>(h: H) {
     let shop = Shop::new(h.store());
     for text in ODD {
         keeps(&shop, text, text, text).await;
@@ -152,7 +152,7 @@ pub(super) async fn similar_names_are_different<H: InventoryHarness>(h: H) {
     shop.ledger().await;
 }
 
-pub(super) async fn names_are_told_apart_by_their_bytes<H: InventoryHarness>(h: H) {
+pub(super) async fn names_are_compared_by_their_bytes<H: InventoryHarness>(h: H) {
     let shop = Shop::new(h.store());
     let odd = ODD
         .into_iter()

@@ -1,7 +1,5 @@
-//! What is to be published: the newest state of each SKU, and nothing missing.
+//! The outbox has the newest state of each SKU that changed, and nothing is missing.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stockade_change_feed::Timestamp;
@@ -10,11 +8,14 @@ use stockade_inventory_core::{
 };
 
 use super::OutboxHarness;
-use super::shop::{PAST_SHORT, Shop, line, sku, wants};
-use crate::together;
+use super::shop::{PAST_SHORT, Shop, at_most, line, sku, wants};
 
-async fn page(outbox: &dyn StockOutbox, after: Option<&Cursor>, limit: usize) -> OutboxPage {
-    let page = outbox.unpublished(after, limit).await;
+pub(super) async fn page(
+    outbox: &dyn StockOutbox,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> OutboxPage {
+    let page = outbox.unpublished(after, at_most(limit)).await;
     let page = page.unwrap_or_else(|error| panic!("reading the outbox failed: {error}"));
     assert!(
         page.changes.len() <= limit,
@@ -33,20 +34,20 @@ async fn pass(outbox: &dyn StockOutbox, limit: usize) -> Vec<OutboxPage> {
     pages
 }
 
-async fn unpublished(outbox: &dyn StockOutbox) -> Vec<StockChanged> {
+pub(super) async fn unpublished(outbox: &dyn StockOutbox) -> Vec<StockChanged> {
     let pages = pass(outbox, 100).await.into_iter();
     let mut changes: Vec<_> = pages.flat_map(|page| page.changes).collect();
     changes.sort_by(|a, b| a.sku.cmp(&b.sku));
     changes
 }
 
-async fn mark(outbox: &dyn StockOutbox, published: &[(Sku, Version)]) {
+pub(super) async fn mark(outbox: &dyn StockOutbox, published: &[(Sku, Version)]) {
     let marked = outbox.mark_published(published).await;
     marked.unwrap_or_else(|error| panic!("marking as published failed: {error}"));
 }
 
 /// Marks everything as published that is not yet.
-async fn publish_all(outbox: &dyn StockOutbox) {
+pub(super) async fn publish_all(outbox: &dyn StockOutbox) {
     let published: Vec<_> = unpublished(outbox)
         .await
         .into_iter()
@@ -55,11 +56,11 @@ async fn publish_all(outbox: &dyn StockOutbox) {
     mark(outbox, &published).await;
 }
 
-fn versioned(change: StockChanged) -> (Sku, Version) {
+pub(super) fn versioned(change: StockChanged) -> (Sku, Version) {
     (change.sku, change.version)
 }
 
-pub(super) async fn the_newest_state_is_to_be_published<H: OutboxHarness>(h: H) {
+pub(super) async fn the_outbox_has_the_newest_state<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[]).await;
     let outbox = h.outbox();
     assert_eq!(
@@ -81,7 +82,7 @@ pub(super) async fn the_newest_state_is_to_be_published<H: OutboxHarness>(h: H) 
     );
 }
 
-pub(super) async fn what_is_published_is_gone_until_it_changes<H: OutboxHarness>(h: H) {
+pub(super) async fn a_marked_sku_is_gone_until_it_changes<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[("cap", 1), ("tee", 5)]).await;
     let outbox = h.outbox();
     publish_all(outbox.as_ref()).await;
@@ -99,7 +100,7 @@ pub(super) async fn what_is_published_is_gone_until_it_changes<H: OutboxHarness>
     );
 }
 
-pub(super) async fn every_kind_of_change_is_to_be_published<H: OutboxHarness>(h: H) {
+pub(super) async fn every_kind_of_change_is_unpublished<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 9)]).await;
     let outbox = h.outbox();
     let expect = async |what: &str, available: u64| {
@@ -141,7 +142,7 @@ pub(super) async fn every_kind_of_change_is_to_be_published<H: OutboxHarness>(h:
     }
 }
 
-pub(super) async fn it_is_bounded_by_the_number_of_skus<H: OutboxHarness>(h: H) {
+pub(super) async fn the_outbox_is_bounded_by_the_number_of_skus<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[("cap", 500), ("mug", 500), ("tee", 500)]).await;
     for n in 0..40 {
         let lines = ["cap", "mug", "tee"].map(|of| line(of, 1));
@@ -159,7 +160,7 @@ pub(super) async fn it_is_bounded_by_the_number_of_skus<H: OutboxHarness>(h: H) 
     );
 }
 
-pub(super) async fn pages_are_whole<H: OutboxHarness>(h: H) {
+pub(super) async fn pages_have_every_unpublished_sku<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[]).await;
     let outbox = h.outbox();
     for n in 0..12 {
@@ -201,7 +202,7 @@ pub(super) async fn an_older_mark_leaves_the_newer_version<H: OutboxHarness>(h: 
     );
 }
 
-pub(super) async fn marks_may_be_repeated_and_late<H: OutboxHarness>(h: H) {
+pub(super) async fn repeated_and_late_marks_change_nothing<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     let outbox = h.outbox();
     let first = shop.stock("tee").await.version();
@@ -227,132 +228,49 @@ pub(super) async fn marks_may_be_repeated_and_late<H: OutboxHarness>(h: H) {
     shop.ledger().await;
 }
 
-/// Versions that writers were told of, or a relay published.
-type Versions = BTreeMap<Sku, Version>;
-
-fn raise(versions: &mut Versions, sku: Sku, version: Version) {
-    let kept = versions.entry(sku).or_insert(version);
-    *kept = version.max(*kept);
-}
-
-pub(super) async fn nothing_is_lost_while_stock_changes<H: OutboxHarness>(h: H) {
-    const SKUS: usize = 9;
-    let shop = Shop::open(&h, &[]).await;
-    let told: Arc<Mutex<Versions>> = Arc::default();
-    let outbox = h.outbox();
-    let writing = together((0..6).map(|writer| {
-        let (shop, told) = (shop.clone(), told.clone());
-        async move {
-            for n in 0..30 {
-                // A store in memory would else be done before the first pass.
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                let of = format!("sku-{}", (writer * 5 + n * 7) % SKUS);
-                let adjusted = shop.receive(&of, 1).await;
-                let mut told = told.lock().expect("no panic while the lock is held");
-                raise(&mut told, adjusted.movement.sku, adjusted.movement.version);
-            }
-        }
-    }));
-    let mut published = Versions::new();
-    let relaying = async {
-        loop {
-            relay(outbox.as_ref(), &told, &mut published).await;
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::select! {
-        _ = writing => {}
-        never = relaying => never,
-    }
-    // One more change in the midst of a pass, sooner or later, that no later one makes good.
-    for after in (0..20).step_by(2).map(Duration::from_millis) {
-        shop.receive("sku-0", 1).await;
-        let late = async {
-            tokio::time::sleep(after).await;
-            shop.receive("sku-0", 1).await
-        };
-        let (_, late) = futures::join!(relay(outbox.as_ref(), &told, &mut published), late);
-        let (sku, version) = (late.movement.sku, late.movement.version);
-        raise(
-            &mut told.lock().expect("no panic while the lock is held"),
-            sku,
-            version,
-        );
-        relay(outbox.as_ref(), &told, &mut published).await;
-    }
-    assert_eq!(
-        unpublished(outbox.as_ref()).await,
-        [],
-        "after a pass while nothing changed"
-    );
-    for n in 0..SKUS {
-        let stock = shop.stock(&format!("sku-{n}")).await;
-        let newest = published.get(stock.sku()).copied();
-        assert_eq!(
-            newest,
-            Some(stock.version()),
-            "published of {}",
-            stock.sku()
-        );
-    }
-    shop.ledger().await;
-}
-
-/// One pass of a relay. What writers were told before it has to be published after it.
-async fn relay(outbox: &dyn StockOutbox, told: &Mutex<Versions>, published: &mut Versions) {
-    let before = told
-        .lock()
-        .expect("no panic while the lock is held")
-        .clone();
-    let mut next = None;
-    loop {
-        let page = page(outbox, next.as_ref(), 2).await;
-        let versions: Vec<_> = page.changes.into_iter().map(versioned).collect();
-        for (sku, version) in versions.clone() {
-            raise(published, sku, version);
-        }
-        mark(outbox, &versions).await;
-        match page.next {
-            Some(sku) => next = Some(sku),
-            None => break,
-        }
-    }
-    for (sku, version) in before {
-        let newest = published.get(&sku).copied();
-        assert!(
-            newest.is_some_and(|newest| newest >= version),
-            "{sku} had version {version} before a pass, and after it {newest:?} was published"
-        );
-    }
-}
-
 pub(super) async fn complete_as_of_is_before_what_is_missing<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[]).await;
     let outbox = h.outbox();
+    let margin = h.clock_margin();
     let mut last = Timestamp::EPOCH;
     for n in 0..20 {
         let change = shop.receive(&format!("sku-{}", n % 4), 1).await;
-        h.pass_time(std::time::Duration::from_millis(2)).await;
+        h.pass_time(Duration::from_millis(2)).await;
         let page = page(outbox.as_ref(), None, 100).await;
         let time = page.complete_as_of;
         assert!(
-            time > change.movement.at,
-            "what was answered before the page is in it, so it is complete as of a later time: \
-             {time} after a change at {}",
+            time.plus(margin) > change.movement.at,
+            "complete_as_of is {time}, earlier by more than the margin of {margin:?} than the \
+             page, which was read after a change at {}",
             change.movement.at
         );
         assert!(
             time >= last,
-            "complete as of {last}, and later as of {time}"
+            "complete_as_of runs back, from {last} to {time}"
         );
         last = time;
-        h.pass_time(std::time::Duration::from_millis(2)).await;
+        h.pass_time(Duration::from_millis(2)).await;
         let missing = shop.receive("sku-0", 1).await;
         assert!(
             missing.movement.at >= time,
-            "a page said that it is complete as of {time}, and a change at {} came after it",
+            "a page is complete as of {time}, and a change at {} was committed after it",
             missing.movement.at
         );
         publish_all(outbox.as_ref()).await;
+    }
+}
+
+pub(super) async fn reading_takes_nothing_out<H: OutboxHarness>(h: H) {
+    let shop = Shop::open(&h, &[("cap", 1), ("tee", 5)]).await;
+    shop.hold("r", "tee", 1).await;
+    let outbox = h.outbox();
+    let first = unpublished(outbox.as_ref()).await;
+    assert_eq!(first.len(), 2);
+    for _ in 0..2 {
+        assert_eq!(
+            unpublished(outbox.as_ref()).await,
+            first,
+            "SKUs that were read and not marked are still to be published"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! A store whose calls are repeated while they may be, as `Inventory` does it.
+//! A store whose calls are repeated where their errors allow it, as `Inventory` does it.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +9,17 @@ use stockade_change_feed::Retry;
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
     MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock, StockPage,
-    StockSource, TransitionRequest, Transitioned,
+    StockSource, Sweep, TransitionRequest, Transitioned,
 };
 
-/// Calls are repeated so often; a store that is still busy then has to say why.
+/// The most repetitions of a call. A store that is still busy then fails the case.
 const ATTEMPTS: u32 = 200;
 
-/// A store may refuse a call that lost against others, if nothing of it took effect. This is
-/// whoever calls it again.
+/// Repeats a call that failed without effect, because it lost against other calls.
 pub(super) struct Persistent(pub(super) Arc<dyn InventoryStore>);
 
-/// How long to wait before the same call may succeed. Not where it may have taken effect: what
-/// then happens is what some cases are about.
+/// The pause before the call is repeated. None where it may have taken effect: the cases on lost
+/// replies test what happens then.
 fn again_after(error: &InventoryError) -> Option<Duration> {
     match error.retry() {
         Retry::After(wait) => Some(wait.min(Duration::from_millis(50))),
@@ -79,7 +79,7 @@ impl StockSource for Persistent {
     async fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
         one(|| self.0.scan(after, limit)).await
     }
@@ -112,10 +112,7 @@ impl InventoryStore for Persistent {
         each(ids, async |batch: Vec<_>| self.0.expire(&batch).await).await
     }
 
-    async fn expire_overdue(
-        &self,
-        limit: usize,
-    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
+    async fn expire_overdue(&self, limit: NonZeroUsize) -> Result<Sweep, InventoryError> {
         one(|| self.0.expire_overdue(limit)).await
     }
 
@@ -137,7 +134,7 @@ impl InventoryStore for Persistent {
         &self,
         sku: &Sku,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<MovementPage, InventoryError> {
         one(|| self.0.movements(sku, after, limit)).await
     }

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stockade_inventory_core::{
-    Cursor, InventoryError, Movement, MovementCause, Sku, SkuStock, StockChange, Transition,
+    Cursor, Expiry, InventoryError, Movement, MovementCause, Sku, SkuStock, StockChange, Transition,
 };
 
 use super::InventoryHarness;
 use super::ledger::{all_movements, movements_in_pages};
-use super::shop::{PAST_SHORT, Shop, adjustment, id, operation, reason, receive, sku};
+use super::shop::{
+    PAST_SHORT, Shop, adjustment, at_most, id, operation, reason, receive, sku, want,
+};
 
 pub(super) async fn stock_answers_in_the_order_asked<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("cap", 1), ("mug", 2), ("tee", 3)]).await;
@@ -24,7 +26,7 @@ pub(super) async fn stock_answers_in_the_order_asked<H: InventoryHarness>(h: H) 
 
 pub(super) async fn scan_returns_every_sku_whole_and_once<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[]).await;
-    let empty = shop.store.scan(None, 10).await;
+    let empty = shop.store.scan(None, at_most(10)).await;
     assert!(
         empty.is_ok_and(|page| page.stock.is_empty()),
         "a scan of nothing"
@@ -57,7 +59,7 @@ async fn scan(shop: &Shop, limit: usize) -> Vec<SkuStock> {
     let mut all: Vec<SkuStock> = Vec::new();
     let mut after = None;
     loop {
-        let page = shop.store.scan(after.as_ref(), limit).await;
+        let page = shop.store.scan(after.as_ref(), at_most(limit)).await;
         let page = page.unwrap_or_else(|error| panic!("a scan failed: {error}"));
         let found = page.stock.len();
         assert!(found <= limit, "a page of at most {limit} SKUs has {found}");
@@ -103,7 +105,7 @@ pub(super) async fn scan_misses_nothing_while_stock_changes<H: InventoryHarness>
     shop.ledger().await;
 }
 
-pub(super) async fn movements_tell_what_happened_and_why<H: InventoryHarness>(h: H) {
+pub(super) async fn movements_have_their_cause<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[]).await;
     assert_eq!(
         all_movements(shop.store.as_ref(), &sku("tee")).await,
@@ -227,10 +229,55 @@ pub(super) async fn a_foreign_cursor_is_refused<H: InventoryHarness>(h: H) {
         "99999999999999999999999999",
     ] {
         let cursor = Cursor(text.to_owned());
-        let page = shop.store.movements(&sku("tee"), Some(&cursor), 10).await;
+        let page = shop
+            .store
+            .movements(&sku("tee"), Some(&cursor), at_most(10))
+            .await;
         assert!(
             matches!(page, Err(InventoryError::Invalid { .. })),
             "the store did not give the cursor {text:?}, and takes it: {page:?}"
         );
     }
+}
+
+pub(super) async fn thousands_are_asked_for_in_one_call<H: InventoryHarness>(h: H) {
+    const MANY: usize = 2_500;
+    let shop = Shop::open(&h, &[("last", 1), ("tee", 9)]).await;
+    let mut skus: Vec<Sku> = (0..MANY).map(|n| sku(&format!("unknown-{n}"))).collect();
+    skus.extend(["tee", "last"].map(sku));
+    let stock = shop.store.stock(&skus).await;
+    let stock = stock.unwrap_or_else(|error| {
+        panic!(
+            "the stock of {} SKUs was asked for in one call: {error}",
+            skus.len()
+        )
+    });
+    assert_eq!(stock.len(), skus.len(), "each SKU has an answer");
+    let known: Vec<&str> = stock.iter().flatten().map(|it| it.sku().as_str()).collect();
+    assert_eq!(known, ["tee", "last"]);
+
+    shop.hold("held", "tee", 1).await;
+    let mut ids: Vec<_> = (0..MANY).map(|n| id(&format!("unknown-{n}"))).collect();
+    ids.push(id("held"));
+    let expiries = shop.expire_all(&ids).await;
+    let known: Vec<_> = expiries
+        .iter()
+        .filter(|expiry| !matches!(expiry, Ok(Expiry::Unknown)))
+        .collect();
+    assert!(
+        matches!(known.as_slice(), [Ok(Expiry::NotDue { .. })]),
+        "{} ids were expired in one call, of which one is held: {known:?}",
+        ids.len()
+    );
+
+    let requests: Vec<_> = (0..MANY)
+        .map(|n| want(&format!("r{n}"), "tee", 1))
+        .collect();
+    let granted = shop.reserve_all(&requests).await;
+    let granted = granted.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(
+        granted, 8,
+        "grants of a batch of {MANY} requests, with 8 units"
+    );
+    shop.ledger().await;
 }

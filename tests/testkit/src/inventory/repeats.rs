@@ -147,7 +147,7 @@ pub(super) async fn other_content_with_the_same_id_conflicts<H: InventoryHarness
     shop.ledger().await;
 }
 
-pub(super) async fn a_refusal_may_be_tried_afresh<H: InventoryHarness>(h: H) {
+pub(super) async fn a_refused_request_may_be_repeated<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 1)]).await;
     for request in [want("r", "tee", 3), want("r", "nothing", 1)] {
         assert!(shop.reserve(&request).await.is_err());
@@ -242,7 +242,7 @@ pub(super) async fn other_adjustments_with_the_same_id_conflict<H: InventoryHarn
     shop.ledger().await;
 }
 
-pub(super) async fn a_refused_adjustment_may_be_tried_afresh<H: InventoryHarness>(h: H) {
+pub(super) async fn a_refused_adjustment_may_be_repeated<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     shop.hold("r", "tee", 4).await;
     let less = adjustment("less", "tee", StockChange::Correct(-2));

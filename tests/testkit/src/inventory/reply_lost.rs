@@ -1,5 +1,6 @@
 //! A store whose replies get lost.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +9,7 @@ use stockade_change_feed::Failure;
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
     MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock, StockPage,
-    StockSource, TransitionRequest, Transitioned,
+    StockSource, Sweep, TransitionRequest, Transitioned,
 };
 
 /// A store in front of another one. Of as many writes as it is told, it lets each take effect and
@@ -75,7 +76,7 @@ impl StockSource for ReplyLost {
     async fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
         self.store.scan(after, limit).await
     }
@@ -108,10 +109,7 @@ impl InventoryStore for ReplyLost {
         self.answer("expire", self.store.expire(ids).await)
     }
 
-    async fn expire_overdue(
-        &self,
-        limit: usize,
-    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
+    async fn expire_overdue(&self, limit: NonZeroUsize) -> Result<Sweep, InventoryError> {
         self.answer("expire_overdue", self.store.expire_overdue(limit).await)
     }
 
@@ -130,7 +128,7 @@ impl InventoryStore for ReplyLost {
         &self,
         sku: &Sku,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<MovementPage, InventoryError> {
         self.store.movements(sku, after, limit).await
     }

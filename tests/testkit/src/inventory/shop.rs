@@ -1,5 +1,6 @@
-//! Short words for what cases do with a store.
+//! What cases do with a store, in short.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::persistent::Persistent;
 
 /// The time to live of reservations that a case lets expire.
 pub(super) const SHORT: Duration = Duration::from_secs(1);
-/// After which they are surely overdue.
+/// A pause after which they are overdue.
 pub(super) const PAST_SHORT: Duration = Duration::from_millis(1_200);
 
 pub(super) fn sku(text: &str) -> Sku {
@@ -47,6 +48,11 @@ pub(super) fn reason(text: &str) -> Reason {
 
 pub(super) fn units(units: u64) -> Quantity {
     Quantity::new(units).expect("cases move valid quantities")
+}
+
+/// A limit of a call.
+pub(super) fn at_most(limit: usize) -> NonZeroUsize {
+    NonZeroUsize::new(limit).expect("cases use limits above 0")
 }
 
 pub(super) fn short_lived() -> Ttl {
@@ -91,7 +97,7 @@ fn one_for_each<I, T>(items: &[I], answer: Result<Outcomes<T>, InventoryError>) 
     outcomes
 }
 
-/// A store, and the words for using it.
+/// A store, and short calls of it.
 #[derive(Clone)]
 pub(super) struct Shop {
     pub(super) store: Arc<dyn InventoryStore>,
@@ -99,7 +105,7 @@ pub(super) struct Shop {
 }
 
 impl Shop {
-    /// Calls are repeated while they may be.
+    /// Calls are repeated where their errors allow it.
     pub(super) fn new(store: Arc<dyn InventoryStore>) -> Self {
         let store = Arc::new(Persistent(store));
         Self {
@@ -227,16 +233,17 @@ impl Shop {
         one_for_each(ids, self.store.expire(ids).await)
     }
 
+    /// Expires at most `limit` overdue reservations, none of them damaged.
     pub(super) async fn sweep(&self, limit: usize) -> Vec<Reservation> {
-        let swept = self.store.expire_overdue(limit).await;
-        let swept = swept.and_then(|swept| swept.into_iter().collect());
+        let swept = self.store.expire_overdue(at_most(limit)).await;
+        let swept = swept.and_then(|sweep| sweep.outcomes.into_iter().collect());
         swept.unwrap_or_else(|error| panic!("expire_overdue failed: {error}"))
     }
 
     pub(super) async fn stock(&self, of: &str) -> SkuStock {
         let stock = self.store.stock(&[sku(of)]).await;
         let stock = stock.unwrap_or_else(|error| panic!("reading {of} failed: {error}"));
-        only(stock).unwrap_or_else(|| panic!("nothing is known of {of}, which has stock"))
+        only(stock).unwrap_or_else(|| panic!("{of} is unknown, and stock of it was received"))
     }
 
     /// Physical and reserved units of a SKU at all locations.
@@ -254,7 +261,7 @@ impl Shop {
         self.reservation(reservation).await.state
     }
 
-    /// Ends a case: the ledger has to add up.
+    /// Ends a case: checks the ledger.
     pub(super) async fn ledger(&self) {
         check_ledger(self.store.as_ref()).await;
     }

@@ -1,4 +1,4 @@
-//! Timers come after their time. They are hints: a suite can't ask for more than the trait.
+//! Timers come after their time. They are hints, so a suite does not ask that they are punctual.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use stockade_inventory_core::{ReservationId, ReservationTimer};
 
 use super::TimerHarness;
-use super::shop::{PAST_SHORT, SHORT, id};
+use super::shop::{PAST_SHORT, SHORT, at_most, id};
 use crate::{together, while_time_passes};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -26,7 +26,7 @@ async fn arm(timer: &dyn ReservationTimer, timers: &[(&str, Duration)]) {
 
 async fn due<H: TimerHarness>(h: &H, limit: usize) -> Vec<ReservationId> {
     let timer = h.timer();
-    let due = while_time_passes(h, STEP, timer.due(limit, WAIT)).await;
+    let due = while_time_passes(h, STEP, timer.due(at_most(limit), WAIT)).await;
     let due = due.unwrap_or_else(|error| panic!("waiting for timers failed: {error}"));
     assert!(
         due.len() <= limit,
@@ -51,7 +51,7 @@ async fn collect<H: TimerHarness>(h: &H, count: usize) -> Vec<ReservationId> {
 pub(super) async fn a_timer_is_due_after_its_time_and_not_before<H: TimerHarness>(h: H) {
     let timer = h.timer();
     arm(timer.as_ref(), &[("soon", SHORT), ("later", HOUR)]).await;
-    let early = timer.due(10, Duration::ZERO).await;
+    let early = timer.due(at_most(10), Duration::ZERO).await;
     assert!(
         early.is_ok_and(|early| early.is_empty()),
         "due before its second had passed"
@@ -61,7 +61,7 @@ pub(super) async fn a_timer_is_due_after_its_time_and_not_before<H: TimerHarness
     assert_eq!(due(&h, 10).await, [], "due an hour before its time");
 }
 
-pub(super) async fn a_timer_that_was_taken_is_gone<H: TimerHarness>(h: H) {
+pub(super) async fn a_taken_timer_is_gone<H: TimerHarness>(h: H) {
     let timer = h.timer();
     arm(timer.as_ref(), &[("r", SHORT)]).await;
     h.pass_time(PAST_SHORT).await;
@@ -103,7 +103,7 @@ pub(super) async fn a_disarmed_timer_does_not_come<H: TimerHarness>(h: H) {
     assert!(timer.arm(&[]).await.is_ok() && timer.disarm(&[]).await.is_ok());
 }
 
-pub(super) async fn waiting_ends_with_nothing<H: TimerHarness>(h: H) {
+pub(super) async fn a_wait_without_due_timers_ends<H: TimerHarness>(h: H) {
     assert_eq!(due(&h, 10).await, [], "nothing was armed");
     arm(h.timer().as_ref(), &[("r", HOUR)]).await;
     assert_eq!(due(&h, 10).await, [], "nothing is due");
@@ -117,7 +117,7 @@ pub(super) async fn waiting_ends_when_a_timer_is_due<H: TimerHarness>(h: H) {
         }
         let waiting = {
             let timer = timer.clone();
-            tokio::spawn(async move { timer.due(10, HOUR).await })
+            tokio::spawn(async move { timer.due(at_most(10), HOUR).await })
         };
         tokio::time::sleep(Duration::from_millis(20)).await;
         if !armed_before {
@@ -180,11 +180,11 @@ pub(super) async fn two_callers_miss_nothing<H: TimerHarness>(h: H) {
     );
 }
 
-pub(super) async fn a_dropped_wait_is_in_nobodys_way<H: TimerHarness>(h: H) {
+pub(super) async fn a_dropped_wait_does_not_hinder_others<H: TimerHarness>(h: H) {
     let timer = h.timer();
     for n in 0..40 {
         let patience = Duration::from_micros(100 * (n % 20));
-        let waiting = timer.due(10, HOUR);
+        let waiting = timer.due(at_most(10), HOUR);
         assert!(
             tokio::time::timeout(patience, waiting).await.is_err(),
             "nothing was armed, and a wait of an hour is over"
@@ -199,7 +199,7 @@ pub(super) async fn a_dropped_wait_is_in_nobodys_way<H: TimerHarness>(h: H) {
     );
 }
 
-pub(super) async fn ids_come_back_as_they_are<H: TimerHarness>(h: H) {
+pub(super) async fn ids_are_kept_unchanged<H: TimerHarness>(h: H) {
     let long = "é".repeat(64);
     let names = [
         "a:b:c",

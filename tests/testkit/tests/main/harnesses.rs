@@ -16,24 +16,22 @@ use stockade_inventory_core::{
 };
 use stockade_testkit::feed::{FeedHarness, PublisherHarness, RetentionHarness};
 use stockade_testkit::inventory::{
-    InventoryHarness, OutboxHarness, StockRetentionHarness, TimerHarness,
+    EpochHarness, InventoryHarness, OutboxHarness, StockRetentionHarness, TimerHarness,
 };
 use stockade_testkit::{Absent, Harness, Reopen};
 
 use crate::flawed_feed::{FeedFlaw, FlawedFeed};
-use crate::flawed_outbox::{ForgetsVersions, KeepsTheFirst};
-use crate::flawed_store::{Flaw, FlawedStore};
 
 /// The stores and logs in memory, on a clock that is moved by hand.
 pub(crate) struct Memory {
     clock: Arc<ManualClock>,
     store: MemoryInventory,
-    timer: MemoryTimer,
+    pub(crate) timer: MemoryTimer,
     feed: MemoryFeed,
     topics: AtomicU32,
 }
 
-fn clock() -> Arc<ManualClock> {
+pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_millis(1_764_000_000_000)))
 }
 
@@ -76,6 +74,13 @@ impl InventoryHarness for Memory {
 impl OutboxHarness for Memory {
     fn outbox(&self) -> Arc<dyn StockOutbox> {
         Arc::new(self.store.clone())
+    }
+}
+
+#[async_trait]
+impl EpochHarness for Memory {
+    async fn raise_epoch(&self) {
+        self.store.raise_epoch();
     }
 }
 
@@ -134,53 +139,7 @@ impl Reopen for Memory {
     }
 }
 
-/// The store of the self-tests, with a flaw or without.
-pub(crate) struct Built {
-    clock: Arc<ManualClock>,
-    store: Arc<FlawedStore>,
-}
-
-impl Built {
-    pub(crate) async fn with(flaw: Flaw) -> Result<Self, Absent> {
-        let clock = clock();
-        let store = Arc::new(FlawedStore::new(clock.clone(), flaw));
-        Ok(Self { clock, store })
-    }
-}
-
-#[async_trait]
-impl Harness for Built {
-    const BACKEND: &'static str = "memory";
-
-    async fn open() -> Result<Self, Absent> {
-        Self::with(Flaw::None).await
-    }
-
-    async fn pass_time(&self, by: Duration) {
-        self.clock.advance(by);
-    }
-}
-
-impl InventoryHarness for Built {
-    fn store(&self) -> Arc<dyn InventoryStore> {
-        self.store.clone()
-    }
-}
-
-impl StockRetentionHarness for Built {
-    fn retention(&self) -> Arc<dyn StockRetention> {
-        self.store.clone()
-    }
-}
-
-#[async_trait]
-impl Reopen for Built {
-    async fn reopen(self) -> Self {
-        self
-    }
-}
-
-/// A store that keeps nothing on its disk.
+/// A log that keeps nothing on its disk.
 pub(crate) struct Forgetful(Memory);
 
 #[async_trait]
@@ -193,16 +152,6 @@ impl Harness for Forgetful {
 
     async fn pass_time(&self, by: Duration) {
         self.0.pass_time(by).await;
-    }
-}
-
-impl InventoryHarness for Forgetful {
-    fn store(&self) -> Arc<dyn InventoryStore> {
-        self.0.store()
-    }
-
-    fn locations(&self) -> [LocationId; 2] {
-        self.0.locations()
     }
 }
 
@@ -238,10 +187,9 @@ impl Reopen for Forgetful {
     }
 }
 
-/// What runs in memory, with a flaw in its log, its outbox or its timers.
+/// A log in memory, with a flaw.
 pub(crate) struct FlawedMemory {
     memory: Memory,
-    timer: Arc<KeepsTheFirst>,
     feed_flaw: FeedFlaw,
 }
 
@@ -261,12 +209,7 @@ impl Harness for FlawedMemory {
 impl FlawedMemory {
     pub(crate) async fn with(feed_flaw: FeedFlaw) -> Result<Self, Absent> {
         let memory = Memory::open().await?;
-        let timer = Arc::new(KeepsTheFirst::new(memory.timer.clone()));
-        Ok(Self {
-            memory,
-            timer,
-            feed_flaw,
-        })
+        Ok(Self { memory, feed_flaw })
     }
 
     fn log(&self) -> Arc<FlawedFeed<MemoryFeed>> {
@@ -299,27 +242,5 @@ impl RetentionHarness for FlawedMemory {
 
     async fn recreate(&self, topic: &Topic) {
         self.memory.recreate(topic).await;
-    }
-}
-
-impl InventoryHarness for FlawedMemory {
-    fn store(&self) -> Arc<dyn InventoryStore> {
-        self.memory.store()
-    }
-
-    fn locations(&self) -> [LocationId; 2] {
-        self.memory.locations()
-    }
-}
-
-impl OutboxHarness for FlawedMemory {
-    fn outbox(&self) -> Arc<dyn StockOutbox> {
-        Arc::new(ForgetsVersions(self.memory.store.clone()))
-    }
-}
-
-impl TimerHarness for FlawedMemory {
-    fn timer(&self) -> Arc<dyn ReservationTimer> {
-        self.timer.clone()
     }
 }

@@ -1,5 +1,5 @@
--- Puts at most $2 movements from $1 ago behind the opening balances of their levels, and tells how
--- many.
+-- Replaces at most $2 movements from $1 ago by the opening balances of their levels. Returns how
+-- many, and how many of at most $2 are old: fewer than $2, and none is left.
 WITH old AS MATERIALIZED (
     SELECT sku, location, number, physical, reserved, escrowed
     FROM {schema}.movements
@@ -40,4 +40,4 @@ WITH old AS MATERIALIZED (
     USING opening AS o
     WHERE m.sku = o.sku AND m.location = o.location AND m.number < o.number
 )
-SELECT coalesce(sum(movements), 0)::bigint FROM opening
+SELECT coalesce(sum(movements), 0)::bigint, (SELECT count(*) FROM old) FROM opening

@@ -11,7 +11,7 @@ use stockade_inventory_core::{
     StockChange, StockSource, Transition, TransitionRequest,
 };
 
-use super::shop::{adjustment, id, line, open, reserve, sku, wants};
+use super::shop::{adjustment, at_most, id, line, open, reserve, sku, wants};
 
 const SKUS: [&str; 4] = ["cap", "mug", "tee", "unknown"];
 const PLACES: [&str; 3] = ["main", "amsterdam", "berlin"];
@@ -121,7 +121,10 @@ type Told = (u64, Delta, MovementCause);
 
 /// The movements of each location, without their times.
 async fn movements(store: &dyn InventoryStore, of: &str) -> BTreeMap<LocationId, Vec<Told>> {
-    let page = store.movements(&sku(of), None, 10_000).await.unwrap();
+    let page = store
+        .movements(&sku(of), None, at_most(10_000))
+        .await
+        .unwrap();
     let mut by_place: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for movement in page.movements {
         let told = (movement.version.number, movement.delta, movement.cause);

@@ -1,18 +1,24 @@
 //! The conformance suites: over a pool, and through a transaction of the host's around each call.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::{Connection, PgPool};
+use stack::Server as _;
 use stockade_inventory_core::{
     Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError, InventoryStore,
     MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Sku, SkuStock, StockOutbox,
-    StockPage, StockRetention, StockSource, TransitionRequest, Transitioned,
+    StockPage, StockRetention, StockSource, Sweep, TransitionRequest, Transitioned,
 };
 use stockade_postgres::PostgresInventory;
-use stockade_testkit::inventory::{InventoryHarness, OutboxHarness, StockRetentionHarness};
-use stockade_testkit::{Absent, Harness, Reopen};
+use stockade_testkit::inventory::{
+    DamageHarness, EpochHarness, InventoryHarness, OutboxHarness, SharedHarness,
+    StockRetentionHarness,
+};
+use stockade_testkit::{Absent, Crash, Harness, Reopen};
 
+use super::shop::run;
 use crate::harness::{OwnSchema, pool, url};
 
 pub(crate) struct PostgresHarness {
@@ -70,7 +76,35 @@ impl StockRetentionHarness for PostgresHarness {
     }
 }
 
+#[async_trait]
+impl EpochHarness for PostgresHarness {
+    async fn raise_epoch(&self) {
+        self.store.raise_epoch().await.unwrap();
+    }
+}
+
+#[async_trait]
+impl DamageHarness for PostgresHarness {
+    async fn damage(&self, reservation: &ReservationId) {
+        let damage = "UPDATE {schema}.reservations SET lines = '[7]' WHERE id = ";
+        run(self, &format!("{damage}'{reservation}'")).await;
+    }
+}
+
+#[async_trait]
+impl SharedHarness for PostgresHarness {
+    async fn second_store(&self) -> Arc<dyn InventoryStore> {
+        let pool = pool(&self.schema.url).await;
+        Arc::new(PostgresInventory::new(pool).with_schema(self.schema.name.clone()))
+    }
+}
+
 stockade_testkit::inventory_store_conformance!(store, PostgresHarness);
+stockade_testkit::inventory_shared_conformance!(shared, PostgresHarness);
+stockade_testkit::inventory_damage_conformance!(damage, PostgresHarness);
+stockade_testkit::stock_outbox_reopen_conformance!(outbox_reopening, PostgresHarness);
+stockade_testkit::stock_epoch_conformance!(epoch, PostgresHarness);
+stockade_testkit::stock_epoch_reopen_conformance!(epoch_reopening, PostgresHarness);
 stockade_testkit::inventory_reopen_conformance!(reopening, PostgresHarness);
 stockade_testkit::stock_outbox_conformance!(outbox, PostgresHarness);
 stockade_testkit::stock_retention_conformance!(retention, PostgresHarness);
@@ -104,7 +138,7 @@ impl StockSource for Host {
     async fn scan(
         &self,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<StockPage, InventoryError> {
         within!(self, store => store.scan(after, limit))
     }
@@ -137,10 +171,7 @@ impl InventoryStore for Host {
         within!(self, store => store.expire(ids))
     }
 
-    async fn expire_overdue(
-        &self,
-        limit: usize,
-    ) -> Result<Vec<Result<Reservation, InventoryError>>, InventoryError> {
+    async fn expire_overdue(&self, limit: NonZeroUsize) -> Result<Sweep, InventoryError> {
         within!(self, store => store.expire_overdue(limit))
     }
 
@@ -159,7 +190,7 @@ impl InventoryStore for Host {
         &self,
         sku: &Sku,
         after: Option<&Cursor>,
-        limit: usize,
+        limit: NonZeroUsize,
     ) -> Result<MovementPage, InventoryError> {
         within!(self, store => store.movements(sku, after, limit))
     }
@@ -186,3 +217,66 @@ impl InventoryHarness for WithinHarness {
 }
 
 stockade_testkit::inventory_store_conformance!(within_host, WithinHarness);
+
+/// Inventory on a server of its own, which is killed.
+struct KilledHarness(PostgresInventory);
+
+#[async_trait]
+impl Harness for KilledHarness {
+    const BACKEND: &'static str = "postgres";
+
+    async fn open() -> Result<Self, Absent> {
+        Ok(Self::open_at(&url()?).await)
+    }
+}
+
+#[async_trait]
+impl Crash for KilledHarness {
+    type Data = Option<stack::Postgres>;
+
+    async fn create() -> Result<Self::Data, Absent> {
+        // Where no server is asked for, none is started.
+        url()?;
+        let server = blocking(stack::Postgres::start).await.unwrap();
+        let store = Self::open_at(&server.url()).await.0;
+        store.migrate().await.unwrap();
+        Ok(Some(server))
+    }
+
+    fn address(server: &Self::Data) -> String {
+        server.as_ref().unwrap().url()
+    }
+
+    async fn open_at(url: &str) -> Self {
+        Self(PostgresInventory::new(pool(url).await))
+    }
+
+    async fn kill_server(server: &mut Self::Data) {
+        let mut running = server.take().unwrap();
+        let restarted = blocking(move || {
+            running.kill();
+            running.restart().unwrap();
+            running
+        });
+        *server = Some(restarted.await);
+    }
+}
+
+async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(call).await.unwrap()
+}
+
+impl InventoryHarness for KilledHarness {
+    fn store(&self) -> Arc<dyn InventoryStore> {
+        Arc::new(self.0.clone())
+    }
+}
+
+impl OutboxHarness for KilledHarness {
+    fn outbox(&self) -> Arc<dyn StockOutbox> {
+        Arc::new(self.0.clone())
+    }
+}
+
+stockade_testkit::inventory_crash_conformance!(crash, KilledHarness);
+stockade_testkit::stock_outbox_crash_conformance!(outbox_crash, KilledHarness);

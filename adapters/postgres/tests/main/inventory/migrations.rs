@@ -5,12 +5,12 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use stockade_change_feed::Retry;
 use stockade_inventory_core::{
-    ActingFor, InventoryStore, StockOutbox, StockRetention, StockSource, Transition,
+    ActingFor, InventoryStore, Purged, Rest, StockOutbox, StockRetention, StockSource, Transition,
     TransitionRequest, Version,
 };
 use stockade_postgres::{Component, PostgresInventory, ServerSettings, Timeouts, connect};
 
-use super::shop::{host_with_a_tee, id, line, open, reserve, run, set, sku, stock, wants};
+use super::shop::{at_most, host_with_a_tee, id, line, open, reserve, run, set, sku, stock, wants};
 use crate::harness::{OwnSchema, documented_grants, pool, pool_as, url};
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_raised_epoch_wins_over_higher_numbers() {
     assert_eq!(h.store.raise_epoch().await.unwrap(), 1);
     let after = stock(&h.store, "tee").await;
     assert_eq!(after.version(), Version::new(1, before.version().number));
-    let page = h.store.unpublished(None, 10).await.unwrap();
+    let page = h.store.unpublished(None, at_most(10)).await.unwrap();
     assert_eq!((page.changes.len(), page.epoch), (2, 1), "published again");
     reserve(&h.store, &wants("r", [line("tee", 1)]))
         .await
@@ -161,18 +161,24 @@ async fn the_documented_rights_are_enough_and_no_more() {
         "UPDATE {schema}.reservations SET deadline = now() WHERE id = 'two'",
     )
     .await;
-    assert_eq!(store.expire_overdue(10).await.unwrap().len(), 1);
+    let swept = store.expire_overdue(at_most(10)).await.unwrap();
+    assert_eq!(swept.outcomes.len(), 1);
     store.expire(&[id("two")]).await.unwrap().remove(0).unwrap();
     assert_eq!(stock(&store, "tee").await.reserved(), 1);
-    store.scan(None, 10).await.unwrap();
-    let movements = store.movements(&sku("tee"), None, 10).await.unwrap();
+    store.scan(None, at_most(10)).await.unwrap();
+    let movements = store
+        .movements(&sku("tee"), None, at_most(10))
+        .await
+        .unwrap();
     assert_eq!(movements.movements.len(), 4);
-    let changes = store.unpublished(None, 10).await.unwrap().changes;
+    let changes = store.unpublished(None, at_most(10)).await.unwrap().changes;
     let published: Vec<_> = changes.iter().map(|c| (c.sku.clone(), c.version)).collect();
     store.mark_published(&published).await.unwrap();
     let long_ago = Duration::ZERO;
-    assert_eq!(store.purge_reservations(long_ago, 10).await.unwrap(), 1);
-    assert_eq!(store.purge_movements(long_ago, 100).await.unwrap(), 7);
+    let purged = store.purge_reservations(long_ago, at_most(10)).await;
+    assert_eq!(purged.unwrap(), Purged::new(1, Rest::None));
+    let purged = store.purge_movements(long_ago, at_most(100)).await;
+    assert_eq!(purged.unwrap(), Purged::new(7, Rest::None));
     assert_eq!(store.raise_epoch().await.unwrap(), 1);
 
     let delete = format!("DELETE FROM {schema}.levels");

@@ -5,10 +5,14 @@ use std::time::{Duration, Instant};
 use stockade_inventory_core::{InventoryStore, StockChanged, StockOutbox, Version};
 
 use super::conformance::PostgresHarness;
-use super::shop::{line, open, reserve, set, sku, stock, wants};
+use super::shop::{at_most, line, open, reserve, set, sku, stock, wants};
 
 async fn unpublished(h: &PostgresHarness) -> Vec<StockChanged> {
-    h.store.unpublished(None, 100).await.unwrap().changes
+    h.store
+        .unpublished(None, at_most(100))
+        .await
+        .unwrap()
+        .changes
 }
 
 async fn mark(h: &PostgresHarness, changes: &[StockChanged]) {
@@ -31,7 +35,7 @@ async fn what_commits_late_is_published_late_and_not_lost() {
 
     // The relay publishes what it sees. It waits for nobody, nor does it take what is changing for
     // published.
-    let page = h.store.unpublished(None, 100).await.unwrap();
+    let page = h.store.unpublished(None, at_most(100)).await.unwrap();
     assert_eq!(page.changes, first);
     let started = Instant::now();
     mark(&h, &page.changes).await;

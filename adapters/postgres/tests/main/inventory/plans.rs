@@ -7,7 +7,7 @@ use stockade_inventory_core::{
 };
 use stockade_postgres::PostgresInventory;
 
-use super::shop::{id, line, open, reserve, run, set, sku, wants};
+use super::shop::{at_most, id, line, open, reserve, run, set, sku, wants};
 
 #[tokio::test]
 async fn no_plan_settles_on_reading_a_whole_table() {
@@ -59,14 +59,14 @@ async fn everything(store: &PostgresInventory) {
     let short = reserve(store, &wants("short", [line("tee", 9_000_000)])).await;
     assert!(short.is_err(), "it was looked up afresh");
     store.stock(std::slice::from_ref(&tee)).await.unwrap();
-    store.scan(None, 10).await.unwrap();
+    store.scan(None, at_most(10)).await.unwrap();
     store.reservation(&id("first")).await.unwrap();
-    store.movements(&tee, None, 10).await.unwrap();
-    store.unpublished(None, 10).await.unwrap();
+    store.movements(&tee, None, at_most(10)).await.unwrap();
+    store.unpublished(None, at_most(10)).await.unwrap();
     let published = [(tee, Version::new(0, 1))];
     store.mark_published(&published).await.unwrap();
     let day = std::time::Duration::from_secs(24 * 3600);
-    store.purge_reservations(day, 10).await.unwrap();
+    store.purge_reservations(day, at_most(10)).await.unwrap();
 }
 
 /// Each statement that the pool's one connection has prepared, with its plan.

@@ -1,5 +1,6 @@
 //! Short words for cases.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
@@ -22,6 +23,11 @@ pub(crate) async fn open() -> Option<PostgresHarness> {
             None
         }
     }
+}
+
+/// A limit of a call.
+pub(crate) fn at_most(limit: usize) -> NonZeroUsize {
+    NonZeroUsize::new(limit).unwrap()
 }
 
 pub(crate) fn sku(name: &str) -> Sku {

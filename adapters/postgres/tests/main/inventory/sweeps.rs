@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Row};
-use stockade_inventory_core::{Expiry, InventoryError, InventoryStore, ReservationState};
+use stockade_inventory_core::{Expiry, InventoryError, InventoryStore, ReservationState, Rest};
 
 use super::conformance::PostgresHarness;
-use super::shop::{briefly, id, line, open, reserve, run, set, stock, wants};
+use super::shop::{at_most, briefly, id, line, open, reserve, run, set, stock, wants};
 
 #[tokio::test]
 async fn damage_stands_in_nobodys_way() {
@@ -33,14 +33,15 @@ async fn damage_stands_in_nobodys_way() {
     // Each sweep could be filled by the damaged ones.
     let mut expired = Vec::new();
     for _ in 0..3 {
-        let swept = h.store.expire_overdue(2).await.unwrap();
-        expired.extend(swept.into_iter().filter_map(Result::ok));
+        let swept = h.store.expire_overdue(at_most(2)).await.unwrap();
+        expired.extend(swept.outcomes.into_iter().filter_map(Result::ok));
     }
     let ids: Vec<&str> = expired.iter().map(|r| r.id.as_str()).collect();
     assert_eq!(ids, ["r3", "r4", "r5"]);
-    let swept = h.store.expire_overdue(10).await.unwrap();
-    assert_eq!(swept.len(), 3, "each is told");
-    for outcome in swept {
+    let swept = h.store.expire_overdue(at_most(10)).await.unwrap();
+    assert_eq!(swept.rest, Rest::None, "damage is no rest");
+    assert_eq!(swept.outcomes.len(), 3, "each is reported");
+    for outcome in swept.outcomes {
         assert!(
             matches!(&outcome, Err(InventoryError::Damaged { what }) if !what.is_empty()),
             "{outcome:?}"
@@ -102,9 +103,10 @@ async fn the_overdue_are_found_by_index() {
         "of {pages_of_few}: {plan}"
     );
 
-    let swept = h.store.expire_overdue(50).await.unwrap();
-    assert_eq!(swept.len(), 50);
-    for reservation in swept {
+    let swept = h.store.expire_overdue(at_most(50)).await.unwrap();
+    assert_eq!(swept.rest, Rest::More);
+    assert_eq!(swept.outcomes.len(), 50);
+    for reservation in swept.outcomes {
         assert_eq!(reservation.unwrap().state, ReservationState::Expired);
     }
     let held = h.store.reservation(&id("old-10")).await.unwrap();

@@ -1,7 +1,8 @@
-//! The names of things.
+//! Names and quantities.
 
 use serde::{Deserialize, Serialize};
 use stockade_change_feed::text_newtype;
+use stockade_change_feed::time::chance;
 use uuid::Uuid;
 
 use crate::error::InventoryError;
@@ -12,33 +13,45 @@ text_newtype! {
 }
 
 text_newtype! {
-    /// A place that holds stock, such as a warehouse. Who has only one never mentions it.
+    /// A place that holds stock, such as a warehouse. A host with one location never names it:
+    /// the default is `main`.
     LocationId, "location", 64, InventoryError
 }
 
 impl Default for LocationId {
-    /// `main`, the location of who has only one.
+    /// `main`, for hosts with one location.
     fn default() -> Self {
         Self::new("main").expect("the constant follows the rule")
     }
 }
 
 text_newtype! {
-    /// Who holds a reservation: a customer, a cart or a service.
+    /// The holder of a reservation: a customer, a cart or a service.
     OwnerId, "owner", 128, InventoryError
 }
 
 text_newtype! {
-    /// The id of a reservation, known before the first attempt so that an attempt can be repeated.
+    /// The id of a reservation. The caller chooses it before the first attempt, so that an attempt
+    /// can be repeated.
     ReservationId, "reservation_id", 128, InventoryError
 }
 
-/// Separates our derived ids from everybody else's.
+/// Keeps the derived ids apart from other version 5 UUIDs.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5f0c_9d36_61a9_4f0e_9a3f_6f0d_5e7b_2c41);
 
 impl ReservationId {
-    /// The id that an owner's idempotency key stands for: the same pair gives the same id on
-    /// every machine, and two owners never share one.
+    /// The id for an owner's idempotency key. The same pair gives the same id on every machine,
+    /// and two owners never share an id.
+    ///
+    /// ```
+    /// use stockade_inventory_core::{OwnerId, ReservationId};
+    ///
+    /// let ada = OwnerId::new("ada")?;
+    /// let id = ReservationId::derived(&ada, "cart-1");
+    /// assert_eq!(id, ReservationId::derived(&ada, "cart-1"));
+    /// assert_ne!(id, ReservationId::derived(&OwnerId::new("ben")?, "cart-1"));
+    /// # Ok::<(), stockade_inventory_core::InventoryError>(())
+    /// ```
     #[must_use]
     pub fn derived(owner: &OwnerId, idempotency_key: &str) -> Self {
         // The length keeps ("ab", "c") and ("a", "bc") apart.
@@ -46,10 +59,12 @@ impl ReservationId {
         Self::of(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
     }
 
-    /// An id that nobody had before. Without keeping it, an attempt can not be repeated safely.
+    /// A random id, from the operating system unless the thread is
+    /// [seeded](stockade_change_feed::time::chance::seed_thread). Keep it: without the id an
+    /// attempt can not be repeated safely.
     #[must_use]
     pub fn random() -> Self {
-        Self::of(Uuid::new_v4())
+        Self::of(uuid::Builder::from_random_bytes(chance::bits().to_be_bytes()).into_uuid())
     }
 
     fn of(uuid: Uuid) -> Self {
@@ -63,7 +78,7 @@ text_newtype! {
 }
 
 text_newtype! {
-    /// Why stock was adjusted, for people who read the movements.
+    /// The reason of an adjustment, for people who read the movements.
     Reason, "reason", 256, InventoryError
 }
 

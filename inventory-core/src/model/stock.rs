@@ -1,4 +1,4 @@
-//! Counts of units: what is there, what is promised, and what is left.
+//! Counts of units: physical, promised and available.
 
 use std::fmt;
 
@@ -6,25 +6,49 @@ use serde::{Deserialize, Serialize};
 use stockade_change_feed::Timestamp;
 
 use crate::error::InventoryError;
-use crate::ids::{LocationId, OperationId, Quantity, Reason, ReservationId, Sku};
+use crate::model::{LocationId, Sku};
 
-/// Orders the states of a stock level: by the epoch, then by the number.
+/// The version of a stock level or of a SKU. Versions are compared by epoch first, then by number.
 ///
-/// The number rises by one with each change of the level. The epoch is raised by an operator
-/// after a restore or a failover that lost its tail, so that numbers which run backwards are not
-/// taken for old news.
+/// **The number** rises by one with each change of a level. A SKU's number is the sum over its
+/// locations. Readers of stock events keep the highest version and ignore the others.
+///
+/// **The epoch** is for the one case in which numbers run backwards: the store lost changes that
+/// readers have seen, because it was restored from a backup, or failed over to a replica that
+/// lacked the last writes. Its numbers then begin again below those that readers keep, and readers
+/// would ignore every change until the numbers have caught up.
+///
+/// - An operator raises the epoch, by a command of the store, after every such restore or failover
+///   and before the store takes calls again.
+/// - The store keeps the epoch durably beside the levels, so that it is backed up and restored
+///   with them.
+/// - Raising it gives every level a version of the new epoch, with the number that it has, and
+///   puts every SKU into the outbox, so that readers hear of all of them. Counts, times and earlier
+///   movements do not change. Later changes, pages of the outbox and heartbeats carry the new
+///   epoch.
+/// - Readers, and marks as published, take a version of an older epoch for older whatever its
+///   number is.
+/// - A store that can not lose acknowledged changes, and one that begins empty with its process,
+///   stays in epoch 0 for ever.
+///
+/// ```
+/// use stockade_inventory_core::Version;
+///
+/// // After a restore, number 7 of epoch 1 wins over number 9 of epoch 0.
+/// assert!(Version::new(1, 7) > Version::new(0, 9));
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Version {
-    /// Raised by an operator's command.
+    /// The epoch. An operator raises it after a restore.
     pub epoch: u32,
-    /// Raised by each change.
+    /// The number. Each change raises it.
     pub number: u64,
 }
 
 impl Version {
-    /// That number in that epoch.
+    /// A number in an epoch.
     #[must_use]
     pub const fn new(epoch: u32, number: u64) -> Self {
         Self { epoch, number }
@@ -37,8 +61,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// The three counts of a stock level, which always fit together:
-/// `reserved + escrowed <= physical <= 2^53 - 1`.
+/// The three counts of a stock level. Always `reserved + escrowed <= physical <= 2^53 - 1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawCounts")]
 pub struct Counts {
@@ -63,13 +86,13 @@ impl TryFrom<RawCounts> for Counts {
 }
 
 impl Counts {
-    /// The most units of one level: 2^53 - 1, which JSON numbers hold exactly.
+    /// The most units of one level: 2^53 - 1, the largest integer that every JSON reader keeps exactly.
     pub const MAX: u64 = (1 << 53) - 1;
 
-    /// Checks that the counts fit together.
+    /// Checks the counts.
     ///
     /// # Errors
-    /// [`InventoryError::Damaged`], as counts come from a store.
+    /// [`InventoryError::Damaged`] where they break the rule, because counts come from a store.
     pub fn new(physical: u64, reserved: u64, escrowed: u64) -> Result<Self, InventoryError> {
         let promised = reserved.checked_add(escrowed);
         if physical > Self::MAX || promised.is_none_or(|promised| promised > physical) {
@@ -84,7 +107,7 @@ impl Counts {
         })
     }
 
-    /// Units that are there.
+    /// Units in stock, promised or not.
     #[must_use]
     pub const fn physical(&self) -> u64 {
         self.physical
@@ -96,25 +119,25 @@ impl Counts {
         self.reserved
     }
 
-    /// Units set aside in hot lanes, and not yet promised.
+    /// Units that are set aside for a sale and not promised yet.
     #[must_use]
     pub const fn escrowed(&self) -> u64 {
         self.escrowed
     }
 
-    /// Units that nobody was promised: what is published and shown.
+    /// Units that are not promised to a reservation: the count that is published and shown.
     #[must_use]
     pub const fn available(&self) -> u64 {
         self.physical - self.reserved
     }
 
-    /// Units that a reservation may take: those available and not set aside.
+    /// Units that a reservation can take: available and not set aside.
     #[must_use]
     pub const fn open(&self) -> u64 {
         self.physical - self.reserved - self.escrowed
     }
 
-    /// The counts after a change, or `None` where they would not fit together.
+    /// The counts after a change, or `None` where they would break the rule.
     #[must_use]
     pub fn after(&self, delta: Delta) -> Option<Self> {
         Self::new(
@@ -138,7 +161,7 @@ pub struct Delta {
 }
 
 impl Delta {
-    /// Both changes together; saturates.
+    /// The sum of both changes. It saturates.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -153,21 +176,21 @@ impl Delta {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StockLevel {
-    /// What is counted.
+    /// The SKU.
     pub sku: Sku,
-    /// Where.
+    /// The location.
     pub location: LocationId,
-    /// How many units.
+    /// The counts.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Rises with each change.
+    /// The version. Each change raises it.
     pub version: Version,
-    /// When it last changed, on the store's clock.
+    /// The time of the last change, on the store's clock.
     pub changed_at: Timestamp,
 }
 
 impl StockLevel {
-    /// A level as a store holds it.
+    /// A level as a store keeps it.
     #[must_use]
     pub fn new(
         sku: Sku,
@@ -186,17 +209,17 @@ impl StockLevel {
     }
 }
 
-/// The stock of one SKU at all its locations, as one snapshot.
+/// The stock of one SKU at all its locations, in one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<StockLevel>", into = "Vec<StockLevel>")]
 pub struct SkuStock(Vec<StockLevel>);
 
 impl SkuStock {
-    /// Puts the levels of one SKU together; they have to be of one snapshot.
+    /// Puts the levels of one SKU together. They have to be of one snapshot.
     ///
     /// # Errors
-    /// [`InventoryError::Damaged`] without a level, with levels of several SKUs, or with two of
-    /// one location.
+    /// [`InventoryError::Damaged`] without a level, with levels of several SKUs, or with two levels
+    /// of one location.
     pub fn new(mut levels: Vec<StockLevel>) -> Result<Self, InventoryError> {
         levels.sort_by(|a, b| a.location.cmp(&b.location));
         let damaged = |what: String| Err(InventoryError::Damaged { what });
@@ -227,13 +250,13 @@ impl SkuStock {
         &self.0[0].sku
     }
 
-    /// The levels, at least one, by the name of their location.
+    /// The levels, ordered by the name of their location. There is at least one.
     #[must_use]
     pub fn levels(&self) -> &[StockLevel] {
         &self.0
     }
 
-    /// Units at all locations.
+    /// Units in stock at all locations, promised or not.
     #[must_use]
     pub fn physical(&self) -> u64 {
         self.sum(Counts::physical)
@@ -245,20 +268,20 @@ impl SkuStock {
         self.sum(Counts::reserved)
     }
 
-    /// Units set aside in hot lanes, at all locations.
+    /// Units set aside for a sale, at all locations.
     #[must_use]
     pub fn escrowed(&self) -> u64 {
         self.sum(Counts::escrowed)
     }
 
-    /// Units that nobody was promised, at all locations.
+    /// Units that are not promised to a reservation, at all locations.
     #[must_use]
     pub fn available(&self) -> u64 {
         self.sum(Counts::available)
     }
 
-    /// The SKU's version, which rises with that of any location: the newest epoch, and the sum of
-    /// the numbers. A location's row is never deleted, so the sum can not fall.
+    /// The SKU's version: the newest epoch, and the sum of the numbers. It rises with the version of
+    /// any location. A level is never deleted, so the sum can not fall.
     #[must_use]
     pub fn version(&self) -> Version {
         let epoch = self
@@ -272,7 +295,7 @@ impl SkuStock {
         Version::new(epoch, number)
     }
 
-    /// When any location last changed.
+    /// The time of the last change at any location.
     #[must_use]
     pub fn changed_at(&self) -> Timestamp {
         self.0
@@ -300,104 +323,4 @@ impl From<SkuStock> for Vec<StockLevel> {
     fn from(stock: SkuStock) -> Self {
         stock.0
     }
-}
-
-/// One change of one stock level. The movements of a level, from its first, add up to its three
-/// counts; where old ones were purged, the first is the opening balance that stands for them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Movement {
-    /// The SKU.
-    pub sku: Sku,
-    /// The location.
-    pub location: LocationId,
-    /// The version that the level has since.
-    pub version: Version,
-    /// When, on the store's clock.
-    pub at: Timestamp,
-    /// By how much.
-    pub delta: Delta,
-    /// Why.
-    pub cause: MovementCause,
-}
-
-impl Movement {
-    /// A movement as a store holds it.
-    #[must_use]
-    pub fn new(
-        sku: Sku,
-        location: LocationId,
-        version: Version,
-        at: Timestamp,
-        delta: Delta,
-        cause: MovementCause,
-    ) -> Self {
-        Self {
-            sku,
-            location,
-            version,
-            at,
-            delta,
-            cause,
-        }
-    }
-
-    /// The opening balance that takes this movement's place, and stands for it and for all before
-    /// it at its level, which add up to `before`.
-    #[must_use]
-    pub fn into_opening_balance(self, before: Delta) -> Self {
-        Self {
-            delta: before.plus(self.delta),
-            cause: MovementCause::OpeningBalance,
-            ..self
-        }
-    }
-
-    /// Whether it stands for movements that were purged.
-    #[must_use]
-    pub fn is_opening_balance(&self) -> bool {
-        self.cause == MovementCause::OpeningBalance
-    }
-}
-
-/// Why a stock level changed.
-///
-/// Exhaustive: a store that does not know a cause must not compile.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MovementCause {
-    /// Units were promised to a reservation.
-    Reserved(ReservationId),
-    /// A held reservation was given up.
-    Released(ReservationId),
-    /// A held reservation ran out of time.
-    Expired(ReservationId),
-    /// A confirmed reservation was given up.
-    Cancelled(ReservationId),
-    /// The units of a confirmed reservation left.
-    Fulfilled(ReservationId),
-    /// Somebody counted, received or corrected stock.
-    Adjusted {
-        /// The id of the adjustment.
-        operation: OperationId,
-        /// What was asked for.
-        change: StockChange,
-        /// Why.
-        reason: Reason,
-    },
-    /// The sum of all movements of the level up to this one's version and time, which were purged
-    /// by a [`StockRetention`](crate::StockRetention). It is the first of its level.
-    OpeningBalance,
-}
-
-/// What an adjustment does to the physical count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StockChange {
-    /// So many units came in.
-    Receive(Quantity),
-    /// The count was off by so many units, up or down; not 0.
-    Correct(i64),
-    /// So many units are there.
-    Set(u64),
 }

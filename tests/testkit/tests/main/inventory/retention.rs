@@ -1,22 +1,25 @@
-//! How the store of the self-tests forgets.
+//! The retention of the store of the self-tests.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_change_feed::Timestamp;
-use stockade_inventory_core::{InventoryError, Reservation, ReservationState, StockRetention};
+use stockade_inventory_core::{
+    InventoryError, Purged, Reservation, ReservationState, StockRetention,
+};
 
-use crate::flawed_store::{Flaw, FlawedStore, Rows};
+use super::rows::Rows;
+use super::store::{Flaw, FlawedStore};
 
 #[async_trait]
 impl StockRetention for FlawedStore {
     async fn purge_reservations(
         &self,
         keep: Duration,
-        limit: usize,
-    ) -> Result<usize, InventoryError> {
-        let limit = self.limit(limit)?;
-        let until = self.clock.now().minus(keep);
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
+        let until = self.now().minus(keep);
         let mut rows = self.rows();
         let mut old: Vec<_> = rows
             .reservations
@@ -26,48 +29,40 @@ impl StockRetention for FlawedStore {
             .filter(|(at, _)| *at <= until)
             .collect();
         old.sort();
-        old.truncate(limit);
+        let all = old.len();
+        old.truncate(self.step(limit));
         for (_, id) in &old {
             rows.reservations.remove(id);
         }
-        Ok(old.len())
+        Ok(Purged::new(old.len(), self.rest(old.len() < all)))
     }
 
-    async fn purge_movements(&self, keep: Duration, limit: usize) -> Result<usize, InventoryError> {
-        let limit = self.limit(limit)?;
-        let until = self.clock.now().minus(keep);
+    async fn purge_movements(
+        &self,
+        keep: Duration,
+        limit: NonZeroUsize,
+    ) -> Result<Purged, InventoryError> {
+        let until = self.now().minus(keep);
         let mut rows = self.rows();
-        let old: Vec<u64> = rows
+        let old = rows
             .movements
             .iter()
-            .filter(|(_, movement)| !movement.is_opening_balance() && movement.at <= until)
-            .map(|(place, _)| *place)
-            .take(limit)
-            .collect();
-        for place in &old {
-            self.purge_movement(&mut rows, *place);
+            .filter(|(_, movement)| !movement.is_opening_balance() && movement.at <= until);
+        let mut old: Vec<u64> = old.map(|(position, _)| *position).collect();
+        let all = old.len();
+        old.truncate(self.step(limit));
+        for position in &old {
+            self.purge_movement(&mut rows, *position);
         }
         if self.flaw == Flaw::MovesCursors {
             let movements = std::mem::take(&mut rows.movements).into_values();
             rows.movements = (0..).zip(movements).collect();
         }
-        Ok(old.len())
+        Ok(Purged::new(old.len(), self.rest(old.len() < all)))
     }
 }
 
 impl FlawedStore {
-    fn limit(&self, limit: usize) -> Result<usize, InventoryError> {
-        match limit {
-            0 => Err(InventoryError::invalid(
-                "limit",
-                "0",
-                "at least 1 is purged",
-            )),
-            _ if self.flaw == Flaw::IgnoresTheLimit => Ok(usize::MAX),
-            _ => Ok(limit),
-        }
-    }
-
     fn is_finished(&self, reservation: &Reservation) -> bool {
         let confirmed = reservation.state == ReservationState::Confirmed;
         !reservation.state.is_live() || confirmed && self.flaw == Flaw::PurgesTheConfirmed
@@ -80,8 +75,8 @@ impl FlawedStore {
         }
     }
 
-    fn purge_movement(&self, rows: &mut Rows, place: u64) {
-        let Some(movement) = rows.movements.remove(&place) else {
+    fn purge_movement(&self, rows: &mut Rows, position: u64) {
+        let Some(movement) = rows.movements.remove(&position) else {
             return;
         };
         if self.flaw == Flaw::LeavesNoBalance {
@@ -91,7 +86,7 @@ impl FlawedStore {
             let here = self.flaw == Flaw::MixesLocations || earlier.location == movement.location;
             earlier.is_opening_balance() && earlier.sku == movement.sku && here
         });
-        let earlier = earlier.map(|(place, opening)| (*place, opening.delta));
+        let earlier = earlier.map(|(position, opening)| (*position, opening.delta));
         let before = earlier.map(|(_, delta)| delta).unwrap_or_default();
         if let Some((earlier, _)) = earlier {
             rows.movements.remove(&earlier);
@@ -100,6 +95,6 @@ impl FlawedStore {
         if self.flaw == Flaw::ForgetsThePromised {
             opening.delta.reserved = 0;
         }
-        rows.movements.insert(place, opening);
+        rows.movements.insert(position, opening);
     }
 }

@@ -1,0 +1,231 @@
+//! Kills a process or a server in the midst of calls, and checks the data that is left..
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use crate::harness::{Absent, CaseFuture, Harness, Outcome, finish};
+
+/// For data that survives the sudden end of its process, or of its server.
+///
+/// A child process makes the calls: the test binary, started again for the same `#[test]`. It writes
+/// down every answer, and is killed with SIGKILL in the midst of its calls. Then the case opens the
+/// data and checks it against the answers.
+///
+/// **What this proves:** an answer comes after the data has left the process, and, where a server is
+/// killed, after the data is in the server's log.
+///
+/// **What it does not prove:** that the data is on the disk. The operating system keeps what was
+/// written when a process is killed, so no test here notices that a store does not call `fsync`, or
+/// that a server is set not to. Loss of power is up to the adapter's author.
+#[async_trait]
+pub trait Crash: Harness {
+    /// The data, which no process has opened: a temporary folder, or a server of its own that
+    /// can be killed. Dropping it removes the data.
+    type Data: Send;
+
+    /// Creates empty data.
+    ///
+    /// # Errors
+    /// [`Absent`] where there is no such backend here. What else goes wrong should panic.
+    async fn create() -> Result<Self::Data, Absent>;
+
+    /// Where another process finds the data: a path, or a URL.
+    fn address(data: &Self::Data) -> String;
+
+    /// Opens the data at an address: in the child process, and after the crash.
+    async fn open_at(address: &str) -> Self;
+
+    /// Kills the server of the data and starts it again, while the child process is calling it.
+    /// An embedded store has none: it ends with the child process, which is killed in any case.
+    async fn kill_server(_data: &mut Self::Data) {}
+}
+
+/// A case whose calls are made by a process that is killed.
+#[derive(Debug)]
+pub struct CrashCase<H> {
+    name: &'static str,
+    calls: fn(H, Answers) -> CaseFuture,
+    check: fn(H, Vec<String>) -> CaseFuture,
+}
+
+impl<H> Clone for CrashCase<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for CrashCase<H> {}
+
+impl<H> CrashCase<H> {
+    /// A case: the calls that the child process makes until it is killed, and the check of what is
+    /// left against the answers that it wrote.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        calls: fn(H, Answers) -> CaseFuture,
+        check: fn(H, Vec<String>) -> CaseFuture,
+    ) -> Self {
+        Self { name, calls, check }
+    }
+
+    /// The name, which is also that of its `#[test]`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// Where the child process writes the answers that it got.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers(());
+
+/// Begins each answer on the child's stdout, which has lines of the test runner as well.
+const MARK: &str = "STOCKADE-ANSWER ";
+/// The variable that tells the child process where the data is.
+const ADDRESS: &str = "STOCKADE_CRASH_ADDRESS";
+/// The process is killed this often in a case.
+const CRASHES: usize = 3;
+/// And each time after this many answers.
+const ANSWERS: usize = 60;
+/// The child process has to give so many answers within this time.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Answers {
+    /// Writes an answer, of one line. What is written when the process is killed was answered, and
+    /// is checked.
+    pub fn write(self, answer: &str) {
+        let mut stdout = std::io::stdout().lock();
+        // A new line first: the test runner may have left one open.
+        let _ = write!(stdout, "\n{MARK}{answer}\n");
+        let _ = stdout.flush();
+    }
+}
+
+/// Runs the case of that name for the `#[test]` at this path, as `module_path!()` gives it.
+///
+/// # Panics
+/// Where the case fails, and where there is no case of that name.
+pub fn run_crash<H: Crash>(cases: &[CrashCase<H>], test: &str) {
+    let name = test.rsplit("::").next().unwrap_or(test);
+    let Some(case) = cases.iter().find(|case| case.name == name) else {
+        panic!("there is no case {name}");
+    };
+    attempt_crash(case, test).expect_for::<H>(name);
+}
+
+/// Runs a case for the `#[test]` at this path, and returns how it ended. In a child process, which
+/// runs the same `#[test]`, it makes the calls and does not return.
+///
+/// # Panics
+/// Where no runtime can be built.
+#[must_use]
+pub fn attempt_crash<H: Crash>(case: &CrashCase<H>, test: &str) -> Outcome {
+    let CrashCase { name, calls, check } = *case;
+    if let Ok(address) = std::env::var(ADDRESS) {
+        end_with_parent();
+        let outcome = finish::<H>(name, async move {
+            calls(H::open_at(&address).await, Answers(())).await;
+            Ok(())
+        });
+        // The calls go on until the process is killed, so they have failed.
+        eprintln!("the calls ended by themselves: {outcome:?}");
+        std::process::exit(1);
+    }
+    // The name of a test begins after that of its binary.
+    let test = test
+        .split_once("::")
+        .map_or(test, |(_, test)| test)
+        .to_owned();
+    finish::<H>(name, async move {
+        let mut data = H::create().await?;
+        let address = H::address(&data);
+        let mut answers = Vec::new();
+        for _ in 0..CRASHES {
+            let mut child = Running::start(&test, &address);
+            child.until_answered(&mut answers);
+            H::kill_server(&mut data).await;
+            child.kill(&mut answers);
+            check(H::open_at(&address).await, answers.clone()).await;
+        }
+        Ok(())
+    })
+}
+
+/// Ends this child process when its parent does, which closes the pipe.
+fn end_with_parent() {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(1);
+    });
+}
+
+/// The child process.
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(test: &str, address: &str) -> Self {
+        let program = std::env::current_exe().expect("a test has a binary");
+        let mut child = Command::new(program)
+            .args([test, "--exact", "--nocapture", "--include-ignored"])
+            .env(ADDRESS, address)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the test binary can be started again");
+        let stdout = child.stdout.take().expect("it is a pipe");
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            let mut stdout = BufReader::new(stdout);
+            let mut line = String::new();
+            // A line without its end was cut off by the kill.
+            while stdout.read_line(&mut line).is_ok() && line.ends_with('\n') {
+                let answer = line.trim_end().strip_prefix(MARK);
+                if answer.is_some_and(|answer| sender.send(answer.to_owned()).is_err()) {
+                    return;
+                }
+                line.clear();
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// Waits until the process has written enough answers.
+    fn until_answered(&mut self, answers: &mut Vec<String>) {
+        let started = Instant::now();
+        for count in 0..ANSWERS {
+            let left = PATIENCE.saturating_sub(started.elapsed());
+            match self.lines.recv_timeout(left) {
+                Ok(answer) => answers.push(answer),
+                Err(_) => {
+                    let ended = self.child.try_wait();
+                    panic!(
+                        "the child process gave {count} of {ANSWERS} answers in {:?} and then \
+                         none; it ended: {ended:?}",
+                        started.elapsed()
+                    );
+                }
+            }
+        }
+    }
+
+    /// Kills the process with SIGKILL, and takes the rest of its answers.
+    fn kill(mut self, answers: &mut Vec<String>) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        answers.extend(self.lines.iter());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

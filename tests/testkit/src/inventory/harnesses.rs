@@ -1,0 +1,79 @@
+//! What the suites need from an instance.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockade_inventory_core::{
+    InventoryStore, LocationId, ReservationId, ReservationTimer, StockOutbox, StockRetention,
+};
+
+use super::shop::place;
+use crate::Harness;
+
+/// Opens stores of stock.
+#[async_trait]
+pub trait InventoryHarness: Harness {
+    /// The store of this instance.
+    fn store(&self) -> Arc<dyn InventoryStore>;
+
+    /// Two locations, in the order in which the store tries them where a line names none. They
+    /// are in the order of their names, unless the harness gives its store other priorities.
+    fn locations(&self) -> [LocationId; 2] {
+        ["amsterdam", "berlin"].map(place)
+    }
+}
+
+/// Opens stores with an outbox.
+#[async_trait]
+pub trait OutboxHarness: InventoryHarness {
+    /// The outbox of the instance's store.
+    fn outbox(&self) -> Arc<dyn StockOutbox>;
+
+    /// The most by which the clocks that stamp changes can differ, which the store subtracts from
+    /// `complete_as_of`. None where the store goes by one clock, such as that of its server.
+    ///
+    /// The suite accepts a `complete_as_of` that is earlier by this margin, and not by more. To
+    /// prove that the margin is enough, give [`store`](InventoryHarness::store) a clock that is
+    /// behind that of [`outbox`](OutboxHarness::outbox) by the whole margin.
+    fn clock_margin(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// Opens stores that remove what is long finished.
+#[async_trait]
+pub trait StockRetentionHarness: InventoryHarness {
+    /// The retention of the instance's store.
+    fn retention(&self) -> Arc<dyn StockRetention>;
+}
+
+/// Opens stores whose epoch can be raised.
+#[async_trait]
+pub trait EpochHarness: OutboxHarness {
+    /// Raises the epoch by one, as an operator does after a restore.
+    async fn raise_epoch(&self);
+}
+
+/// Opens stores whose rows can be damaged.
+#[async_trait]
+pub trait DamageHarness: InventoryHarness {
+    /// Overwrites what is stored of a held reservation, so that it can not be read any more and
+    /// its deadline is still found.
+    async fn damage(&self, reservation: &ReservationId);
+}
+
+/// Opens stores whose data several processes can have open.
+#[async_trait]
+pub trait SharedHarness: InventoryHarness {
+    /// A second store over the same data, as another process would open it: with its own
+    /// connections, and sharing no memory with the first.
+    async fn second_store(&self) -> Arc<dyn InventoryStore>;
+}
+
+/// Opens reservation timers.
+#[async_trait]
+pub trait TimerHarness: Harness {
+    /// The timer of this instance.
+    fn timer(&self) -> Arc<dyn ReservationTimer>;
+}

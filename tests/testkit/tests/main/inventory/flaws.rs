@@ -1,0 +1,181 @@
+//! Each flaw fails in the cases that name its rule, and for that reason.
+
+use stockade_testkit::inventory::{
+    damage_cases, epoch_cases, epoch_reopen_cases, outbox_cases, outbox_reopen_cases, reopen_cases,
+    retention_cases, shared_cases, store_cases,
+};
+use stockade_testkit::{Case, Outcome, attempt_on};
+
+use super::harness::Built;
+use super::store::Flaw;
+
+/// Expects these cases to fail on a store with this flaw, each with its phrase. Other cases may
+/// fail as well.
+fn assert_fails(flaw: Flaw, cases: &[Case<Built>], expected: &[(&str, &str)]) {
+    for (name, phrase) in expected {
+        let case = cases.iter().find(|case| case.name() == *name);
+        let case = case.unwrap_or_else(|| panic!("there is no case {name}"));
+        match attempt_on(case, async move { Ok(Built::with(flaw)) }) {
+            Outcome::Failed(message) => {
+                assert!(message.contains(phrase), "{name}: {phrase:?} in {message}");
+            }
+            passed => panic!("{flaw:?} in {name}: {passed:?}"),
+        }
+    }
+}
+
+macro_rules! flaws {
+    ($($test:ident: $flaw:ident, $cases:ident => { $($case:ident: $phrase:literal),+ $(,)? })+) => {
+        $(
+            #[test]
+            fn $test() {
+                let expected = [$((stringify!($case), $phrase)),+];
+                assert_fails(Flaw::$flaw, &$cases(), &expected);
+            }
+        )+
+    };
+}
+
+flaws! {
+    oversells_under_concurrency: OversellsUnderConcurrency, store_cases => {
+        many_writers_have_one_winner: "oversold",
+        contention_never_oversells: "oversold",
+    }
+    forgets_ids: ForgetsIds, store_cases => {
+        a_repeated_reserve_finds_the_first_grant: "a repeated reserve was granted anew",
+        a_reserve_whose_reply_is_lost_counts_once: "a reserve that was sent three times",
+    }
+    refuses_the_winner_of_the_last_unit: RefusesTheWinner, store_cases => {
+        the_winner_of_the_last_unit_may_repeat: "the winner of the last unit repeated its request",
+        the_last_unit_is_kept_when_the_reply_is_lost: "the winner of the last unit lost its reply",
+    }
+    compensates_twice_on_expiry: CompensatesTwice, store_cases => {
+        expiry_gives_units_back_once: "units came back again",
+        concurrent_expiry_gives_units_back_once: "",
+    }
+    expires_what_was_extended: ExpiresTheExtended, store_cases => {
+        extended_is_not_expired: "it was expired although it was extended",
+    }
+    counts_a_repeated_receive_twice: ReceivesTwice, store_cases => {
+        a_repeated_receive_counts_once: "50 units received again",
+        an_adjustment_whose_reply_is_lost_counts_once: "was sent twice",
+    }
+    reads_the_clock_before_the_lock: ReadsTheClockFirst, store_cases => {
+        movements_do_not_run_back_in_time: "the clock has to be read after the rows are locked",
+    }
+    keeps_milliseconds: KeepsMilliseconds, store_cases => {
+        times_keep_their_microseconds: "to the microsecond",
+    }
+    sweeps_stale_rows: SweepsStaleRows, store_cases => {
+        a_sweep_spares_what_changes_meanwhile: "was confirmed while sweeps ran",
+    }
+    keeps_old_deadlines: KeepsOldDeadlines, store_cases => {
+        old_deadlines_hide_no_overdue_reservation: "hid the overdue one",
+    }
+    fails_after_the_commit: FailsAfterTheCommit, store_cases => {
+        an_error_without_effect_has_none: "says that nothing took effect",
+    }
+    takes_a_thousand_values: TakesAThousand, store_cases => {
+        thousands_are_asked_for_in_one_call: "asked for in one call",
+    }
+    takes_ten_lines: TakesTenLines, store_cases => {
+        twenty_lines_are_granted_together: "was not granted its request",
+    }
+    says_that_nothing_is_overdue: SaysNothingIsLeft, store_cases => {
+        a_sweep_says_whether_there_is_more: "leaves some of 120",
+    }
+    always_says_that_more_is_overdue: AlwaysSaysMore, store_cases => {
+        a_sweep_says_whether_there_is_more: "nothing is overdue",
+    }
+
+    damage_takes_places: DamageTakesPlaces, damage_cases => {
+        damage_takes_no_place_in_a_sweep: "took the places of these",
+    }
+    damage_is_always_a_rest: AlwaysSaysMore, damage_cases => {
+        damage_is_reported_and_is_no_rest: "damaged reservations are no rest",
+    }
+    damage_fails_a_batch: DamageFailsAll, damage_cases => {
+        damage_fails_alone_in_a_batch: "failed as a whole",
+    }
+    keeps_the_levels_it_has_read: KeepsLevels, shared_cases => {
+        each_process_sees_what_the_other_changed: "",
+        two_processes_never_oversell: "",
+    }
+
+    purges_what_is_confirmed: PurgesTheConfirmed, retention_cases => {
+        held_and_confirmed_reservations_are_kept: "held or confirmed was purged",
+    }
+    purges_by_the_age_of_the_grant: PurgesByTheGrant, retention_cases => {
+        a_reservation_is_kept_from_its_end_on: "it had just come to its end",
+    }
+    leaves_no_opening_balance: LeavesNoBalance, retention_cases => {
+        old_movements_become_an_opening_balance: "one opening balance is left",
+    }
+    forgets_what_is_promised: ForgetsThePromised, retention_cases => {
+        reserved_units_outlive_their_movements: "ledger: counts",
+    }
+    one_balance_for_all_locations: MixesLocations, retention_cases => {
+        each_level_has_an_opening_balance_of_its_own: "left == right",
+    }
+    purges_more_than_the_limit: IgnoresTheLimit, retention_cases => {
+        a_purge_keeps_to_its_limit: "the limit is 3",
+    }
+    a_purge_moves_cursors: MovesCursors, retention_cases => {
+        a_reader_goes_on_after_a_purge: "a reader",
+    }
+    says_that_nothing_is_left_to_purge: SaysNothingIsLeft, retention_cases => {
+        a_purge_of_reservations_says_whether_there_is_more: "leaves some of 120",
+        a_purge_of_movements_says_whether_there_is_more: "leaves some of 120",
+    }
+    always_says_that_there_is_more_to_purge: AlwaysSaysMore, retention_cases => {
+        a_purge_of_reservations_says_whether_there_is_more: "nothing is finished",
+        a_purge_of_movements_says_whether_there_is_more: "there is no movement",
+    }
+
+    marks_versions_that_nobody_published: ForgetsVersions, outbox_cases => {
+        an_older_mark_leaves_the_newer_version: "changed after the version that is marked",
+    }
+    takes_what_is_read: TakesWhatIsRead, outbox_cases => {
+        reading_takes_nothing_out: "read and not marked",
+    }
+    reads_the_time_after_the_snapshot: CompleteAfterTheSnapshot, outbox_cases => {
+        nothing_before_complete_as_of_is_missing: "The time has to be read before the snapshot",
+    }
+    stays_behind_by_more_than_its_margin: StaysBehind, outbox_cases => {
+        complete_as_of_is_before_what_is_missing: "earlier by more than the margin",
+    }
+    has_clocks_that_differ_and_no_margin: ClocksDiffer, outbox_cases => {
+        nothing_before_complete_as_of_is_missing: "The time has to be read before the snapshot",
+    }
+    marks_in_a_second_transaction: MarksInASecondTransaction, outbox_cases => {
+        a_dropped_change_is_unpublished_or_undone: "in the transaction that changes its level",
+        nothing_before_complete_as_of_is_missing: "when they are committed",
+    }
+    keeps_nothing_on_its_disk: KeepsNothing, reopen_cases => {
+        stock_and_movements_survive: "tee is unknown",
+        operation_ids_survive: "",
+        reservation_ids_survive: "",
+    }
+    empties_the_outbox: EmptiesTheOutbox, outbox_reopen_cases => {
+        unpublished_skus_survive: "after it was opened again",
+    }
+
+    ignores_the_epoch: IgnoresTheEpoch, epoch_cases => {
+        every_level_carries_the_raised_epoch: "after its epoch was raised",
+        later_changes_carry_the_raised_epoch: "after a change in epoch 1",
+    }
+    raises_the_epoch_silently: RaisesSilently, epoch_cases => {
+        every_sku_is_published_again_in_the_raised_epoch: "every SKU is to be published again",
+        heartbeats_carry_the_raised_epoch: "epochs of events",
+    }
+    publishes_epoch_zero: PublishesEpochZero, epoch_cases => {
+        every_sku_is_published_again_in_the_raised_epoch: "the outbox's page names the epoch",
+        heartbeats_carry_the_raised_epoch: "epochs of heartbeats",
+    }
+    marks_without_the_epoch: MarksIgnoreTheEpoch, epoch_cases => {
+        marks_of_an_older_epoch_mark_nothing: "it is to be published still",
+    }
+    forgets_the_epoch: ForgetsTheEpoch, epoch_reopen_cases => {
+        the_raised_epoch_survives: "after the store was opened again",
+    }
+}
