@@ -89,7 +89,8 @@ impl RedbInventory {
     /// # Errors
     /// [`InventoryError::Failed`] where the file can't be written.
     pub async fn raise_epoch(&self) -> Result<u32, InventoryError> {
-        self.write("raise_epoch", |rows| rows.raise_epoch()).await
+        self.write("raise_epoch", |rows: &mut Rows<'_>| rows.raise_epoch())
+            .await
     }
 
     /// Changes rows in one transaction, where there is nothing to decide.

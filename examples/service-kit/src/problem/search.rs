@@ -16,7 +16,7 @@ impl From<SearchError> for Problem {
             SearchError::Invalid { field, .. } => {
                 Self::new(ProblemType::INVALID_VALUE, detail).with("field", field)
             }
-            SearchError::Lacking { .. } => Self::new(ProblemType::NOT_SUPPORTED, detail),
+            SearchError::Unsupported { .. } => Self::new(ProblemType::NOT_SUPPORTED, detail),
             SearchError::NothingActive => {
                 Self::new(ProblemType::UNAVAILABLE, detail).with_retry_after(UNTIL_ACTIVE)
             }

@@ -85,8 +85,8 @@ async fn search() {
     );
     let inactive = body(SearchError::NothingActive).await;
     assert_eq!(inactive["status"], 503);
-    let lacking = SearchError::Lacking {
-        what: "suggest".to_owned(),
+    let lacking = SearchError::Unsupported {
+        feature: "suggest".to_owned(),
         consequence: "use search".to_owned(),
     };
     assert_eq!(body(lacking).await["status"], 501);

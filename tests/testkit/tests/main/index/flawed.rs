@@ -126,7 +126,7 @@ impl FlawedIndex {
         self.last().insert(of, Last { at, view, before });
         let mut writes = self.writes.lock().unwrap();
         *writes += 1;
-        if self.flaw == Flaw::DeniesItsWrites && *writes % 3 == 0 {
+        if self.flaw == Flaw::DeniesItsWrites && writes.is_multiple_of(3) {
             return Err(Failure::unavailable("write", Duration::ZERO, "busy").into());
         }
         Ok(())
