@@ -1,17 +1,11 @@
-//! The index: its generations, and writing them.
+//! The index and its generations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use async_trait::async_trait;
-use stockade_search_sync::{
-    DocumentId, DocumentWrite, Generation, GenerationState, IndexWriter, Loaded, Projection,
-    SearchError, WriteConcurrency,
-};
-use tracing::instrument;
+use stockade_search_sync::{Generation, SearchError};
 
 use crate::error::{blocking, failed};
 use crate::generation::GenerationIndex;
@@ -61,11 +55,11 @@ use crate::store::{Store, StoredGeneration};
 /// dropped while it waits costs nothing; a call that has started runs to its end.
 #[derive(Clone)]
 pub struct TantivyIndex {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    store: Store,
+pub(crate) struct Inner {
+    pub(crate) store: Store,
     directory: Option<PathBuf>,
     options: TantivyOptions,
     generations: RwLock<Generations>,
@@ -75,9 +69,9 @@ struct Inner {
 }
 
 #[derive(Default)]
-struct Generations {
-    by_name: BTreeMap<Generation, Arc<GenerationIndex>>,
-    active: Option<Generation>,
+pub(crate) struct Generations {
+    pub(crate) by_name: BTreeMap<Generation, Arc<GenerationIndex>>,
+    pub(crate) active: Option<Generation>,
 }
 
 impl fmt::Debug for TantivyIndex {
@@ -153,7 +147,7 @@ impl TantivyIndex {
     }
 
     /// Runs blocking work with the generation of that name.
-    async fn with<T: Send + 'static>(
+    pub(crate) async fn with<T: Send + 'static>(
         &self,
         operation: &'static str,
         name: &Generation,
@@ -187,7 +181,7 @@ impl TantivyIndex {
     }
 
     /// Creates, activates or removes a generation. One such change is made at a time.
-    async fn change(
+    pub(crate) async fn change(
         &self,
         operation: &'static str,
         change: impl FnOnce(&Inner) -> Result<(), SearchError> + Send + 'static,
@@ -202,12 +196,12 @@ impl TantivyIndex {
 }
 
 impl Inner {
-    fn generations(&self) -> RwLockReadGuard<'_, Generations> {
+    pub(crate) fn generations(&self) -> RwLockReadGuard<'_, Generations> {
         let generations = self.generations.read();
         generations.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, change: impl FnOnce(&mut Generations)) {
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Generations)) {
         let generations = self.generations.write();
         change(&mut generations.unwrap_or_else(PoisonError::into_inner));
     }
@@ -219,14 +213,17 @@ impl Inner {
         active.cloned().ok_or(SearchError::NothingActive)
     }
 
-    fn named(&self, name: &Generation) -> Result<Arc<GenerationIndex>, SearchError> {
+    pub(crate) fn named(&self, name: &Generation) -> Result<Arc<GenerationIndex>, SearchError> {
         let known = self.generations().by_name.get(name).cloned();
         known.ok_or_else(|| SearchError::UnknownGeneration {
             generation: name.clone(),
         })
     }
 
-    fn open_generation(&self, stored: StoredGeneration) -> Result<GenerationIndex, SearchError> {
+    pub(crate) fn open_generation(
+        &self,
+        stored: StoredGeneration,
+    ) -> Result<GenerationIndex, SearchError> {
         let directory = self.directory.as_ref();
         let directory = directory.map(|directory| directory.join(directory_of(stored.number)));
         GenerationIndex::open(stored, directory, self.options.clone(), &self.store)
@@ -255,120 +252,4 @@ const PREFIX: &str = "generation-";
 
 fn directory_of(number: u64) -> String {
     format!("{PREFIX}{number}")
-}
-
-#[async_trait]
-impl IndexWriter for TantivyIndex {
-    fn concurrency(&self) -> WriteConcurrency {
-        WriteConcurrency::CompareAndSet
-    }
-
-    async fn create(
-        &self,
-        generation: &Generation,
-        projection: &Projection,
-    ) -> Result<(), SearchError> {
-        projection.validate()?;
-        let (name, projection) = (generation.clone(), projection.clone());
-        self.change("create", move |inner| {
-            if inner.named(&name).is_ok() {
-                return Ok(());
-            }
-            let number = inner.store.create(&name, &projection)?;
-            let generation = inner.open_generation(StoredGeneration {
-                name: name.clone(),
-                number,
-                projection,
-            })?;
-            inner.set(|generations| {
-                generations.by_name.insert(name, Arc::new(generation));
-            });
-            Ok(())
-        })
-        .await
-    }
-
-    async fn activate(&self, generation: &Generation) -> Result<(), SearchError> {
-        let generation = generation.clone();
-        self.change("activate", move |inner| {
-            inner.named(&generation)?;
-            inner.store.activate(&generation)?;
-            inner.set(|generations| generations.active = Some(generation));
-            Ok(())
-        })
-        .await
-    }
-
-    async fn generations(&self) -> Result<Vec<(Generation, GenerationState)>, SearchError> {
-        let generations = self.inner.generations();
-        let state = |name: &Generation| match &generations.active {
-            Some(active) if active == name => GenerationState::Active,
-            _ => GenerationState::Standby,
-        };
-        let names = generations.by_name.keys();
-        Ok(names.map(|name| (name.clone(), state(name))).collect())
-    }
-
-    async fn remove(&self, generation: &Generation) -> Result<(), SearchError> {
-        let name = generation.clone();
-        self.change("remove", move |inner| {
-            if inner.generations().active.as_ref() == Some(&name) {
-                let reason = "it is active; activate another one first";
-                return Err(SearchError::invalid("generation", name.as_str(), reason));
-            }
-            let Ok(generation) = inner.named(&name) else {
-                return Ok(());
-            };
-            inner.store.remove(&name, generation.number)?;
-            inner.set(|generations| {
-                generations.by_name.remove(&name);
-            });
-            generation.remove();
-            Ok(())
-        })
-        .await
-    }
-
-    async fn load(
-        &self,
-        generation: &Generation,
-        ids: &[DocumentId],
-    ) -> Result<Vec<Result<Loaded, SearchError>>, SearchError> {
-        let ids = ids.to_vec();
-        self.with("load", generation, move |store, generation| {
-            store.load(generation.number, &ids)
-        })
-        .await
-    }
-
-    #[instrument(skip_all, fields(%generation, documents = writes.len()))]
-    async fn write(
-        &self,
-        generation: &Generation,
-        writes: Vec<DocumentWrite>,
-    ) -> Result<Vec<Result<(), SearchError>>, SearchError> {
-        self.with("write", generation, move |store, generation| {
-            let outcomes = store.write(&generation.name, generation.number, &writes)?;
-            let outcomes = outcomes.ok_or_else(|| SearchError::UnknownGeneration {
-                generation: generation.name.clone(),
-            })?;
-            generation.set_changed();
-            generation.refresh(store);
-            Ok(outcomes)
-        })
-        .await
-    }
-
-    async fn scan(
-        &self,
-        generation: &Generation,
-        after: Option<&DocumentId>,
-        limit: NonZeroUsize,
-    ) -> Result<Vec<DocumentId>, SearchError> {
-        let after = after.cloned();
-        self.with("scan", generation, move |store, generation| {
-            store.scan(generation.number, after.as_ref(), limit)
-        })
-        .await
-    }
 }

@@ -11,6 +11,7 @@ mod schema;
 mod search;
 mod snapshot;
 mod store;
+mod writing;
 
 pub use generation::{COMMITS, REBUILDS, REFRESH, SEGMENTS};
 pub use index::TantivyIndex;

@@ -94,6 +94,9 @@ forward!(&T, Arc<T>, Box<T>);
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
     use super::*;
     use crate::memory::MemoryIndex;
 
@@ -110,5 +113,31 @@ mod tests {
         is_index::<&dyn SearchIndex>();
         is_index::<Arc<dyn SearchIndex>>();
         is_index::<Box<dyn SearchIndex>>();
+    }
+
+    #[test]
+    fn every_trait_of_the_crate_is_forwarded() {
+        let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+        let (mut folders, mut traits) = (vec![PathBuf::from(sources)], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let source = fs::read_to_string(path).unwrap();
+                let names = source
+                    .lines()
+                    .filter_map(|line| line.strip_prefix("pub trait "));
+                let name = |rest: &str| rest.split([':', '<', ' ']).next().map(str::to_owned);
+                traits.extend(names.filter_map(name));
+            }
+        }
+        assert!(!traits.is_empty());
+        for name in traits {
+            let forwarded = format!("{name} for $pointer");
+            assert!(include_str!("forward.rs").contains(&forwarded), "{name}");
+        }
     }
 }
