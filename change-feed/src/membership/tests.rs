@@ -94,7 +94,10 @@ fn leaving_frees_partitions_and_keeps_their_generations() {
     assert_eq!(changes.removed, [MemberId(1)]);
     assert_eq!(changes.partitions, (0..6).map(|n| (at(n), free)).collect());
     let late = group.may_commit(MemberId(1), &at(0), Generation(1));
-    assert!(!late, "it has left, and no other member has taken the partition");
+    assert!(
+        !late,
+        "it has left, and no other member has taken the partition"
+    );
     assert_eq!(group.leave(MemberId(1)), Changes::default(), "it has left");
     let _ = poll(&mut group, 1, second(0));
     assert_eq!(group.owned_by(MemberId(1))[&at(0)], Generation(2));

@@ -112,12 +112,19 @@ async fn connection(
 }
 
 /// Ends when the process is asked to stop: by Ctrl-C or SIGTERM.
-pub async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
+///
+/// SIGTERM is caught from this call on, before the future is first polled: call it before the
+/// service says that it listens, or a signal in between ends the process at once.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub fn stop_signal() -> impl Future<Output = ()> + Send {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    async move {
+        let interrupt = tokio::signal::ctrl_c();
+        #[cfg(unix)]
+        match terminate {
             Ok(mut terminate) => {
                 tokio::select! {
                     _ = interrupt => {}
@@ -126,7 +133,7 @@ pub async fn stop_signal() {
             }
             Err(_) => drop(interrupt.await),
         }
+        #[cfg(not(unix))]
+        drop(interrupt.await);
     }
-    #[cfg(not(unix))]
-    drop(interrupt.await);
 }

@@ -71,6 +71,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     for (name, file) in files {
         import_file(&shop, &name, file).await?;
     }
+    let signal = stop_signal();
     eprintln!("the shop is at http://{}", listener.local_addr()?);
     let faults = if args.allow_faults {
         Faults::Allowed
@@ -78,7 +79,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         Faults::Refused
     };
     let stop = async {
-        stop_signal().await;
+        signal.await;
         // Streams of stock events would keep their connections.
         shop.live.end();
     };

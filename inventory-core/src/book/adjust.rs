@@ -1,4 +1,4 @@
-//! What an adjustment does.
+//! Adjusting physical stock.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use crate::model::{
 };
 
 impl Book {
-    /// Changes physical stock, or finds what the operation did before.
+    /// Changes physical stock, or finds the movement that the operation made before.
     ///
-    /// The content of an operation is its SKU, location and change; the reason is for people, and
-    /// the first one stands. Every adjustment makes a movement, one that sets the count to what
-    /// it is as well, so that its operation is known.
+    /// The content of an operation is its SKU, location and change. The reason is for people, and
+    /// the first one is kept. Every adjustment makes a movement, also one that sets the count to
+    /// its present value, so that the operation id is known.
     ///
     /// # Errors
     /// As for [`InventoryStore::adjust`](crate::InventoryStore::adjust).

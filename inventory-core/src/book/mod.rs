@@ -1,8 +1,7 @@
-//! The decisions: what is granted, which step is legal, what an adjustment does.
+//! The decisions: which requests are granted, which steps are legal, what an adjustment does.
 //!
-//! A [`Book`] is a page of the ledger: the rows that a call needs, loaded by a store. It decides
-//! on them one request after the other and collects what changed, for the store to write. It
-//! does no I/O and reads no clock.
+//! A store loads the rows that a call needs into a [`Book`]. The book decides on one request after
+//! the other, and collects what changed for the store to write. It does no I/O and reads no clock.
 
 mod adjust;
 #[cfg(test)]
@@ -25,19 +24,19 @@ use crate::model::{
     Sku, StockLevel, Version,
 };
 
-/// The order in which locations are tried where a line names none: those listed, in their order,
-/// then all others by name.
+/// The order in which the locations of a SKU are tried where a line names none: first the listed
+/// ones in their order, then all others by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocationPriority(Vec<LocationId>);
 
 impl LocationPriority {
-    /// These first, in this order.
+    /// These locations first, in this order.
     #[must_use]
     pub fn new(locations: Vec<LocationId>) -> Self {
         Self(locations)
     }
 
-    /// Where a location stands in the order.
+    /// The position of a location in the order.
     fn rank<'a>(&self, location: &'a LocationId) -> (usize, &'a LocationId) {
         let listed = self.0.iter().position(|first| first == location);
         (listed.unwrap_or(usize::MAX), location)
@@ -46,7 +45,28 @@ impl LocationPriority {
 
 /// Loaded rows, and the decisions on them.
 ///
-/// What was not loaded does not exist. A call needs:
+/// ```
+/// use stockade_change_feed::Timestamp;
+/// use stockade_inventory_core::book::{Book, LocationPriority};
+/// use stockade_inventory_core::*;
+///
+/// # fn main() -> Result<(), InventoryError> {
+/// // The time is read after the rows are locked. The epoch is the store's.
+/// let mut book = Book::new(Timestamp::from_millis(1_000), 0, LocationPriority::default());
+/// let tee = Sku::new("tee-m")?;
+/// let set = StockChange::Set(5);
+/// let count = Adjustment::new(OperationId::new("count-1")?, tee, set, Reason::new("count")?);
+/// // No level and no operation of that id is loaded: this begins a level.
+/// let adjusted = book.adjust(&count)?;
+/// assert_eq!(adjusted.level.counts.available(), 5);
+///
+/// let changes = book.into_changes();
+/// assert_eq!((changes.levels.len(), changes.movements.len()), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A row that was not loaded does not exist for the book. A call needs:
 ///
 /// - [`reserve`](Book::reserve): the reservation of the request's id, and of each line the level
 ///   that it names, or all levels of its SKU where it names none;
@@ -55,9 +75,9 @@ impl LocationPriority {
 /// - [`adjust`](Book::adjust): the movement of the operation's id with the level that it moved,
 ///   and the level that the adjustment names.
 ///
-/// A row is loaded once: loading it again changes nothing, because the book may have decided on
-/// it since. A store that reads in several steps, without locks, reads the reservation's id after
-/// the levels: else the winner of the last unit who asks again is told that stock is short.
+/// A row is loaded once. Loading it again changes nothing, because the book may have decided on it
+/// since. A store that reads in several steps without locks reads the reservation after the levels:
+/// otherwise the winner of the last unit, who repeats the request, is refused for lack of stock.
 #[derive(Clone, Debug)]
 pub struct Book {
     now: Timestamp,
@@ -69,37 +89,37 @@ pub struct Book {
     movements: Vec<Movement>,
 }
 
-/// What a store has to write, all of it or nothing: also where the outcome was an error, because
+/// What a store has to write: all of it or nothing, also where the outcome was an error, because
 /// refusing to confirm an overdue reservation expires it.
 ///
-/// Exhaustive: a store that forgets to write something must not compile.
+/// Exhaustive, so that a store which does not write one of the fields does not compile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Levels, each once, in lock order.
     pub levels: Vec<Changed<StockLevel>>,
     /// Reservations, each once, in the order of their ids.
     pub reservations: Vec<Changed<Reservation>>,
-    /// New movements, in the order in which they took effect. Those with
-    /// [`MovementCause::Adjusted`] are found by their operation id from now on.
+    /// New movements, in the order in which they took effect. A movement with
+    /// [`MovementCause::Adjusted`] is found by its operation id from now on.
     pub movements: Vec<Movement>,
 }
 
 /// A row as it was loaded, and as it is to be written.
 ///
-/// A store that does not lock makes its write conditional on `before`: that the row is still the
-/// same, or still not there. One that locks has to think of rows that are not there yet, because
-/// a lock on existing rows does not keep a second writer from adding the same one.
+/// A store without locks makes its write conditional on `before`: the row is still the same, or it
+/// still does not exist. A store with locks has to handle rows that do not exist yet, because a lock
+/// on existing rows does not stop a second writer from adding the same row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed<T> {
-    /// The row as it was loaded; none if it is new.
+    /// The row as it was loaded. None if it is new.
     pub before: Option<T>,
     /// The row to write.
     pub after: T,
 }
 
 impl Book {
-    /// An empty book at a time on the store's clock, read after the rows were locked, in the
-    /// store's epoch.
+    /// An empty book, at a time that was read from the store's clock after the rows were locked, and
+    /// in the store's epoch.
     #[must_use]
     pub fn new(now: Timestamp, epoch: u32, priority: LocationPriority) -> Self {
         Self {
@@ -127,12 +147,12 @@ impl Book {
         entry.or_insert_with(|| Entry::loaded(reservation));
     }
 
-    /// Loads the movement that an operation made.
+    /// Loads the movement of an operation.
     pub fn load_operation(&mut self, operation: OperationId, movement: Movement) {
         self.operations.entry(operation).or_insert(movement);
     }
 
-    /// What is to be written.
+    /// What the store has to write.
     #[must_use]
     pub fn into_changes(self) -> Changes {
         let levels = self.levels.into_values().flat_map(BTreeMap::into_values);
@@ -152,9 +172,9 @@ impl Book {
         self.reservations.get(id).map(|entry| &entry.now)
     }
 
-    /// Moves units at one or more levels: at all of them, or where one can not, at none.
+    /// Moves units at all of these levels, or at none.
     ///
-    /// A level that does not exist has no units yet, and begins to exist.
+    /// A level that does not exist has no units, and begins with the movement.
     fn move_units(
         &mut self,
         deltas: BTreeMap<(Sku, LocationId), Delta>,
@@ -177,7 +197,7 @@ impl Book {
         Ok(movements)
     }
 
-    /// A level after a movement, and the movement.
+    /// The level after a movement, and the movement.
     fn moved(
         &self,
         sku: Sku,
@@ -210,7 +230,7 @@ impl Book {
     }
 }
 
-/// A row in the book: as it was loaded, and as it is by now.
+/// A row in the book: as it was loaded, and as it is now.
 #[derive(Clone, Debug)]
 struct Entry<T> {
     now: T,
@@ -259,7 +279,7 @@ impl<T> Entry<T> {
     }
 }
 
-/// A count of units as a change upwards; [`Counts`] and quantities stay below 2^53.
+/// A count of units as a signed number. [`Counts`] and quantities stay below 2^53.
 fn units(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! What is granted.
+//! Granting requests.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use crate::model::{
     ReservedLine, StockLevel,
 };
 
-/// Why a line is not granted.
+/// The reason for which a line is not granted.
 enum Refused {
     Unknown,
     Short(Shortage),
 }
 
 impl Book {
-    /// Grants a request whole, finds its earlier grant, or refuses it.
+    /// Grants all lines of a request, finds its earlier grant, or refuses it.
     ///
-    /// The earlier grant has the same content if the owner is the same and it has the units that
-    /// the lines ask for: a line without location asks for units of its SKU wherever they are.
+    /// The earlier grant has the same content if it has the same owner and the units that the lines
+    /// ask for. A line without a location asks for units of its SKU at any location.
     ///
     /// # Errors
     /// As for [`InventoryStore::reserve`](crate::InventoryStore::reserve).
@@ -31,7 +31,7 @@ impl Book {
             ttl,
             durability: Durability::Committed,
         } = request;
-        // Before stock is looked at: whoever took the last unit asks again, and stock is short.
+        // Before the stock: a caller that repeats its request may have taken the last unit.
         if let Some(earlier) = self.reservation(id) {
             if earlier.owner != *owner || !has_the_same(lines.as_slice(), &earlier.lines) {
                 return Err(InventoryError::ReservationConflict { id: id.clone() });
@@ -61,9 +61,9 @@ impl Book {
         Reserved::new(reservation, effect, self.now, Durability::Committed)
     }
 
-    /// Finds a location for every line, or says everything that stands in the way.
+    /// Finds a location for every line, or collects all reasons for a refusal.
     ///
-    /// No two lines look at the same level, so each is judged by itself.
+    /// No two lines take from the same level, so each is judged by itself.
     fn grant(&self, lines: &[Line]) -> Result<Vec<ReservedLine>, InventoryError> {
         let mut granted = Vec::with_capacity(lines.len());
         let (mut unknown, mut shortages) = (Vec::new(), Vec::new());
@@ -88,7 +88,7 @@ impl Book {
         Ok(granted)
     }
 
-    /// The first level by priority that holds the whole line.
+    /// The first level by priority that has all units of the line.
     fn place(&self, line: &Line) -> Result<&StockLevel, Refused> {
         let candidates = || {
             let levels = self.levels.get(&line.sku).into_iter();
@@ -115,7 +115,7 @@ impl Book {
     }
 }
 
-/// Whether these lines ask for just the units that were granted.
+/// Whether these lines ask for exactly the units that were granted.
 fn has_the_same(requested: &[Line], granted: &[ReservedLine]) -> bool {
     let fits = |line: &Line, got: &ReservedLine| {
         line.sku == got.sku && line.location.as_ref().is_none_or(|at| *at == got.location)

@@ -1,4 +1,4 @@
-//! Which step is legal, and where the units go.
+//! Legal steps, and the units that they move.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::model::{
     ReservationId, ReservationState, Sku, Transition, TransitionRequest, Transitioned, Ttl,
 };
 
-/// What a transition means in a state.
+/// The effect of a transition in a state.
 enum Step {
     To(ReservationState),
     AlreadyThere,
@@ -32,10 +32,10 @@ fn step(from: ReservationState, transition: Transition) -> Step {
 }
 
 impl Book {
-    /// Takes a reservation a step further.
+    /// Takes a reservation one step further.
     ///
-    /// Where the deadline has passed, any step but release expires the reservation instead;
-    /// releasing gives the units back as well, so it is let through.
+    /// After the deadline, every step except release expires the reservation instead. A release
+    /// gives the units back by itself.
     ///
     /// # Errors
     /// As for [`InventoryStore::transition`](crate::InventoryStore::transition).
@@ -64,7 +64,7 @@ impl Book {
         Ok(Transitioned::new(reservation, effect, self.now))
     }
 
-    /// Moves a deadline, never back.
+    /// Moves a deadline to a later time.
     ///
     /// # Errors
     /// As for [`InventoryStore::extend`](crate::InventoryStore::extend).
@@ -128,7 +128,7 @@ impl Book {
         }
     }
 
-    /// Expires a reservation whose time is up, and says so.
+    /// Expires an overdue reservation, and returns the error that says so.
     fn refuse_overdue(
         &mut self,
         reservation: &Reservation,
@@ -141,7 +141,7 @@ impl Book {
         Err(wrong_state(&expired, asked))
     }
 
-    /// Brings a reservation into a state, and its units to where they belong then.
+    /// Brings a reservation into a state, and moves its units accordingly.
     fn settle(
         &mut self,
         reservation: Reservation,
@@ -156,7 +156,7 @@ impl Book {
     }
 }
 
-/// Why units move when a reservation comes into a state; none where they stay.
+/// The cause of the movements when a reservation comes into a state. None where no units move.
 fn cause(state: ReservationState, id: &ReservationId) -> Option<MovementCause> {
     match state {
         ReservationState::Held | ReservationState::Confirmed => None,

@@ -179,6 +179,10 @@ pub const AVAILABILITY: &[Description] = &[
         "State changes of the availability circuit, by the new state",
     ),
     Description::counter(
+        "stockade_availability_gaps_total",
+        "Times that the availability cache had lost writes, and is filled again",
+    ),
+    Description::counter(
         "stockade_availability_inventory_failures_total",
         "Direct requests to inventory that failed or timed out",
     ),

@@ -5,7 +5,7 @@ use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use service_kit::{Readiness, Workers, telemetry};
+use service_kit::{Readiness, Workers, stop_signal, telemetry};
 
 use crate::config::Options;
 
@@ -37,8 +37,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let mut workers = Workers::new(&readiness);
     workers.spawn("steady", |stop| stop);
     let service = options.service.service(readiness)?;
+    let stop = stop_signal();
     eprintln!("listening on {}", listener.local_addr()?);
-    service.run(listener, workers).await;
+    service.run_until(listener, workers, stop).await;
     eprintln!("ended");
     Ok(())
 }

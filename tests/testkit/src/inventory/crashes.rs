@@ -67,7 +67,7 @@ pub(super) mod what_was_answered_survives_a_kill {
                 _ => assert_eq!(
                     shop.state(name).await,
                     ReservationState::Confirmed,
-                    "reservation {name} was confirmed before the kill"
+                    "the confirmation of {name} was answered before the kill, and is lost"
                 ),
             }
         }

@@ -1,7 +1,7 @@
 //! The outbox survives a close of its store.
 
 use super::outbox::{page, publish_all, unpublished};
-use super::shop::{Shop, sku};
+use super::shop::{Shop, adjustment, receive, sku};
 use super::{EpochHarness, OutboxHarness};
 use crate::Reopen;
 
@@ -33,7 +33,9 @@ pub(super) async fn marks_survive<H: OutboxHarness + Reopen>(h: H) {
         "of two SKUs that were marked, one has changed since"
     );
     publish_all(h.outbox().as_ref()).await;
-    Shop::new(h.store()).receive("cap", 1).await;
+    let shop = Shop::new(h.store());
+    let received = shop.adjust(&adjustment("after", "cap", receive(1))).await;
+    assert!(received.is_ok(), "{received:?}");
     assert_eq!(unpublished(h.outbox().as_ref()).await.len(), 1);
 }
 
@@ -44,7 +46,8 @@ pub(super) async fn the_raised_epoch_survives<H: EpochHarness + Reopen>(h: H) {
     drop(shop);
     let h = h.reopen().await;
     let shop = Shop::new(h.store());
-    shop.receive("cap", 1).await;
+    let received = shop.adjust(&adjustment("after", "cap", receive(1))).await;
+    assert!(received.is_ok(), "{received:?}");
     for of in ["tee", "cap"] {
         assert_eq!(
             shop.stock(of).await.version().epoch,

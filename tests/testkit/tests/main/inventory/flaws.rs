@@ -17,7 +17,10 @@ fn assert_fails(flaw: Flaw, cases: &[Case<Built>], expected: &[(&str, &str)]) {
         let case = case.unwrap_or_else(|| panic!("there is no case {name}"));
         match attempt_on(case, async move { Ok(Built::with(flaw)) }) {
             Outcome::Failed(message) => {
-                assert!(message.contains(phrase), "{name}: {phrase:?} in {message}");
+                assert!(
+                    message.contains(phrase),
+                    "{name}: {phrase:?} is not in {message}"
+                );
             }
             passed => panic!("{flaw:?} in {name}: {passed:?}"),
         }
@@ -43,7 +46,7 @@ flaws! {
     }
     forgets_ids: ForgetsIds, store_cases => {
         a_repeated_reserve_finds_the_first_grant: "a repeated reserve was granted anew",
-        a_reserve_whose_reply_is_lost_counts_once: "a reserve that was sent three times",
+        a_reserve_whose_reply_is_lost_counts_once: "asking again",
     }
     refuses_the_winner_of_the_last_unit: RefusesTheWinner, store_cases => {
         the_winner_of_the_last_unit_may_repeat: "the winner of the last unit repeated its request",
@@ -139,17 +142,16 @@ flaws! {
         reading_takes_nothing_out: "read and not marked",
     }
     reads_the_time_after_the_snapshot: CompleteAfterTheSnapshot, outbox_cases => {
-        nothing_before_complete_as_of_is_missing: "The time has to be read before the snapshot",
+        nothing_before_complete_as_of_is_missing: "has to be read before the snapshot",
     }
     stays_behind_by_more_than_its_margin: StaysBehind, outbox_cases => {
         complete_as_of_is_before_what_is_missing: "earlier by more than the margin",
     }
     has_clocks_that_differ_and_no_margin: ClocksDiffer, outbox_cases => {
-        nothing_before_complete_as_of_is_missing: "The time has to be read before the snapshot",
+        nothing_before_complete_as_of_is_missing: "has to be read before the snapshot",
     }
     marks_in_a_second_transaction: MarksInASecondTransaction, outbox_cases => {
         a_dropped_change_is_unpublished_or_undone: "in the transaction that changes its level",
-        nothing_before_complete_as_of_is_missing: "when they are committed",
     }
     keeps_nothing_on_its_disk: KeepsNothing, reopen_cases => {
         stock_and_movements_survive: "tee is unknown",

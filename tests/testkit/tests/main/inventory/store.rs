@@ -204,16 +204,16 @@ impl FlawedStore {
         let json = serde_json::to_vec(rows).unwrap();
         let write = move || {
             let fresh = file.with_extension("fresh");
-            std::fs::write(&fresh, json).unwrap();
-            std::fs::rename(fresh, file).unwrap();
+            std::fs::write(&fresh, json)?;
+            std::fs::rename(fresh, file)
         };
         if self.flaw == Flaw::AnswersBeforeItWrites {
             std::thread::spawn(move || {
                 std::thread::sleep(Duration::from_millis(30));
-                write();
+                write()
             });
         } else {
-            write();
+            write().unwrap();
         }
     }
 
