@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod coalesce;
 pub mod consumer;
 mod dead_letter;
 pub mod debezium;
