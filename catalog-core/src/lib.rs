@@ -3,13 +3,13 @@
 mod availability;
 mod catalog;
 mod contains;
-mod deadline;
 mod error;
 pub mod memory;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod product;
 pub mod rows;
+pub mod rules;
 mod store;
 mod telemetry;
 

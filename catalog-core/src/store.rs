@@ -1,6 +1,7 @@
 //! The trait that a store of products implements.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
 use stockade_inventory_core::Sku;
@@ -175,14 +176,14 @@ pub struct ProductQuery {
     pub attributes: Attributes,
     /// Only those whose id comes after this one.
     pub after: Option<ProductId>,
-    /// At most so many; at least 1.
-    pub limit: usize,
+    /// At most this many.
+    pub limit: NonZeroUsize,
 }
 
 impl ProductQuery {
     /// The first products, whatever they are.
     #[must_use]
-    pub fn first(limit: usize) -> Self {
+    pub fn first(limit: NonZeroUsize) -> Self {
         Self {
             product_type: None,
             attributes: Attributes::new(),

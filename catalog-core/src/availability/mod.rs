@@ -4,25 +4,27 @@ mod cache;
 mod circuit;
 mod freshness;
 mod marks;
-mod merge;
 mod page;
 mod refill;
+mod stock;
 #[cfg(test)]
 mod testing;
 mod worker;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::counter;
+use stockade_change_feed::coalesce::{CoalesceLimits, Coalescer};
+use stockade_change_feed::time::{Deadline, one_for_each};
 use stockade_change_feed::{Clock, Feed, Group, SystemClock, Topic};
 use stockade_inventory_core::{Sku, StockChanged, StockSource};
 
-use self::merge::{Answers, MergeLimits, MergedSource};
 use self::page::Page;
-use crate::deadline::within;
+use self::stock::{Answers, StockCall};
 use crate::error::CatalogError;
 
 #[cfg(feature = "mock")]
@@ -39,8 +41,10 @@ pub use self::worker::AvailabilityWorker;
 
 /// How often the lag of the cache's worker is read, and how long that may take.
 const LAG_EVERY: Duration = Duration::from_secs(5);
+const CALLS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+const BATCH: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 /// SKUs that may wait for inventory, in batches.
-const WAITING_BATCHES: usize = 32;
+const WAITING_BATCHES: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 
 /// Told of each change of the circuit.
 pub type Alert = Arc<dyn Fn(&CircuitChange) + Send + Sync>;
@@ -52,8 +56,8 @@ pub type Alert = Arc<dyn Fn(&CircuitChange) + Send + Sync>;
 pub struct Availability {
     cache: Arc<dyn AvailabilityCache>,
     source: Arc<dyn StockSource>,
-    inventory: MergedSource,
-    limits: MergeLimits,
+    inventory: Coalescer<StockCall>,
+    limits: CoalesceLimits,
     clock: Arc<dyn Clock>,
     cache_timeout: Duration,
     absent_ttl: Duration,
@@ -80,18 +84,19 @@ impl Availability {
     /// Over a cache, and the inventory that it is filled from.
     #[must_use]
     pub fn new(cache: Arc<dyn AvailabilityCache>, source: Arc<dyn StockSource>) -> Self {
-        let limits = MergeLimits {
-            calls: 4,
-            batch: 1_000,
-            waiting: 1_000 * WAITING_BATCHES,
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let limits = CoalesceLimits {
+            calls: CALLS,
+            batch: BATCH,
+            waiting: BATCH.saturating_mul(WAITING_BATCHES),
             timeout: Duration::from_secs(1),
         };
         Self {
             cache,
-            inventory: MergedSource::new(Arc::clone(&source), limits),
+            inventory: coalesced(&source, limits, &clock),
             source,
             limits,
-            clock: Arc::new(SystemClock::new()),
+            clock,
             cache_timeout: Duration::from_millis(50),
             absent_ttl: Duration::from_secs(60),
             alert: None,
@@ -116,9 +121,10 @@ impl Availability {
         self
     }
 
-    /// With another clock, by which ages are counted. Deadlines are the runtime's.
+    /// With another clock, by which ages and deadlines are counted.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.inventory = coalesced(&self.source, self.limits, &clock);
         self.clock = clock;
         self
     }
@@ -133,34 +139,25 @@ impl Availability {
     /// With another deadline for each call of inventory (1 s); waiting for a free call may take
     /// as long again.
     #[must_use]
-    pub fn with_inventory_timeout(self, timeout: Duration) -> Self {
-        let limits = MergeLimits {
-            timeout,
-            ..self.limits
-        };
-        self.with_limits(limits)
+    pub fn with_inventory_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.timeout = timeout;
+        self.with_limits()
     }
 
     /// With another number of calls of inventory at a time (4).
     #[must_use]
-    pub fn with_concurrent_calls(self, calls: usize) -> Self {
-        let limits = MergeLimits {
-            calls,
-            ..self.limits
-        };
-        self.with_limits(limits)
+    pub fn with_concurrent_calls(mut self, calls: NonZeroUsize) -> Self {
+        self.limits.calls = calls;
+        self.with_limits()
     }
 
-    /// With another number of SKUs in a call of inventory (1,000). Of 32 times as many SKUs, all
+    /// With another number of SKUs in a call of inventory (1,000). 32 times as many SKUs, of all
     /// pages together, can wait for a call; pages beyond that get the last known values.
     #[must_use]
-    pub fn with_batch(self, skus: usize) -> Self {
-        let limits = MergeLimits {
-            batch: skus,
-            waiting: skus.saturating_mul(WAITING_BATCHES),
-            ..self.limits
-        };
-        self.with_limits(limits)
+    pub fn with_batch(mut self, skus: NonZeroUsize) -> Self {
+        self.limits.batch = skus;
+        self.limits.waiting = skus.saturating_mul(WAITING_BATCHES);
+        self.with_limits()
     }
 
     /// With another time for which the cache remembers that inventory does not know a SKU (60 s).
@@ -177,9 +174,8 @@ impl Availability {
         self
     }
 
-    fn with_limits(mut self, limits: MergeLimits) -> Self {
-        self.inventory = MergedSource::new(Arc::clone(&self.source), limits);
-        self.limits = limits;
+    fn with_limits(mut self) -> Self {
+        self.inventory = coalesced(&self.source, self.limits, &self.clock);
         self
     }
 
@@ -260,23 +256,22 @@ impl Availability {
     }
 
     async fn read_cache(&self, wanted: &[Sku]) -> Option<CacheRead> {
-        let call = self.cache.read(wanted);
-        match within("reading availability", self.cache_timeout, call).await {
-            Ok(read) if read.entries.len() == wanted.len() => Some(read),
-            Ok(read) => {
-                let (found, asked) = (read.entries.len(), wanted.len());
-                tracing::error!(
-                    found,
-                    asked,
-                    "the cache answered for another number of SKUs"
-                );
-                None
-            }
-            Err(error) => {
-                tracing::debug!(%error, "the cache of availability could not be read");
-                None
-            }
+        const READ: &str = "read availability";
+        let call = async {
+            let mut read = self.cache.read(wanted).await?;
+            read.entries = one_for_each(READ, wanted.len(), read.entries)?;
+            Ok(read)
+        };
+        let read: Result<_, CatalogError> = self.deadline(READ).bound(call).await;
+        if let Err(error) = &read {
+            tracing::debug!(%error, "the cache of availability could not be read");
         }
+        read.ok()
+    }
+
+    /// For one call of the cache.
+    fn deadline(&self, operation: &'static str) -> Deadline<'_> {
+        Deadline::after(self.clock.as_ref(), operation, self.cache_timeout)
     }
 
     /// Asks inventory for what the cache lacks, and writes it back.
@@ -302,8 +297,10 @@ impl Availability {
             }
             Ok(())
         };
-        if let Err(error) = within("writing availability", self.cache_timeout, write).await {
-            tracing::debug!(%error, "what inventory answered was not written back");
+        let written: Result<(), CatalogError> =
+            self.deadline("write availability").bound(write).await;
+        if let Err(error) = written {
+            tracing::debug!(%error, "the answers of inventory were not written to the cache");
         }
     }
 
@@ -329,20 +326,31 @@ impl Availability {
     }
 
     async fn ask(&self, skus: &[Sku]) -> Answers {
-        let mut answers = Answers::new();
-        if let Err(error) = self.inventory.ask(skus, &mut answers).await {
+        let outcomes = self.inventory.ask(skus).await;
+        let failed = match &outcomes {
+            Ok(outcomes) => outcomes.iter().find_map(|outcome| outcome.as_ref().err()),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = failed {
             counter!("stockade_availability_inventory_failures_total").increment(1);
             tracing::debug!(%error, "inventory had no answer for a page");
         }
+        let answers = skus.iter().cloned().zip(outcomes.into_iter().flatten());
         answers
+            .filter_map(|(sku, outcome)| Some((sku, outcome.ok()?)))
+            .collect()
     }
 
     fn announce(&self, change: &CircuitChange) {
         let (from, to) = (change.from.as_str(), change.to.as_str());
         counter!("stockade_availability_circuit_changes_total", "to" => to).increment(1);
         match change.to {
-            CircuitState::Open => tracing::error!(from, to, why = %change.freshness, "circuit"),
-            _ => tracing::warn!(from, to, why = %change.freshness, "circuit"),
+            CircuitState::Open => {
+                tracing::error!(from, to, reason = %change.freshness, "availability circuit opened");
+            }
+            _ => {
+                tracing::warn!(from, to, reason = %change.freshness, "availability circuit changed")
+            }
         }
         if let Some(alert) = &self.alert {
             alert(change);
@@ -377,8 +385,8 @@ impl Availability {
     }
 
     async fn read_lag(&self, feed: &dyn Feed, group: &Group, topics: &[Topic]) -> Option<Duration> {
-        let call = async { feed.lag(group, topics).await.map_err(CatalogError::from) };
-        match within("reading the lag of availability", LAG_EVERY, call).await {
+        let deadline = Deadline::after(self.clock.as_ref(), "read the lag", LAG_EVERY);
+        match deadline.bound(feed.lag(group, topics)).await {
             Ok(lags) => lags.iter().filter_map(|lag| lag.age).max(),
             Err(error) => {
                 tracing::debug!(%error, "the lag of availability could not be read");
@@ -386,6 +394,15 @@ impl Availability {
             }
         }
     }
+}
+
+fn coalesced(
+    source: &Arc<dyn StockSource>,
+    limits: CoalesceLimits,
+    clock: &Arc<dyn Clock>,
+) -> Coalescer<StockCall> {
+    let call = StockCall(Arc::clone(source));
+    Coalescer::new("ask inventory for stock", call, limits, Arc::clone(clock))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use stockade_inventory_core::Sku;
 use crate::availability::cache::{CacheEntry, CacheRead};
 use crate::availability::circuit::CircuitState;
 use crate::availability::freshness::Freshness;
-use crate::availability::merge::Answers;
+use crate::availability::stock::Answers;
 
 /// The availability of the SKUs of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -112,13 +112,6 @@ impl ScriptedSource {
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
-
-    /// Waits until so many calls have come in.
-    pub(crate) async fn called(&self, calls: usize) {
-        while self.calls() < calls {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
 }
 
 fn stock(entry: &StockChanged) -> SkuStock {

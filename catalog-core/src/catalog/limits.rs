@@ -1,13 +1,12 @@
 //! What a product may contain, whatever its type says: everything is bounded, so that pages,
 //! rows and search documents are, and nothing is in it that a store could not hold.
 
-use std::collections::HashSet;
-
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::CatalogError;
 use crate::product::{Attributes, Media, ProductContent, Variant};
+use crate::rules::check_skus_differ;
 
 const TITLE_CHARS: usize = 300;
 const NAME_CHARS: usize = 300;
@@ -53,20 +52,6 @@ pub(crate) fn check_product(content: &ProductContent) -> Result<(), CatalogError
     }
     check_skus_differ(content)?;
     check_sizes(content)
-}
-
-/// No SKU twice in one product.
-pub(crate) fn check_skus_differ(content: &ProductContent) -> Result<(), CatalogError> {
-    let mut seen = HashSet::new();
-    let twice = (content.variants.iter().enumerate()).find(|(_, v)| !seen.insert(&v.sku));
-    match twice {
-        None => Ok(()),
-        Some((position, variant)) => Err(CatalogError::invalid(
-            format!("variants[{position}].sku"),
-            variant.sku.as_str(),
-            "a SKU may be in a product only once",
-        )),
-    }
 }
 
 /// At most so many levels of objects and arrays. To be asked before anything recurses.

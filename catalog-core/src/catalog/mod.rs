@@ -6,15 +6,16 @@ mod schema;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::{counter, histogram};
-use stockade_change_feed::time::one_for_each;
+use stockade_change_feed::time::{Deadline, one_for_each};
+use stockade_change_feed::{Clock, SystemClock};
 
 use self::limits::{check_product, check_wanted};
 use self::schema::CompiledType;
-use crate::deadline::within;
 use crate::error::CatalogError;
 use crate::product::{Product, ProductId, ProductType, ProductTypeName};
 use crate::store::{
@@ -29,13 +30,17 @@ const COMPILED: usize = 256;
 /// Most memory of those, about.
 const COMPILED_BYTES: usize = 16 << 20;
 /// Products of a type that are looked at in one call.
-const PAGE: usize = 200;
+const PAGE: NonZeroUsize = NonZeroUsize::new(200).unwrap();
 /// Most products of a type that are looked at where it has changed.
 const SCANNED: usize = 10_000;
 /// Most products named where a type has changed.
 const NAMED: usize = 20;
 
 /// A product catalogue: checks what is written, and asks a store within a deadline.
+///
+/// A call of the store that fails in a way that may pass is repeated until the deadline, with
+/// pauses that grow. Writes can be repeated: content that is stored already changes nothing.
+/// With [`Expected::Any`] a repeated write may replace what another caller wrote in between.
 ///
 /// Every text, list and number of a product is bounded, and its attributes follow the JSON Schema
 /// of its type. What is refused is refused with the path of the field.
@@ -47,6 +52,7 @@ const NAMED: usize = 20;
 /// and whose values times the schema's are beyond 50,000, have one violation that stands for all.
 pub struct Catalog {
     store: Arc<dyn CatalogStore>,
+    clock: Arc<dyn Clock>,
     timeout: Duration,
     compiled: Mutex<HashMap<ProductTypeName, Arc<CompiledType>>>,
 }
@@ -60,17 +66,25 @@ impl fmt::Debug for Catalog {
 }
 
 impl Catalog {
-    /// A catalogue over a store, which is given 5 s for each call.
+    /// A catalogue over a store, which has 5 s for each operation, its repetitions included.
     #[must_use]
     pub fn new(store: Arc<dyn CatalogStore>) -> Self {
         Self {
             store,
+            clock: Arc::new(SystemClock::new()),
             timeout: Duration::from_secs(5),
             compiled: Mutex::default(),
         }
     }
 
-    /// With another deadline for each call of the store.
+    /// With another clock, by which it waits and deadlines are counted.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// With another deadline for each operation of the store.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -125,7 +139,7 @@ impl Catalog {
         id: &ProductId,
         expected: Expected,
     ) -> Result<Deleted, CatalogError> {
-        self.ask("delete", self.store.delete(id, expected)).await
+        self.ask("delete", || self.store.delete(id, expected)).await
     }
 
     /// The product of each key, in their order; `None` for what is not there. At most 1,000.
@@ -137,7 +151,7 @@ impl Catalog {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        self.ask("get", self.store.get(keys)).await
+        self.ask("get", || self.store.get(keys)).await
     }
 
     /// A page of products that match, in the order of their ids. The next page comes after the
@@ -146,19 +160,12 @@ impl Catalog {
     /// The attributes asked for are at most 1 KiB as JSON.
     ///
     /// # Errors
-    /// [`CatalogError::Invalid`] for a limit that is not 1 to 1,000, and for attributes that no
-    /// product can have; [`CatalogError::Failed`] and the like.
+    /// [`CatalogError::Invalid`] for a limit over 1,000, and for attributes that no product can
+    /// have; [`CatalogError::Failed`] and the like.
     pub async fn find(&self, query: &ProductQuery) -> Result<Vec<Product>, CatalogError> {
-        if query.limit == 0 || query.limit > BATCH {
-            let reason = format!("it has to be 1 to {BATCH}");
-            return Err(CatalogError::invalid(
-                "limit",
-                query.limit.to_string(),
-                reason,
-            ));
-        }
+        check_batch("limit", query.limit.get())?;
         check_wanted(&query.attributes)?;
-        self.ask("find", self.store.find(query)).await
+        self.ask("find", || self.store.find(query)).await
     }
 
     /// Writes a product type in place of the one of its name, and says what that means for the
@@ -183,7 +190,7 @@ impl Catalog {
             Some(_) => WriteEffect::Updated,
         };
         if effect != WriteEffect::Unchanged {
-            self.ask("put_type", self.store.put_type(&product_type))
+            self.ask("put_type", || self.store.put_type(&product_type))
                 .await?;
         }
         let mut change = TypeChange {
@@ -195,7 +202,7 @@ impl Catalog {
             // The type is stored: what is not known about products is no failure of that.
             let compiled = self.compiled(&product_type)?;
             let scan = self.nonconforming(&compiled, &product_type.name, &mut change.examples);
-            let counted = within("find", self.timeout, scan).await;
+            let counted = self.deadline("find").bound(scan).await;
             change.nonconforming = counted.unwrap_or_else(|error| {
                 tracing::warn!(%error, "products that do not follow a changed type were not counted");
                 None
@@ -209,32 +216,36 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Failed`] and the like.
     pub async fn types(&self) -> Result<Vec<ProductType>, CatalogError> {
-        self.ask("all_types", self.store.all_types()).await
+        self.ask("all_types", || self.store.all_types()).await
     }
 }
 
 impl Catalog {
     /// What the store answers within the deadline.
-    async fn ask<T>(
+    async fn ask<T, F>(
         &self,
         operation: &'static str,
-        call: impl Future<Output = Result<T, CatalogError>>,
-    ) -> Result<T, CatalogError> {
-        let outcome = self.timed(operation, call).await;
+        call: impl Fn() -> F,
+    ) -> Result<T, CatalogError>
+    where
+        F: Future<Output = Result<T, CatalogError>>,
+    {
+        let deadline = self.deadline(operation);
+        let outcome = self.timed(operation, deadline.repeat(call)).await;
         count(operation, &outcome);
         outcome
     }
 
-    async fn timed<T>(
-        &self,
-        operation: &'static str,
-        call: impl Future<Output = Result<T, CatalogError>>,
-    ) -> Result<T, CatalogError> {
-        let started = Instant::now();
-        let outcome = within(operation, self.timeout, call).await;
-        histogram!(telemetry::OPERATION_SECONDS, "operation" => operation)
-            .record(started.elapsed());
-        outcome
+    fn deadline(&self, operation: &'static str) -> Deadline<'_> {
+        Deadline::after(self.clock.as_ref(), operation, self.timeout)
+    }
+
+    async fn timed<T>(&self, operation: &'static str, answer: impl Future<Output = T>) -> T {
+        let started = self.clock.monotonic();
+        let answer = answer.await;
+        let took = self.clock.monotonic().saturating_sub(started);
+        histogram!(telemetry::OPERATION_SECONDS, "operation" => operation).record(took);
+        answer
     }
 
     async fn check_writes(
@@ -277,8 +288,16 @@ impl Catalog {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
-        let outcomes = self.timed("put", self.store.put(writes)).await?;
-        Ok(one_for_each("put", writes.len(), outcomes)?)
+        let all: Vec<usize> = (0..writes.len()).collect();
+        let put = |open: Vec<usize>| async move {
+            if open.len() == writes.len() {
+                return self.store.put(writes).await;
+            }
+            let open = open.into_iter().map(|index| writes[index].clone());
+            self.store.put(&open.collect::<Vec<_>>()).await
+        };
+        let deadline = self.deadline("put");
+        self.timed("put", deadline.repeat_each(&all, put)).await
     }
 
     async fn types_named(
@@ -288,7 +307,12 @@ impl Catalog {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        self.ask("get_types", self.store.get_types(names)).await
+        const GET_TYPES: &str = "get_types";
+        let get = || async {
+            let types = self.store.get_types(names).await?;
+            Ok(one_for_each(GET_TYPES, names.len(), types)?)
+        };
+        self.ask(GET_TYPES, get).await
     }
 
     /// The compiled form of a type as the store has it now: another process may have changed it.

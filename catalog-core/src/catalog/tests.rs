@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use stockade_change_feed::Failure;
+use stockade_change_feed::{Failure, ManualClock, Retry, Timestamp};
 use stockade_inventory_core::Sku;
 
 use super::*;
@@ -240,6 +240,142 @@ async fn a_stored_type_is_no_failure_where_its_products_can_not_be_counted() {
     }
 }
 
+/// A catalogue in memory of which some answers are lost, or never came to be.
+struct Shaky {
+    inner: MemoryCatalog,
+    /// What becomes of the next calls that write; all others work.
+    faults: Mutex<Vec<Trouble>>,
+    /// How many products each call wrote.
+    puts: Mutex<Vec<usize>>,
+}
+
+#[derive(Clone, Copy)]
+enum Trouble {
+    /// Nothing takes effect.
+    Unavailable,
+    /// It takes effect, and the reply is lost.
+    ReplyLost,
+    /// The last product of the call fails, the others are written.
+    LastFails,
+}
+
+impl Shaky {
+    fn next(&self) -> Option<Trouble> {
+        self.faults.lock().unwrap().pop()
+    }
+}
+
+fn unavailable() -> CatalogError {
+    Failure::unavailable("put", Duration::ZERO, "scripted").into()
+}
+
+#[async_trait::async_trait]
+impl CatalogStore for Shaky {
+    async fn put(
+        &self,
+        writes: &[ProductWrite],
+    ) -> Result<Vec<Result<Written, CatalogError>>, CatalogError> {
+        self.puts.lock().unwrap().push(writes.len());
+        match self.next() {
+            Some(Trouble::Unavailable) => Err(unavailable()),
+            Some(Trouble::ReplyLost) => {
+                self.inner.put(writes).await?;
+                Err(Failure::outcome_unknown("put", "scripted").into())
+            }
+            Some(Trouble::LastFails) => {
+                let (_, others) = writes.split_last().unwrap();
+                let mut outcomes = self.inner.put(others).await?;
+                outcomes.push(Err(unavailable()));
+                Ok(outcomes)
+            }
+            None => self.inner.put(writes).await,
+        }
+    }
+    async fn delete(&self, id: &ProductId, expected: Expected) -> Result<Deleted, CatalogError> {
+        match self.next() {
+            Some(_) => Err(unavailable()),
+            None => self.inner.delete(id, expected).await,
+        }
+    }
+    async fn get(&self, keys: &[ProductKey]) -> Result<Vec<Option<Product>>, CatalogError> {
+        self.inner.get(keys).await
+    }
+    async fn find(&self, query: &ProductQuery) -> Result<Vec<Product>, CatalogError> {
+        self.inner.find(query).await
+    }
+    async fn put_type(&self, product_type: &ProductType) -> Result<(), CatalogError> {
+        self.inner.put_type(product_type).await
+    }
+    async fn get_types(
+        &self,
+        names: &[ProductTypeName],
+    ) -> Result<Vec<Option<ProductType>>, CatalogError> {
+        self.inner.get_types(names).await
+    }
+    async fn all_types(&self) -> Result<Vec<ProductType>, CatalogError> {
+        self.inner.all_types().await
+    }
+}
+
+#[tokio::test]
+async fn writes_that_fail_in_a_way_that_may_pass_are_repeated() {
+    let store = Arc::new(Shaky {
+        inner: MemoryCatalog::new(),
+        faults: Mutex::new(vec![
+            Trouble::LastFails,
+            Trouble::ReplyLost,
+            Trouble::Unavailable,
+        ]),
+        puts: Mutex::default(),
+    });
+    let catalog = Catalog::new(store.clone());
+    let furniture = ProductType::permissive(type_name("furniture"));
+    catalog.put_type(furniture).await.unwrap();
+    let new = |name: &str| ProductWrite {
+        content: chair(name),
+        expected: Expected::Absent,
+    };
+    let outcomes = catalog.put_many(vec![new("a"), new("b")]).await.unwrap();
+    let effects: Vec<_> = outcomes.into_iter().map(|o| o.unwrap().effect).collect();
+    assert_eq!(
+        effects,
+        [WriteEffect::Unchanged; 2],
+        "written by the second call"
+    );
+    assert_eq!(
+        *store.puts.lock().unwrap(),
+        [2, 2, 2, 1],
+        "only what failed"
+    );
+    store.faults.lock().unwrap().push(Trouble::Unavailable);
+    let deleted = catalog.delete(&chair("a").id, Expected::Any).await;
+    assert_eq!(deleted.unwrap(), Deleted::Removed);
+}
+
+#[tokio::test]
+async fn a_store_that_stays_away_fails_the_call_at_its_deadline() {
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let store = Shaky {
+        inner: MemoryCatalog::new(),
+        faults: Mutex::new(vec![Trouble::Unavailable; 1_000]),
+        puts: Mutex::default(),
+    };
+    let catalog = Catalog::new(Arc::new(store)).with_clock(clock.clone());
+    let time_passes = async {
+        loop {
+            clock.advance(Duration::from_millis(10));
+            tokio::task::yield_now().await;
+        }
+    };
+    let id = chair("a").id;
+    let outcome = tokio::select! {
+        outcome = catalog.delete(&id, Expected::Any) => outcome,
+        () = time_passes => return,
+    };
+    assert!(matches!(outcome.unwrap_err().retry(), Retry::After(_)));
+    assert!(clock.monotonic() <= Duration::from_secs(5));
+}
+
 #[tokio::test]
 async fn a_type_that_another_process_changed_counts_at_once() {
     let store = Arc::new(MemoryCatalog::new());
@@ -259,10 +395,9 @@ async fn a_type_that_another_process_changed_counts_at_once() {
 #[tokio::test]
 async fn calls_are_bounded() {
     let catalog = catalog().await;
-    for limit in [0, 1_001] {
-        let error = catalog.find(&ProductQuery::first(limit)).await.unwrap_err();
-        assert!(matches!(error, CatalogError::Invalid { ref field, .. } if field == "limit"));
-    }
+    let limit = NonZeroUsize::new(1_001).unwrap();
+    let error = catalog.find(&ProductQuery::first(limit)).await.unwrap_err();
+    assert!(matches!(error, CatalogError::Invalid { ref field, .. } if field == "limit"));
     let keys = vec![ProductKey::Id(ProductId::new("a").unwrap()); 1_001];
     assert!(catalog.get(&keys).await.is_err());
 }

@@ -1,19 +1,17 @@
 //! Products in memory.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use stockade_change_feed::debezium::{self, Change, Columns, RowChange, Sequence};
+use stockade_change_feed::debezium::{self, Change as RowEffect, Columns, RowChange, Sequence};
 use stockade_change_feed::memory::MemoryFeed;
 use stockade_change_feed::{Clock, Message, SystemClock, Topic};
-use stockade_inventory_core::Sku;
 
-use crate::catalog::limits::check_skus_differ;
 use crate::error::CatalogError;
-use crate::product::{Product, ProductContent, ProductId, ProductType, ProductTypeName, Slug};
+use crate::product::{Product, ProductId, ProductType, ProductTypeName};
 use crate::rows;
+use crate::rules::{CatalogState, Change, Put, VariantChange, VariantRow};
 use crate::store::{
     CatalogStore, Deleted, Expected, ProductKey, ProductQuery, ProductWrite, WriteEffect, Written,
 };
@@ -68,42 +66,36 @@ impl MemoryCatalog {
     }
 
     fn put_one(&self, state: &mut State, write: &ProductWrite) -> Result<Written, CatalogError> {
-        let content = &write.content;
-        let before = state.products.get(&content.id);
-        if let Some(same) = before.filter(|before| before.product.content == *content) {
-            return Ok(Written::new(same.product.clone(), WriteEffect::Unchanged));
-        }
-        check_expected(&content.id, before, write.expected)?;
-        state.check_rules(content)?;
-        let effect = match before {
-            Some(_) => WriteEffect::Updated,
-            None => WriteEffect::Created,
+        let put = state
+            .catalog
+            .decide_put(write.content.clone(), write.expected)?;
+        let change = match put {
+            Put::Unchanged(product) => return Ok(Written::new(product, WriteEffect::Unchanged)),
+            Put::Change(change) => change,
         };
-        let after = Stored::next(before, content, state.version + 1);
-        let product = after.product.clone();
-        state.version = product.version;
-        self.commit(state, &content.id, Some(after))?;
-        Ok(Written::new(product, effect))
+        let id = &change.content.id;
+        let version = state.version + 1;
+        let before = state.variant_versions(id);
+        let versions = variant_versions(&change, before, version);
+        let effects = changed_rows(&change, before, version);
+        self.publish(state, id, effects)?;
+        state.version = version;
+        state.catalog.apply(&change, version);
+        state.variant_versions.insert(id.clone(), versions);
+        Ok(change.written(version))
     }
 
-    /// Publishes what changes, and replaces the product's state.
-    fn commit(
+    /// Publishes what changes in the rows of a product.
+    fn publish(
         &self,
         state: &mut State,
         id: &ProductId,
-        after: Option<Stored>,
+        effects: Vec<(&'static str, RowEffect)>,
     ) -> Result<(), CatalogError> {
         if let Some((feed, topic)) = &self.outlet {
-            let changes = row_changes(state.products.get(id), after.as_ref());
-            let envelopes = state.envelopes(changes, self.clock.as_ref()).into_iter();
+            let envelopes = state.envelopes(effects, self.clock.as_ref()).into_iter();
             let messages = envelopes.map(|envelope| Message::keyed(rows::key(id), envelope));
             feed.append_all(topic, messages.collect())?;
-        }
-        if let Some(before) = state.products.remove(id) {
-            state.slugs.remove(&before.product.content.slug);
-        }
-        if let Some(after) = after {
-            state.insert(after);
         }
         Ok(())
     }
@@ -122,41 +114,34 @@ impl CatalogStore for MemoryCatalog {
 
     async fn delete(&self, id: &ProductId, expected: Expected) -> Result<Deleted, CatalogError> {
         let mut state = self.lock();
-        let Some(before) = state.products.get(id) else {
+        let Some(product) = state.catalog.decide_delete(id, expected)? else {
             return Ok(Deleted::Absent);
         };
-        check_expected(id, Some(before), expected)?;
-        self.commit(&mut state, id, None)?;
+        let effects = deleted_rows(product, state.variant_versions(id));
+        self.publish(&mut state, id, effects)?;
+        state.catalog.remove(id);
+        state.variant_versions.remove(id);
         Ok(Deleted::Removed)
     }
 
     async fn get(&self, keys: &[ProductKey]) -> Result<Vec<Option<Product>>, CatalogError> {
         let state = self.lock();
-        let found = keys.iter().map(|key| state.find_key(key));
-        Ok(found
-            .map(|stored| stored.map(|stored| stored.product.clone()))
-            .collect())
+        let found = keys.iter().map(|key| state.catalog.find(key).cloned());
+        Ok(found.collect())
     }
 
     async fn find(&self, query: &ProductQuery) -> Result<Vec<Product>, CatalogError> {
         let state = self.lock();
-        let start = match &query.after {
-            Some(after) => Bound::Excluded(after),
-            None => Bound::Unbounded,
-        };
-        Ok(state
-            .products
-            .range::<ProductId, _>((start, Bound::Unbounded))
-            .map(|(_, stored)| &stored.product)
-            .filter(|product| query.matches(&product.content))
-            .take(query.limit.max(1))
-            .cloned()
-            .collect())
+        let products = state.catalog.products_after(query.after.as_ref());
+        let found = products.filter(|product| query.matches(&product.content));
+        Ok(found.take(query.limit.get()).cloned().collect())
     }
 
     async fn put_type(&self, product_type: &ProductType) -> Result<(), CatalogError> {
+        let mut state = self.lock();
+        state.catalog.add_type(product_type.name.clone());
         let name = product_type.name.clone();
-        self.lock().types.insert(name, product_type.clone());
+        state.types.insert(name, product_type.clone());
         Ok(())
     }
 
@@ -178,10 +163,9 @@ impl CatalogStore for MemoryCatalog {
 
 #[derive(Debug, Default)]
 struct State {
-    products: BTreeMap<ProductId, Stored>,
-    slugs: HashMap<Slug, ProductId>,
-    /// Whose each SKU is that was ever used: it outlives variants and products.
-    sku_owners: HashMap<Sku, ProductId>,
+    catalog: CatalogState,
+    /// The version that each variant's row was last written with, by its place in the product.
+    variant_versions: HashMap<ProductId, Vec<u64>>,
     types: BTreeMap<ProductTypeName, ProductType>,
     /// The newest version drawn.
     version: u64,
@@ -190,60 +174,19 @@ struct State {
 }
 
 impl State {
-    /// The rules between rows.
-    fn check_rules(&self, content: &ProductContent) -> Result<(), CatalogError> {
-        if !self.types.contains_key(&content.product_type) {
-            let name = content.product_type.clone();
-            return Err(CatalogError::UnknownProductType { name });
-        }
-        let another = |owner: &&ProductId| **owner != content.id;
-        if let Some(owner) = self.slugs.get(&content.slug).filter(another) {
-            return Err(CatalogError::SlugTaken {
-                slug: content.slug.clone(),
-                owner: owner.clone(),
-            });
-        }
-        check_skus_differ(content)?;
-        for variant in &content.variants {
-            if let Some(owner) = self.sku_owners.get(&variant.sku).filter(another) {
-                return Err(CatalogError::SkuTaken {
-                    sku: variant.sku.clone(),
-                    owner: owner.clone(),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn insert(&mut self, stored: Stored) {
-        let content = &stored.product.content;
-        self.slugs.insert(content.slug.clone(), content.id.clone());
-        for variant in &content.variants {
-            self.sku_owners
-                .insert(variant.sku.clone(), content.id.clone());
-        }
-        self.products.insert(content.id.clone(), stored);
-    }
-
-    fn find_key(&self, key: &ProductKey) -> Option<&Stored> {
-        match key {
-            ProductKey::Id(id) => self.products.get(id),
-            ProductKey::Slug(slug) => self.products.get(self.slugs.get(slug)?),
-            ProductKey::Sku(sku) => self
-                .products
-                .get(self.sku_owners.get(sku)?)
-                .filter(|stored| stored.has(sku)),
-        }
+    fn variant_versions(&self, id: &ProductId) -> &[u64] {
+        let versions = self.variant_versions.get(id);
+        versions.map_or(&[], Vec::as_slice)
     }
 
     /// The changes of one transaction as they are published.
     fn envelopes(
         &mut self,
-        changes: Vec<(&'static str, Change)>,
+        changes: Vec<(&'static str, RowEffect)>,
         clock: &dyn Clock,
     ) -> Vec<bytes::Bytes> {
         let (last_commit, timestamp) = (self.lsn, clock.now());
-        let encode = |(table, change): (&str, Change)| {
+        let encode = |(table, change): (&str, RowEffect)| {
             self.lsn += 1;
             debezium::encode(&RowChange {
                 schema: rows::SCHEMA.to_owned(),
@@ -260,113 +203,69 @@ impl State {
     }
 }
 
-fn check_expected(
-    id: &ProductId,
-    current: Option<&Stored>,
-    expected: Expected,
-) -> Result<(), CatalogError> {
-    let as_expected = match (expected, current) {
-        (Expected::Any, _) | (Expected::Absent, None) => true,
-        (Expected::Version(version), Some(current)) => version == current.product.version,
-        (Expected::Absent, Some(_)) | (Expected::Version(_), None) => false,
+/// The versions of the variants' rows after a change, where these are those before it.
+fn variant_versions(change: &Change, before: &[u64], version: u64) -> Vec<u64> {
+    let version = |variant| match variant {
+        VariantChange::Kept((position, _)) => Some(version_at(before, position)),
+        VariantChange::Inserted(_) | VariantChange::Updated(..) => Some(version),
+        VariantChange::Retired(_) => None,
     };
-    if as_expected {
-        return Ok(());
-    }
-    Err(CatalogError::VersionConflict {
-        id: id.clone(),
-        expected,
-        current: current.map(|current| Box::new(current.product.clone())),
-    })
+    change.variants().into_iter().filter_map(version).collect()
 }
 
-/// A product, and the version that each of its variants' rows was last written with.
-#[derive(Clone, Debug)]
-struct Stored {
-    product: Product,
-    variant_versions: Vec<u64>,
+fn version_at(versions: &[u64], position: usize) -> u64 {
+    versions.get(position).copied().unwrap_or_default()
 }
 
-impl Stored {
-    /// What a product becomes. The row of a variant that stays what and where it is keeps its
-    /// version.
-    fn next(before: Option<&Self>, content: &ProductContent, version: u64) -> Self {
-        let row_version = |(position, variant)| {
-            before
-                .filter(|before| before.product.content.variants.get(position) == Some(variant))
-                .map_or(version, |before| before.variant_versions[position])
-        };
-        Self {
-            variant_versions: content
-                .variants
-                .iter()
-                .enumerate()
-                .map(row_version)
-                .collect(),
-            product: Product::new(content.clone(), version),
+/// What a change does to the tables: a product's row comes before the variants that need it.
+fn changed_rows(change: &Change, before: &[u64], version: u64) -> Vec<(&'static str, RowEffect)> {
+    let row = |(position, variant): VariantRow<'_>, version| {
+        rows::variant_row(&change.content.id, position, variant, version)
+    };
+    let old_row = |old: VariantRow<'_>| row(old, version_at(before, old.0));
+    let variant = |variant| match variant {
+        VariantChange::Kept(_) => None,
+        VariantChange::Retired(old) => Some(RowEffect::Delete {
+            before: old_row(old),
+        }),
+        VariantChange::Updated(old, new) => {
+            Some(written_row(Some(old_row(old)), row(new, version)))
         }
-    }
+        VariantChange::Inserted(new) => Some(written_row(None, row(new, version))),
+    };
+    let variants = change.variants().into_iter().filter_map(variant);
 
-    fn has(&self, sku: &Sku) -> bool {
-        let variants = &self.product.content.variants;
-        variants.iter().any(|variant| variant.sku == *sku)
-    }
-
-    fn product_row(&self) -> Columns {
-        rows::product_row(&self.product)
-    }
-
-    /// The rows of the variants, each with its SKU and version.
-    fn variant_rows(&self) -> impl Iterator<Item = (&Sku, u64, Columns)> {
-        let content = &self.product.content;
-        let versioned = content.variants.iter().zip(&self.variant_versions);
-        versioned
-            .enumerate()
-            .map(|(position, (variant, &version))| {
-                let row = rows::variant_row(&content.id, position, variant, version);
-                (&variant.sku, version, row)
-            })
-    }
+    let product = Product::new(change.content.clone(), version);
+    let old = change.before.as_ref().map(rows::product_row);
+    let product = written_row(old, rows::product_row(&product));
+    let variants = variants.map(|effect| (rows::VARIANTS, effect));
+    std::iter::once((rows::PRODUCTS, product))
+        .chain(variants)
+        .collect()
 }
 
-/// What changes in the tables between two states of a product. A product's row comes before the
-/// variants that need it, and goes after them.
-fn row_changes(before: Option<&Stored>, after: Option<&Stored>) -> Vec<(&'static str, Change)> {
-    let mut old: BTreeMap<&Sku, (u64, Columns)> = before
-        .into_iter()
-        .flat_map(Stored::variant_rows)
-        .map(|(sku, version, row)| (sku, (version, row)))
-        .collect();
-    let mut written = Vec::new();
-    for (sku, version, row) in after.into_iter().flat_map(Stored::variant_rows) {
-        match old.remove(sku) {
-            Some((same, _)) if same == version => {}
-            old => written.push(written_row(old.map(|(_, before)| before), row)),
-        }
-    }
-    let retired = old
-        .into_values()
-        .map(|(_, before)| Change::Delete { before });
-    let variants = retired
-        .chain(written)
-        .map(|change| (rows::VARIANTS, change));
-
-    let before = before.map(Stored::product_row);
-    match (before, after.map(Stored::product_row)) {
-        (before, Some(after)) => std::iter::once((rows::PRODUCTS, written_row(before, after)))
-            .chain(variants)
-            .collect(),
-        (Some(before), None) => variants
-            .chain([(rows::PRODUCTS, Change::Delete { before })])
-            .collect(),
-        (None, None) => Vec::new(),
-    }
+/// What a deletion does to the tables: a product's row goes after its variants.
+fn deleted_rows(product: &Product, versions: &[u64]) -> Vec<(&'static str, RowEffect)> {
+    let content = &product.content;
+    let variants = content
+        .variants
+        .iter()
+        .enumerate()
+        .map(|(position, variant)| {
+            let version = version_at(versions, position);
+            let before = rows::variant_row(&content.id, position, variant, version);
+            (rows::VARIANTS, RowEffect::Delete { before })
+        });
+    let before = rows::product_row(product);
+    variants
+        .chain([(rows::PRODUCTS, RowEffect::Delete { before })])
+        .collect()
 }
 
-fn written_row(before: Option<Columns>, after: Columns) -> Change {
+fn written_row(before: Option<Columns>, after: Columns) -> RowEffect {
     match before {
-        None => Change::Create { after },
-        before => Change::Update { before, after },
+        None => RowEffect::Create { after },
+        before => RowEffect::Update { before, after },
     }
 }
 

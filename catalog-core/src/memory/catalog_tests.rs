@@ -1,8 +1,11 @@
+use std::num::NonZeroUsize;
+
 use serde_json::json;
 use stockade_change_feed::{Feed, Group, ManualClock, PollLimits, SubscribeOptions, Timestamp};
+use stockade_inventory_core::Sku;
 
 use super::*;
-use crate::product::Variant;
+use crate::product::{ProductContent, Slug, Variant};
 
 fn sku(name: &str) -> Sku {
     Sku::new(name).unwrap()
@@ -181,7 +184,7 @@ async fn products_are_found_by_key_and_by_attributes_in_pages() {
         [Some("p3"), Some("p1"), None, Some("p0")]
     );
 
-    let mut query = ProductQuery::first(2);
+    let mut query = ProductQuery::first(NonZeroUsize::new(2).unwrap());
     query.attributes.insert("material".into(), json!(["wool"]));
     let page = catalog.find(&query).await.unwrap();
     assert_eq!(
@@ -202,52 +205,54 @@ async fn products_are_found_by_key_and_by_attributes_in_pages() {
     assert_eq!(catalog.find(&query).await.unwrap(), []);
 }
 
-fn names(changes: &[(&'static str, Change)]) -> Vec<String> {
+/// Rows as they change: `+` is created, `>` updated, `-` deleted, each at its version.
+fn names(changes: &[RowChange]) -> Vec<String> {
     let name = |row: &Columns| {
         let name = row.get("sku").unwrap_or(&row["product_id"]);
         format!("{}@{}", name.as_str().unwrap(), row["version"])
     };
     changes
         .iter()
-        .map(|(_, change)| match change {
-            Change::Create { after } => format!("+{}", name(after)),
-            Change::Update { before, after } => {
+        .map(|row| match &row.change {
+            RowEffect::Create { after } => format!("+{}", name(after)),
+            RowEffect::Update { before, after } => {
                 format!("{}>{}", name(before.as_ref().unwrap()), name(after))
             }
-            Change::Delete { before } => format!("-{}", name(before)),
+            RowEffect::Delete { before } => format!("-{}", name(before)),
             other => panic!("{other:?}"),
         })
         .collect()
 }
 
-#[test]
-fn only_rows_that_differ_are_written() {
-    let first = Stored::next(None, &product("tee", &["a", "b", "c"]), 1);
-    assert_eq!(
-        names(&row_changes(None, Some(&first))),
-        ["+tee@1", "+a@1", "+b@1", "+c@1"]
-    );
+fn publishing() -> (MemoryFeed, MemoryCatalog) {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000)));
+    let feed = MemoryFeed::new(clock.clone()).with_partitions(1);
+    let catalog = MemoryCatalog::new().publishing_to(feed.clone(), rows::catalog_changes());
+    (feed, catalog.with_clock(clock))
+}
 
-    let mut titled = product("tee", &["a", "b", "c"]);
+#[tokio::test]
+async fn only_rows_that_differ_are_written() {
+    let (feed, catalog) = publishing();
+    catalog.put_type(&shirts()).await.unwrap();
+    let first = product("tee", &["a", "b", "c"]);
+    let mut titled = first.clone();
     titled.title = "Another".to_owned();
     titled.variants[1].name = Some("Bee".to_owned());
-    let second = Stored::next(Some(&first), &titled, 2);
-    assert_eq!(
-        names(&row_changes(Some(&first), Some(&second))),
-        ["tee@1>tee@2", "b@1>b@2"]
-    );
-
-    titled.variants.remove(0);
-    let third = Stored::next(Some(&second), &titled, 3);
-    assert_eq!(
-        names(&row_changes(Some(&second), Some(&third))),
-        ["tee@2>tee@3", "-a@1", "b@2>b@3", "c@1>c@3"],
-        "those that moved are written"
-    );
-    assert_eq!(
-        names(&row_changes(Some(&third), None)),
-        ["-b@3", "-c@3", "-tee@3"]
-    );
+    let mut moved = titled.clone();
+    moved.variants.remove(0);
+    for content in [&first, &titled, &moved] {
+        put(&catalog, content, Expected::Any).await.unwrap();
+    }
+    catalog.delete(&moved.id, Expected::Any).await.unwrap();
+    let expected = [
+        &["+tee@1", "+a@1", "+b@1", "+c@1"][..],
+        &["tee@1>tee@2", "b@1>b@2"],
+        // Those that moved are written.
+        &["tee@2>tee@3", "-a@1", "b@2>b@3", "c@1>c@3"],
+        &["-b@3", "-c@3", "-tee@3"],
+    ];
+    assert_eq!(names(&published(&feed).await), expected.concat());
 }
 
 /// Everything that was published, decoded, in order.
@@ -275,11 +280,7 @@ async fn published(feed: &MemoryFeed) -> Vec<RowChange> {
 
 #[tokio::test]
 async fn the_log_says_what_was_committed_and_nothing_else() {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000)));
-    let feed = MemoryFeed::new(clock.clone()).with_partitions(1);
-    let catalog = MemoryCatalog::new()
-        .publishing_to(feed.clone(), rows::catalog_changes())
-        .with_clock(clock);
+    let (feed, catalog) = publishing();
     catalog.put_type(&shirts()).await.unwrap();
     let tee = product("tee", &["a"]);
     put(&catalog, &tee, Expected::Any).await.unwrap();
@@ -291,14 +292,16 @@ async fn the_log_says_what_was_committed_and_nothing_else() {
     catalog.delete(&tee.id, Expected::Any).await.unwrap();
 
     let changes = published(&feed).await;
-    let seen: Vec<_> = changes
-        .iter()
-        .map(|row| (row.table.as_str(), row.change.clone()))
-        .collect();
-    let stored = Stored::next(None, &tee, 1);
-    let mut expected = row_changes(None, Some(&stored));
-    expected.extend(row_changes(Some(&stored), None));
-    assert_eq!(seen, expected);
+    assert_eq!(names(&changes), ["+tee@1", "+a@1", "-a@1", "-tee@1"]);
+    let tables: Vec<_> = changes.iter().map(|row| row.table.as_str()).collect();
+    assert_eq!(tables, ["products", "variants", "variants", "products"]);
+    let product = rows::product_row(&Product::new(tee.clone(), 1));
+    let variant = rows::variant_row(&tee.id, 0, &tee.variants[0], 1);
+    let columns = [(0, &product), (1, &variant)];
+    for (index, after) in columns {
+        let after = after.clone();
+        assert_eq!(changes[index].change, RowEffect::Create { after });
+    }
     for pair in changes.windows(2) {
         assert!(pair[0].sequence < pair[1].sequence);
         assert_eq!(pair[0].schema, rows::SCHEMA);

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Cursor;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -108,7 +109,8 @@ async fn open(paths: &[PathBuf]) -> anyhow::Result<Vec<(String, File)>> {
 
 /// Imports the sample if the catalogue is empty.
 async fn import_sample(shop: &Shop) -> anyhow::Result<()> {
-    if !shop.catalog.find(&ProductQuery::first(1)).await?.is_empty() {
+    let any = ProductQuery::first(NonZeroUsize::MIN);
+    if !shop.catalog.find(&any).await?.is_empty() {
         return Ok(());
     }
     let sample = Cursor::new(sample_catalogue::SAMPLE);

@@ -1,6 +1,7 @@
 //! Products in Postgres and the capture of their changes, beside bare statements over the same
 //! pool in the same run.
 
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -19,6 +20,9 @@ use stockade_postgres::{PostgresCapture, PostgresCatalog, PostgresFeed};
 
 use crate::Form;
 use crate::measure::Latencies;
+
+/// Most products that a query asks for.
+const FIRST: NonZeroUsize = NonZeroUsize::new(50).unwrap();
 
 /// How much to do.
 struct Plan {
@@ -171,7 +175,7 @@ async fn attributes(pool: &PgPool, catalog: &PostgresCatalog, plan: &Plan) -> an
     ] {
         let query = ProductQuery {
             attributes: object(wanted.clone()),
-            ..ProductQuery::first(50)
+            ..ProductQuery::first(FIRST)
         };
         let (mut bares, mut ours) = (Vec::new(), Vec::new());
         for _ in 0..plan.rounds.min(50) {

@@ -243,7 +243,7 @@ fn bind_find<'q, T>(
     query: &'q ProductQuery,
 ) -> QueryAs<'q, sqlx::Postgres, T, PgArguments> {
     let after = query.after.as_ref().map_or("", ProductId::as_str);
-    let limit = i64::try_from(query.limit.max(1)).unwrap_or(i64::MAX);
+    let limit = i64::try_from(query.limit.get()).unwrap_or(i64::MAX);
     let of_type = query.product_type.as_ref().map(ProductTypeName::as_str);
     let bound = statement.bind(after).bind(limit);
     if !query.attributes.is_empty() {

@@ -1,5 +1,6 @@
 //! `/products` and `/product-types`.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use axum::Json;
@@ -21,7 +22,7 @@ use crate::shop::Shop;
 /// A page of products ends once it has this many bytes.
 const PAGE_BYTES: usize = 4 << 20;
 /// Products that a page reads from the store at once.
-const READ_AT_ONCE: usize = 24;
+const READ_AT_ONCE: NonZeroUsize = NonZeroUsize::new(24).unwrap();
 
 /// Get a product, with the availability of each variant
 ///
@@ -111,14 +112,16 @@ pub(super) async fn list(
             .transpose()?,
         attributes,
         after: params.get("after").map(ProductId::new).transpose()?,
-        limit: 0,
+        limit: READ_AT_ONCE,
     };
     let most = params.number_within("limit", 1..=100)?.unwrap_or(24);
     let (mut products, mut bytes, mut is_last) = (Vec::new(), 0, false);
     while products.len() < most && bytes < PAGE_BYTES && !is_last {
-        query.limit = READ_AT_ONCE.min(most - products.len());
+        if let Some(left) = NonZeroUsize::new(most - products.len()) {
+            query.limit = READ_AT_ONCE.min(left);
+        }
         let read = shop.catalog.find(&query).await?;
-        is_last = read.len() < query.limit;
+        is_last = read.len() < query.limit.get();
         let written = read.iter().map(|product| product_json(product).to_string());
         products.extend(written.inspect(|product| bytes += product.len()));
         query.after = read

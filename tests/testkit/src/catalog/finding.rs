@@ -5,7 +5,7 @@ use stockade_catalog_core::{Expected, Product, ProductQuery, ProductType};
 
 use super::CatalogHarness;
 use super::contents::ODD;
-use super::shop::{Shop, id, ids, object, product, shirt, type_name};
+use super::shop::{Shop, first, id, ids, object, product, shirt, type_name};
 
 /// Values, what is asked for, and whether Postgres' `@>` finds it.
 fn containments() -> Vec<(Value, Value, bool)> {
@@ -120,7 +120,7 @@ pub(super) async fn what_changed_is_found_as_it_is<H: CatalogHarness>(h: H) {
     content.attributes = object(json!({"color": "blue"}));
     let current = shop.change(&content).await;
     assert!(shop.ids_with(json!({"color": "red"})).await.is_empty());
-    let mut query = ProductQuery::first(10);
+    let mut query = first(10);
     query.attributes = object(json!({"color": "blue"}));
     assert_eq!(shop.find(&query).await, [current], "found whole");
     shop.delete("tee", Expected::Any).await;
@@ -137,7 +137,7 @@ pub(super) async fn a_type_is_a_condition<H: CatalogHarness>(h: H) {
         content.attributes = object(json!({"late": name > "b"}));
         shop.change(&content).await;
     }
-    let mut query = ProductQuery::first(10);
+    let mut query = first(10);
     query.product_type = Some(type_name("lamp"));
     assert_eq!(ids(&shop.find(&query).await), ["b", "d"]);
     query.attributes = object(json!({"late": true}));
@@ -178,16 +178,16 @@ pub(super) async fn pages_are_in_order_and_whole<H: CatalogHarness>(h: H) {
     }
     names.sort_unstable();
     for limit in [1, 2, 3, names.len(), 100] {
-        let found = pages(&shop, ProductQuery::first(limit)).await;
+        let found = pages(&shop, first(limit)).await;
         assert_eq!(ids(&found), names, "by the bytes of their ids");
     }
     let even = ProductQuery {
         attributes: object(json!({"even": true})),
-        ..ProductQuery::first(2)
+        ..first(2)
     };
     assert_eq!(pages(&shop, even).await.len(), 7);
     // A page may begin after what is not there.
-    let mut query = ProductQuery::first(1);
+    let mut query = first(1);
     query.after = Some(id("a-"));
     assert_eq!(ids(&shop.find(&query).await), ["a-b"]);
 }
@@ -209,7 +209,7 @@ pub(super) async fn pages_miss_nothing_while_products_come<H: CatalogHarness>(h:
     });
     loop {
         let finished = writing.is_finished();
-        let found = ids(&pages(&shop, ProductQuery::first(7)).await);
+        let found = ids(&pages(&shop, first(7)).await);
         assert!(
             found.is_sorted_by(|a, b| a < b),
             "a product came twice: {found:?}"

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::Value;
-use stockade_catalog_core::{Product, ProductQuery, rows};
+use stockade_catalog_core::{Product, rows};
 use stockade_change_feed::debezium::{self, Change, Columns, RowChange};
 use stockade_change_feed::{Group, PollLimits, SubscribeOptions, Subscription};
 
 use super::ChangesHarness;
-use super::shop::Shop;
+use super::shop::{Shop, first};
 use crate::golden::{canonical, image, known_columns, text};
 
 /// How long a feed has to be silent for nothing more to come.
@@ -162,7 +162,7 @@ fn in_short(row: &RowChange) -> String {
 
 async fn all_products(shop: &Shop) -> Vec<Product> {
     let mut all: Vec<Product> = Vec::new();
-    let mut query = ProductQuery::first(500);
+    let mut query = first(500);
     loop {
         let page = shop.find(&query).await;
         let Some(last) = page.last() else {

@@ -1,5 +1,6 @@
 //! Short words for what cases do with a catalogue.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -159,7 +160,7 @@ impl Shop {
         let found = self.store.find(query).await;
         let found = found.unwrap_or_else(|error| panic!("find failed: {error}"));
         assert!(
-            found.len() <= query.limit,
+            found.len() <= query.limit.get(),
             "at most {} products were asked for, and {} found",
             query.limit,
             found.len()
@@ -171,10 +172,15 @@ impl Shop {
     pub(crate) async fn ids_with(&self, attributes: Value) -> Vec<String> {
         let query = ProductQuery {
             attributes: object(attributes),
-            ..ProductQuery::first(1_000)
+            ..first(1_000)
         };
         ids(&self.find(&query).await)
     }
+}
+
+/// The first products, at most this many.
+pub(crate) fn first(limit: usize) -> ProductQuery {
+    ProductQuery::first(NonZeroUsize::new(limit).expect("cases ask for some"))
 }
 
 pub(crate) fn ids(products: &[Product]) -> Vec<String> {

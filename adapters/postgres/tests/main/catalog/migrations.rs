@@ -1,5 +1,7 @@
 //! Tables beside what an operator made, and what a service's role needs.
 
+use std::num::NonZeroUsize;
+
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
 use stockade_catalog_core::{
@@ -103,7 +105,7 @@ async fn the_documented_rights_are_enough() {
     assert!(found[0].is_some());
     let query = ProductQuery {
         attributes: content.attributes.clone(),
-        ..ProductQuery::first(10)
+        ..ProductQuery::first(NonZeroUsize::new(10).unwrap())
     };
     assert_eq!(catalog.find(&query).await.unwrap().len(), 1);
     catalog.all_types().await.unwrap();

@@ -1,5 +1,6 @@
 //! Which way the planner goes, at a size where it matters; and how long many writes take.
 
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -68,7 +69,7 @@ async fn fill(postgres: &Postgres, products: i32) {
 fn query(attributes: &Value) -> ProductQuery {
     ProductQuery {
         attributes: attributes.as_object().unwrap().clone(),
-        ..ProductQuery::first(50)
+        ..ProductQuery::first(NonZeroUsize::new(50).unwrap())
     }
 }
 
@@ -112,7 +113,7 @@ async fn pages_and_keys_are_found_by_their_indexes() {
     let Some(postgres) = open().await else { return };
     fill(&postgres, 50_000).await;
     for of_type in [None, Some("shirt")] {
-        let mut all = ProductQuery::first(50);
+        let mut all = ProductQuery::first(NonZeroUsize::new(50).unwrap());
         all.product_type = of_type.map(|name| ProductTypeName::new(name).unwrap());
         let plan = postgres.store.explain_find(&all).await.unwrap();
         assert!(

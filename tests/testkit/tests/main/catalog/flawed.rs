@@ -192,7 +192,10 @@ impl CatalogStore for FlawedCatalog {
         let after = |id: &ProductId| query.after.as_ref().is_none_or(|after| after < id);
         let found = state.products.iter().filter(|(id, _)| after(id));
         let found = found.filter(|(_, product)| query.matches(&product.content));
-        Ok(found.take(query.limit).map(|(_, p)| p.clone()).collect())
+        Ok(found
+            .take(query.limit.get())
+            .map(|(_, p)| p.clone())
+            .collect())
     }
 
     async fn put_type(&self, product_type: &ProductType) -> Result<(), CatalogError> {
