@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod availability;
+#[cfg(feature = "schema")]
 mod catalog;
 mod contains;
 mod error;
@@ -20,6 +21,7 @@ pub use availability::{
     FreshnessTracker, MarkWrite, Origin, PageAvailability, PartitionMark, Route, SkuAvailability,
     Stock, complete_as_of,
 };
+#[cfg(feature = "schema")]
 pub use catalog::{Catalog, TypeChange};
 pub use error::{CatalogError, Violation};
 pub use product::{

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "catalog")]
 use stockade_catalog_core::CatalogError;
 use stockade_change_feed::{Failure, FeedError, Retry};
+#[cfg(feature = "inventory")]
 use stockade_inventory_core::InventoryError;
 
 /// What went wrong with Postgres. Becomes the error of whichever core was asked.
@@ -48,6 +50,12 @@ impl PostgresError {
     /// Whether the transaction lost against a concurrent one, and may be begun again.
     pub(crate) fn is_lost(&self) -> bool {
         self.retry() == Retry::RestartTransaction
+    }
+
+    /// Whether the server refuses a statement for what is in it.
+    #[cfg(feature = "catalog")]
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.retry() == Retry::Never)
     }
 
     /// What the caller may do.
@@ -248,7 +256,9 @@ macro_rules! into_core {
     };
 }
 
+#[cfg(feature = "inventory")]
 into_core! { InventoryError, |what| Self::Damaged { what } }
+#[cfg(feature = "catalog")]
 into_core! { CatalogError, |what| Self::Damaged { what } }
 into_core! { FeedError, |what: String| {
     Self::Failed(Failure::refused("read", format!("stored data is damaged: {what}")))

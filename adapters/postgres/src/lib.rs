@@ -1,17 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "catalog")]
 mod catalog;
 mod error;
+#[cfg(feature = "feed")]
 mod feed;
+#[cfg(feature = "inventory")]
 mod inventory;
 mod migrate;
 mod names;
 mod server;
 mod session;
 
+#[cfg(feature = "catalog")]
 pub use catalog::PostgresCatalog;
 pub use error::PostgresError;
+#[cfg(feature = "feed")]
 pub use feed::{CapturedTable, PostgresCapture, PostgresFeed, ResetTo, SlotStatus};
+#[cfg(feature = "inventory")]
 pub use inventory::{Pooled, PostgresInventory, Within};
 pub use migrate::{Component, migrate};
 pub use names::Schema;

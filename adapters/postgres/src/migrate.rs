@@ -23,7 +23,8 @@ impl Component {
     pub fn schema(self) -> Schema {
         let name = match self {
             Self::Inventory => "inventory",
-            Self::Catalog => stockade_catalog_core::rows::SCHEMA,
+            // As `stockade_catalog_core::rows::SCHEMA`, which readers of the rows know.
+            Self::Catalog => "catalog",
             Self::Feed => "feed",
         };
         Schema::known(name)

@@ -1,6 +1,5 @@
 //! Products and their types.
 
-mod decide;
 mod json;
 mod put;
 mod rows;
@@ -20,6 +19,7 @@ use stockade_catalog_core::{
     ProductType, ProductTypeName, ProductWrite, Written,
 };
 
+use self::put::chunk_size;
 use self::rows::{ProductRow, TypeRow, product_of, type_of};
 use self::statements::Statements;
 use crate::error::{PostgresError, committing, failed};
@@ -150,7 +150,25 @@ impl CatalogStore for PostgresCatalog {
         &self,
         writes: &[ProductWrite],
     ) -> Result<Vec<Result<Written, CatalogError>>, CatalogError> {
-        self.put_all(writes).await
+        let mut outcomes = Vec::with_capacity(writes.len());
+        let mut rest = writes;
+        while !rest.is_empty() {
+            let (chunk, others) = rest.split_at(chunk_size(rest));
+            rest = others;
+            match self.put_chunk(chunk).await {
+                Ok(chunk) => outcomes.extend(chunk),
+                // The server refuses one of them: the others need not fail with it.
+                Err(error) if chunk.len() > 1 && error.is_refusal() => {
+                    for write in chunk {
+                        let outcome = self.put_chunk(std::slice::from_ref(write)).await;
+                        outcomes.extend(outcome.unwrap_or_else(|error| vec![Err(error.into())]));
+                    }
+                }
+                Err(error) if chunk.len() == writes.len() => return Err(error.into()),
+                Err(error) => outcomes.extend(chunk.iter().map(|_| Err(error.clone().into()))),
+            }
+        }
+        Ok(outcomes)
     }
 
     async fn delete(&self, id: &ProductId, expected: Expected) -> Result<Deleted, CatalogError> {

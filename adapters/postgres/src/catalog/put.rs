@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
+use stockade_catalog_core::rules::{CatalogState, Put};
 use stockade_catalog_core::{
     CatalogError, Deleted, Expected, Product, ProductId, ProductTypeName, ProductWrite, Slug,
     WriteEffect, Written,
@@ -10,7 +11,6 @@ use stockade_catalog_core::{
 use stockade_inventory_core::Sku;
 
 use super::PostgresCatalog;
-use super::decide::{Decision, Known, check_expected, unchanged};
 use super::json::as_stored;
 use super::rows::{ProductRow, damaged, product_of, version_of};
 use super::write::Rows;
@@ -30,111 +30,70 @@ const DELETE: &str = "delete product";
 type Outcome = Result<Written, CatalogError>;
 
 impl PostgresCatalog {
-    pub(super) async fn put_all(
+    /// An outcome for each of the writes of one transaction. What is stored already is found
+    /// without a lock.
+    pub(super) async fn put_chunk(
         &self,
         writes: &[ProductWrite],
-    ) -> Result<Vec<Outcome>, CatalogError> {
-        let mut outcomes = Vec::with_capacity(writes.len());
-        let mut rest = writes;
-        while !rest.is_empty() {
-            let (chunk, others) = rest.split_at(chunk_size(rest));
-            match self.put_chunk(chunk).await {
-                Ok(chunk) => outcomes.extend(chunk),
-                Err(error) if chunk.len() == writes.len() => return Err(error.into()),
-                Err(error) => outcomes.extend(chunk.iter().map(|_| Err(error.clone().into()))),
-            }
-            rest = others;
-        }
-        Ok(outcomes)
-    }
-
-    async fn put_chunk(&self, writes: &[ProductWrite]) -> Result<Vec<Outcome>, PostgresError> {
-        let failure = match self.try_chunk(writes).await {
-            Ok(outcomes) => return Ok(outcomes),
-            Err(failure) => failure,
-        };
-        let refused = matches!(&failure, PostgresError::Failed(why) if why.retry() == stockade_change_feed::Retry::Never);
-        if writes.len() == 1 || !refused {
-            return Err(failure);
-        }
-        // The server refuses one of them: the others need not fail with it.
-        let mut outcomes = Vec::with_capacity(writes.len());
-        for write in writes {
-            let outcome = self.try_chunk(std::slice::from_ref(write)).await;
-            outcomes.extend(outcome.unwrap_or_else(|error| vec![Err(error.into())]));
-        }
-        Ok(outcomes)
-    }
-
-    /// An outcome for each write. What is stored already is found without a lock.
-    async fn try_chunk(&self, writes: &[ProductWrite]) -> Result<Vec<Outcome>, PostgresError> {
+    ) -> Result<Vec<Outcome>, PostgresError> {
         let ids: Vec<&ProductId> = writes.iter().map(|write| &write.content.id).collect();
-        let stored = by_id(self.by_ids(&ids).await?);
-        let mut same: Vec<Option<Product>> = Vec::with_capacity(writes.len());
-        for ProductWrite { content, .. } in writes {
-            let stored = stored.get(&content.id);
-            same.push(stored.and_then(|stored| unchanged(Some(stored), &as_stored(content))));
-        }
-        let differ = writes.iter().zip(&same);
-        let differ: Vec<&ProductWrite> = differ
-            .filter(|(_, same)| same.is_none())
-            .map(|(write, _)| write)
+        let stored = self.by_ids(&ids).await?.into_iter();
+        let stored: HashMap<ProductId, Product> = stored
+            .map(|product| (product.content.id.clone(), product))
             .collect();
-        let mut changed = self.put_changed(&differ).await?.into_iter();
-        let outcome = |same: Option<Product>| match same {
-            Some(product) => Some(Ok(Written::new(product, WriteEffect::Unchanged))),
-            None => changed.next(),
-        };
-        Ok(same.into_iter().filter_map(outcome).collect())
-    }
-
-    async fn put_changed(&self, writes: &[&ProductWrite]) -> Result<Vec<Outcome>, PostgresError> {
-        if writes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut attempt = 1;
-        loop {
-            let put = self.sessions.in_time(PUT, self.put_once(writes)).await;
-            match put {
-                Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
-                ended => return ended,
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(writes.len());
+        let mut differ = Vec::new();
+        for ProductWrite { content, expected } in writes {
+            let (content, expected) = (as_stored(content), *expected);
+            let same = stored
+                .get(&content.id)
+                .filter(|stored| stored.content == content);
+            outcomes.push(same.map(|same| Ok(Written::new(same.clone(), WriteEffect::Unchanged))));
+            if same.is_none() {
+                differ.push(ProductWrite { content, expected });
             }
         }
+        if differ.is_empty() {
+            return Ok(outcomes.into_iter().flatten().collect());
+        }
+        let put = async |connection: &mut PgConnection| self.put_locked(connection, &differ).await;
+        let mut changed = self.in_transaction(PUT, put).await?.into_iter();
+        let outcome = |same: Option<Outcome>| same.or_else(|| changed.next());
+        Ok(outcomes.into_iter().filter_map(outcome).collect())
     }
 
-    async fn put_once(&self, writes: &[&ProductWrite]) -> Result<Vec<Outcome>, PostgresError> {
-        let mut work = self.sessions.begin(PUT).await?;
-        let done = self.put_within(work.connection(), writes).await;
-        work.end(done).await
-    }
-
-    async fn put_within(
+    /// Decides writes on rows that nobody else can change meanwhile, and writes what differs.
+    async fn put_locked(
         &self,
         connection: &mut PgConnection,
-        writes: &[&ProductWrite],
+        writes: &[ProductWrite],
     ) -> Result<Vec<Outcome>, PostgresError> {
         let ids: Vec<&ProductId> = writes.iter().map(|write| &write.content.id).collect();
         self.register(connection, &ids).await?;
-        let known = self.known(connection, writes, &ids).await?;
-        let decisions = known.decide(writes);
-        let changes = decisions
-            .iter()
-            .filter(|decision| matches!(decision, Decision::Change(_)))
-            .count();
-        let versions = self.draw(connection, changes).await?;
-
-        let mut versions = versions.into_iter();
+        let mut state = self.load(connection, writes, &ids).await?;
+        let mut decisions = Vec::with_capacity(writes.len());
+        for ProductWrite { content, expected } in writes {
+            let decision = state.decide_put(content.clone(), *expected);
+            if let Ok(Put::Change(change)) = &decision {
+                // Versions are drawn for all of them together. No product is written twice here.
+                state.apply(change, 0);
+            }
+            decisions.push(decision);
+        }
+        let changes = decisions.iter();
+        let changes = changes.filter(|decision| matches!(decision, Ok(Put::Change(_))));
+        let mut versions = self.draw(connection, changes.count()).await?.into_iter();
         let mut rows = Rows::default();
         let mut outcomes = Vec::with_capacity(decisions.len());
         for decision in decisions {
             outcomes.push(match decision {
-                Decision::Unchanged(product) => Ok(Written::new(*product, WriteEffect::Unchanged)),
-                Decision::Refused(refusal) => Err(refusal),
-                Decision::Change(change) => {
+                Ok(Put::Unchanged(product)) => Ok(Written::new(product, WriteEffect::Unchanged)),
+                Ok(Put::Change(change)) => {
                     let version = versions.next().unwrap_or_default();
                     rows.add(&change, version);
                     Ok(change.written(version_of(version)?))
                 }
+                Err(refusal) => Err(refusal),
             });
         }
         rows.write(connection, &self.statements).await?;
@@ -146,32 +105,27 @@ impl PostgresCatalog {
         id: &ProductId,
         expected: Expected,
     ) -> Result<Deleted, CatalogError> {
-        let mut attempt = 1;
-        loop {
-            let deleting = async {
-                let mut work = self.sessions.begin(DELETE).await?;
-                let done = self.delete_within(work.connection(), id, expected).await;
-                work.end(done).await
-            };
-            match self.sessions.in_time(DELETE, deleting).await {
-                Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
-                ended => return ended?,
-            }
-        }
+        let delete = async |connection: &mut PgConnection| {
+            self.delete_locked(connection, id, expected).await
+        };
+        self.in_transaction(DELETE, delete).await?
     }
 
-    async fn delete_within(
+    async fn delete_locked(
         &self,
         connection: &mut PgConnection,
         id: &ProductId,
         expected: Expected,
     ) -> Result<Result<Deleted, CatalogError>, PostgresError> {
         self.lock(connection, &[id]).await?;
-        let Some(stored) = self.stored(connection, &[id]).await?.pop() else {
-            return Ok(Ok(Deleted::Absent));
-        };
-        if let Err(conflict) = check_expected(id, Some(&stored), expected) {
-            return Ok(Err(conflict));
+        let mut state = CatalogState::default();
+        for product in self.stored(connection, &[id]).await? {
+            state.add_product(product);
+        }
+        match state.decide_delete(id, expected) {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(Ok(Deleted::Absent)),
+            Err(conflict) => return Ok(Err(conflict)),
         }
         let statements = &self.statements;
         // Variants before what they belong to.
@@ -181,6 +135,26 @@ impl PostgresCatalog {
             deleted.map_err(failed(DELETE))?;
         }
         Ok(Ok(Deleted::Removed))
+    }
+
+    /// Runs a transaction, and again where it lost against a concurrent one.
+    async fn in_transaction<T>(
+        &self,
+        operation: &'static str,
+        body: impl AsyncFn(&mut PgConnection) -> Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
+        let mut attempt = 1;
+        loop {
+            let running = async {
+                let mut transaction = self.sessions.begin(operation).await?;
+                let done = body(transaction.connection()).await;
+                transaction.end(done).await
+            };
+            match self.sessions.in_time(operation, running).await {
+                Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
+                ended => return ended,
+            }
+        }
     }
 
     /// Locks products, whether they are there or not: in one order, so that nobody waits in a
@@ -221,17 +195,17 @@ impl PostgresCatalog {
         rows.into_iter().map(product_of).collect()
     }
 
-    /// What the writes will be held against. To be read after their products are locked.
-    async fn known(
+    /// What the writes are decided on. To be read after their products are locked.
+    async fn load(
         &self,
         connection: &mut PgConnection,
-        writes: &[&ProductWrite],
+        writes: &[ProductWrite],
         ids: &[&ProductId],
-    ) -> Result<Known, PostgresError> {
-        let mut known = Known {
-            products: by_id(self.stored(connection, ids).await?),
-            ..Known::default()
-        };
+    ) -> Result<CatalogState, PostgresError> {
+        let mut state = CatalogState::default();
+        for product in self.stored(connection, ids).await? {
+            state.add_product(product);
+        }
         let contents = writes.iter().map(|write| &write.content);
         let slugs: Vec<&str> = contents.clone().map(|c| c.slug.as_str()).collect();
         let types: HashSet<&str> = contents.clone().map(|c| c.product_type.as_str()).collect();
@@ -244,22 +218,20 @@ impl PostgresCatalog {
         let rows: Vec<(String, String, String)> = rows.map_err(failed(PUT))?;
         for (kind, name, owner) in rows {
             if kind == "type" {
-                let name = ProductTypeName::new(name).map_err(damaged)?;
-                known.types.insert(name);
+                state.add_type(ProductTypeName::new(name).map_err(damaged)?);
                 continue;
             }
             let owner = ProductId::new(owner).map_err(damaged)?;
             if kind == "slug" {
-                known.slugs.insert(Slug::new(name).map_err(damaged)?, owner);
+                state.add_slug(Slug::new(name).map_err(damaged)?, owner);
             } else {
-                let sku = Sku::new(name).map_err(damaged)?;
-                known.sku_owners.insert(sku, owner);
+                state.add_sku(Sku::new(name).map_err(damaged)?, owner);
             }
         }
-        Ok(known)
+        Ok(state)
     }
 
-    /// So many versions, rising.
+    /// This many versions, rising.
     async fn draw(
         &self,
         connection: &mut PgConnection,
@@ -277,7 +249,7 @@ impl PostgresCatalog {
 
 /// How many of the next writes go into one transaction: no product twice, so that each is decided
 /// on what the one before left.
-fn chunk_size(writes: &[ProductWrite]) -> usize {
+pub(super) fn chunk_size(writes: &[ProductWrite]) -> usize {
     let mut ids = HashSet::new();
     let mut variants = 0;
     for write in writes.iter().take(PRODUCTS) {
@@ -288,11 +260,4 @@ fn chunk_size(writes: &[ProductWrite]) -> usize {
         }
     }
     ids.len()
-}
-
-fn by_id(stored: Vec<Product>) -> HashMap<ProductId, Product> {
-    let stored = stored.into_iter();
-    stored
-        .map(|product| (product.content.id.clone(), product))
-        .collect()
 }

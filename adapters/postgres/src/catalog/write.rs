@@ -1,12 +1,10 @@
 //! The rows that changes of products write: those that differ, and no others.
 
-use std::collections::HashMap;
-
 use sqlx::{PgConnection, SqlStr};
-use stockade_catalog_core::{ProductContent, ProductId, Variant};
+use stockade_catalog_core::rules::{Change, VariantChange, VariantRow};
+use stockade_catalog_core::{ProductContent, ProductId};
 use stockade_inventory_core::Sku;
 
-use super::decide::Change;
 use super::statements::Statements;
 use crate::error::{PostgresError, failed};
 
@@ -34,23 +32,20 @@ impl Rows {
             None => &mut self.inserted_products,
         };
         products.add(content, version);
-
-        let before = change.before.iter();
-        let before = before.flat_map(|product| &product.content.variants);
-        let mut old: HashMap<&Sku, (usize, &Variant)> = before
-            .enumerate()
-            .map(|(position, variant)| (&variant.sku, (position, variant)))
-            .collect();
-        for (position, variant) in content.variants.iter().enumerate() {
-            let row = (position, variant);
-            match old.remove(&variant.sku) {
-                Some(same) if same == row => {}
-                Some(_) => self.updated_variants.add(&content.id, row, version),
-                None => self.inserted_variants.add(&content.id, row, version),
+        for variant in change.variants() {
+            match variant {
+                VariantChange::Kept(_) => {}
+                VariantChange::Retired((_, variant)) => {
+                    self.deleted_variants.push(variant.sku.as_str().to_owned());
+                }
+                VariantChange::Updated(_, row) => {
+                    self.updated_variants.add(&content.id, row, version);
+                }
+                VariantChange::Inserted(row) => {
+                    self.inserted_variants.add(&content.id, row, version);
+                }
             }
         }
-        let retired = old.into_keys().map(|sku| sku.as_str().to_owned());
-        self.deleted_variants.extend(retired);
     }
 
     /// Writes them, a product before its variants.
@@ -166,7 +161,7 @@ struct Variants {
 }
 
 impl Variants {
-    fn add(&mut self, product: &ProductId, (position, variant): (usize, &Variant), version: i64) {
+    fn add(&mut self, product: &ProductId, (position, variant): VariantRow<'_>, version: i64) {
         self.sku.push(variant.sku.as_str().to_owned());
         self.product_id.push(product.as_str().to_owned());
         self.position

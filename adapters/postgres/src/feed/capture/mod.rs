@@ -13,6 +13,7 @@ mod worker;
 
 use std::time::Duration;
 
+#[cfg(feature = "catalog")]
 use crate::catalog::PostgresCatalog;
 use crate::error::PostgresError;
 use crate::names::CaptureName;
@@ -53,6 +54,7 @@ impl PostgresCapture {
     ///
     /// # Errors
     /// [`PostgresError::Invalid`] where the schema's name is too long for the slot's.
+    #[cfg(feature = "catalog")]
     pub fn of_catalog(
         feed: PostgresFeed,
         catalog: &PostgresCatalog,

@@ -1,10 +1,12 @@
 //! Which tables are captured, and how their rows are told.
 
 use serde_json::Value;
+#[cfg(feature = "catalog")]
 use stockade_catalog_core::rows;
 use stockade_change_feed::Topic;
 use stockade_change_feed::debezium::Columns;
 
+#[cfg(feature = "catalog")]
 use crate::names::Schema;
 
 /// A table whose row changes are captured.
@@ -45,6 +47,7 @@ impl CapturedTable {
 
     /// The tables of the catalogue in this schema. Readers are told the schema `catalog`, which
     /// the projection of search knows.
+    #[cfg(feature = "catalog")]
     pub(super) fn of_catalog(schema: &Schema) -> Vec<Self> {
         let table = |name: &str| {
             Self::new(
