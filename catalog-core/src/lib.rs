@@ -5,6 +5,7 @@ mod availability;
 mod catalog;
 mod contains;
 mod error;
+mod forward;
 pub mod memory;
 #[cfg(feature = "mock")]
 pub mod mock;
@@ -12,7 +13,6 @@ mod product;
 pub mod rows;
 pub mod rules;
 mod store;
-mod telemetry;
 
 pub use availability::{
     Advance, Advanced, Alert, Applied, Availability, AvailabilityCache, AvailabilityRefill,

@@ -114,7 +114,7 @@ impl CatalogState {
     ) -> Result<Put, CatalogError> {
         let before = self.products.get(&content.id);
         if let Some(same) = before.filter(|before| before.content == content) {
-            return Ok(Put::Unchanged(same.clone()));
+            return Ok(Put::Unchanged(Box::new(same.clone())));
         }
         check_expected(&content.id, before, expected)?;
         self.check_owners(&content)?;
@@ -186,7 +186,7 @@ impl CatalogState {
 #[derive(Clone, Debug)]
 pub enum Put {
     /// It is stored already: nothing is written, and no version is drawn.
-    Unchanged(Product),
+    Unchanged(Box<Product>),
     /// It is created or updated.
     Change(Box<Change>),
 }

@@ -209,7 +209,7 @@ fn put(
     let change = match state.decide_put(content.clone(), expected) {
         Ok(Put::Unchanged(product)) => {
             prop_assert!(is_same);
-            prop_assert_eq!(Some(product), now);
+            prop_assert_eq!(Some(*product), now);
             return Ok(None);
         }
         Err(error) => {

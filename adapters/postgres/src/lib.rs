@@ -1,4 +1,9 @@
 #![doc = include_str!("../README.md")]
+// Each part uses some of what they share. With all of them, all of it is used.
+#![cfg_attr(
+    not(all(feature = "catalog", feature = "feed", feature = "inventory")),
+    allow(dead_code, unreachable_pub)
+)]
 
 #[cfg(feature = "catalog")]
 mod catalog;

@@ -348,8 +348,8 @@ impl Availability {
             CircuitState::Open => {
                 tracing::error!(from, to, reason = %change.freshness, "availability circuit opened");
             }
-            _ => {
-                tracing::warn!(from, to, reason = %change.freshness, "availability circuit changed")
+            CircuitState::Closed | CircuitState::HalfOpen => {
+                tracing::warn!(from, to, reason = %change.freshness, "availability circuit changed");
             }
         }
         if let Some(alert) = &self.alert {

@@ -1,8 +1,9 @@
 //! The catalogue as an embedding backend holds it: a store behind the rules for what is written.
 
 mod cost;
-pub(crate) mod limits;
+mod limits;
 mod schema;
+mod telemetry;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,7 +22,6 @@ use crate::product::{Product, ProductId, ProductType, ProductTypeName};
 use crate::store::{
     CatalogStore, Deleted, Expected, ProductKey, ProductQuery, ProductWrite, WriteEffect, Written,
 };
-use crate::telemetry;
 
 /// Most items of one call.
 const BATCH: usize = 1_000;

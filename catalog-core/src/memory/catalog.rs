@@ -70,7 +70,7 @@ impl MemoryCatalog {
             .catalog
             .decide_put(write.content.clone(), write.expected)?;
         let change = match put {
-            Put::Unchanged(product) => return Ok(Written::new(product, WriteEffect::Unchanged)),
+            Put::Unchanged(product) => return Ok(Written::new(*product, WriteEffect::Unchanged)),
             Put::Change(change) => change,
         };
         let id = &change.content.id;

@@ -56,8 +56,19 @@ impl PostgresCatalog {
         if differ.is_empty() {
             return Ok(outcomes.into_iter().flatten().collect());
         }
-        let put = async |connection: &mut PgConnection| self.put_locked(connection, &differ).await;
-        let mut changed = self.in_transaction(PUT, put).await?.into_iter();
+        let mut attempt = 1;
+        let changed = loop {
+            let putting = async {
+                let mut transaction = self.sessions.begin(PUT).await?;
+                let put = self.put_locked(transaction.connection(), &differ).await;
+                transaction.end(put).await
+            };
+            match self.sessions.in_time(PUT, putting).await {
+                Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
+                ended => break ended?,
+            }
+        };
+        let mut changed = changed.into_iter();
         let outcome = |same: Option<Outcome>| same.or_else(|| changed.next());
         Ok(outcomes.into_iter().filter_map(outcome).collect())
     }
@@ -87,7 +98,7 @@ impl PostgresCatalog {
         let mut outcomes = Vec::with_capacity(decisions.len());
         for decision in decisions {
             outcomes.push(match decision {
-                Ok(Put::Unchanged(product)) => Ok(Written::new(product, WriteEffect::Unchanged)),
+                Ok(Put::Unchanged(product)) => Ok(Written::new(*product, WriteEffect::Unchanged)),
                 Ok(Put::Change(change)) => {
                     let version = versions.next().unwrap_or_default();
                     rows.add(&change, version);
@@ -105,10 +116,19 @@ impl PostgresCatalog {
         id: &ProductId,
         expected: Expected,
     ) -> Result<Deleted, CatalogError> {
-        let delete = async |connection: &mut PgConnection| {
-            self.delete_locked(connection, id, expected).await
-        };
-        self.in_transaction(DELETE, delete).await?
+        let mut attempt = 1;
+        loop {
+            let deleting = async {
+                let mut transaction = self.sessions.begin(DELETE).await?;
+                let connection = transaction.connection();
+                let deleted = self.delete_locked(connection, id, expected).await;
+                transaction.end(deleted).await
+            };
+            match self.sessions.in_time(DELETE, deleting).await {
+                Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
+                ended => return ended?,
+            }
+        }
     }
 
     async fn delete_locked(
@@ -135,26 +155,6 @@ impl PostgresCatalog {
             deleted.map_err(failed(DELETE))?;
         }
         Ok(Ok(Deleted::Removed))
-    }
-
-    /// Runs a transaction, and again where it lost against a concurrent one.
-    async fn in_transaction<T>(
-        &self,
-        operation: &'static str,
-        body: impl AsyncFn(&mut PgConnection) -> Result<T, PostgresError>,
-    ) -> Result<T, PostgresError> {
-        let mut attempt = 1;
-        loop {
-            let running = async {
-                let mut transaction = self.sessions.begin(operation).await?;
-                let done = body(transaction.connection()).await;
-                transaction.end(done).await
-            };
-            match self.sessions.in_time(operation, running).await {
-                Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
-                ended => return ended,
-            }
-        }
     }
 
     /// Locks products, whether they are there or not: in one order, so that nobody waits in a
