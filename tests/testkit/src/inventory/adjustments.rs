@@ -117,7 +117,7 @@ pub(super) async fn below_promised_is_refused_with_the_shortage<H: InventoryHarn
                 );
                 assert_eq!(location, LocationId::default());
             }
-            other => panic!("3 of 5 units are promised, and {change:?} was told {other:?}"),
+            other => panic!("3 of 5 units are promised, and {change:?} was answered {other:?}"),
         }
     }
     assert_eq!(
@@ -156,7 +156,7 @@ pub(super) async fn counts_stay_in_their_bounds<H: InventoryHarness>(h: H) {
         let refused = shop.adjust(&adjustment("op", "tee", change)).await;
         assert!(
             matches!(refused, Err(InventoryError::Invalid { .. })),
-            "{change:?} of 2^53 - 1 units was told {refused:?}"
+            "{change:?} of 2^53 - 1 units was answered {refused:?}"
         );
     }
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Time runs out on the store's clock, and units come back once.
+//! Deadlines are judged on the store's clock, and units come back once.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) async fn remaining_time_falls_on_the_stores_clock<H: InventoryHarness
     let first = shop.grant(&request).await;
     h.pass_time(SHORT).await;
     let again = shop.reserve(&request).await;
-    let again = again.unwrap_or_else(|error| panic!("a repeated reserve was told: {error}"));
+    let again = again.unwrap_or_else(|error| panic!("a repeated reserve failed: {error}"));
     let ttl = Ttl::default().get();
     assert_eq!(
         again.reservation.deadline, first.deadline,
@@ -90,10 +90,7 @@ pub(super) async fn concurrent_expiry_gives_units_back_once<H: InventoryHarness>
     }))
     .await;
     let expired: usize = by_id.iter().sum();
-    assert_eq!(
-        expired, 1,
-        "callers that were told that the reservation expired by their call"
-    );
+    assert_eq!(expired, 1, "callers whose call expired the reservation");
     assert_eq!(
         shop.counts("tee").await,
         (100, 90),
@@ -264,7 +261,7 @@ pub(super) async fn expired_units_can_be_reserved_again<H: InventoryHarness>(h: 
     let again = shop
         .reserve(&want("r", "tee", 2).with_ttl(short_lived()))
         .await;
-    let again = again.unwrap_or_else(|error| panic!("a repeated reserve was told: {error}"));
+    let again = again.unwrap_or_else(|error| panic!("a repeated reserve failed: {error}"));
     assert_eq!(again.effect, Effect::Repeated);
     assert_eq!(again.reservation.state, ReservationState::Expired);
     assert_eq!(again.remaining, Duration::ZERO);

@@ -37,7 +37,7 @@ pub(super) async fn a_reserve_whose_reply_is_lost_counts_once<H: InventoryHarnes
         assert_lost(&shop.reserve(&request).await);
     }
     let found = shop.reserve(&request).await;
-    let found = found.unwrap_or_else(|error| panic!("asking again was told: {error}"));
+    let found = found.unwrap_or_else(|error| panic!("the repeated call failed: {error}"));
     assert_eq!(
         shop.counts("tee").await,
         (5, 2),
@@ -58,7 +58,9 @@ pub(super) async fn the_last_unit_is_kept_when_the_reply_is_lost<H: InventoryHar
     );
     let again = shop.reserve(&want("winner", "tee", 1)).await;
     let again = again.unwrap_or_else(|error| {
-        panic!("the winner of the last unit lost its reply, asked again and was told: {error}")
+        panic!(
+            "the winner of the last unit lost its reply, and its repeated request failed: {error}"
+        )
     });
     assert_eq!(again.effect, Effect::Repeated);
     shop.ledger().await;
@@ -87,7 +89,7 @@ pub(super) async fn an_adjustment_whose_reply_is_lost_counts_once<H: InventoryHa
         connection.lose(1);
         assert_lost(&shop.adjust(&asked).await);
         let again = shop.adjust(&asked).await;
-        let again = again.unwrap_or_else(|error| panic!("asking again was told: {error}"));
+        let again = again.unwrap_or_else(|error| panic!("the repeated call failed: {error}"));
         assert_eq!(
             shop.counts("tee").await,
             (physical, 0),
@@ -130,7 +132,7 @@ pub(super) async fn an_extension_whose_reply_is_lost_holds<H: InventoryHarness>(
     connection.lose(1);
     assert_lost(&shop.extend("r", until).await);
     let again = shop.extend("r", until).await;
-    let again = again.unwrap_or_else(|error| panic!("asking again was told: {error}"));
+    let again = again.unwrap_or_else(|error| panic!("the repeated call failed: {error}"));
     assert_eq!(
         (again.effect, again.reservation.deadline),
         (Effect::Repeated, until)

@@ -298,7 +298,7 @@ fn assert_short<T: std::fmt::Debug>(outcome: &Result<T, InventoryError>, expecte
             shortages.sort_by(|a, b| (&a.sku, &a.location).cmp(&(&b.sku, &b.location)));
             assert_eq!(
                 shortages, expected,
-                "what was short (left) and what should be told"
+                "the shortages that were answered (left) and the expected ones"
             );
         }
         other => panic!("too little stock for the request, and the outcome is {other:?}"),

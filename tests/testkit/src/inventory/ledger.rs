@@ -218,7 +218,7 @@ fn check_reservation(reservation: &Reservation, sku: &Sku, movements: &[Movement
         let agrees = match kept {
             Kept::Everything => took_effect == expected,
             // The first of them may be in the opening balance, and an earlier reservation of the
-            // same id be forgotten.
+            // same id may be purged.
             Kept::AfterPurge(_) => {
                 expected.ends_with(&took_effect) || took_effect.ends_with(&expected)
             }

@@ -1,4 +1,4 @@
-//! Which step is legal in which state, and what it moves.
+//! The legal steps of each state, and the counts that they move.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use super::shop::{PAST_SHORT, Shop, id, line, owner, short_lived, want, wants};
 
 use ReservationState::{Cancelled, Confirmed, Expired, Fulfilled, Held, Released};
 
-/// What becomes of a step.
+/// The expected outcome of a step.
 #[derive(Clone, Copy, Debug)]
 enum Then {
-    /// It leads to this state.
+    /// The reservation is in this state then.
     Goes(ReservationState),
-    /// It finds its change made.
+    /// It succeeds and changes nothing.
     Stays,
-    /// It is an error with the present state.
+    /// It is refused with the present state.
     Refused,
 }
 use Then::{Goes, Refused, Stays};
@@ -97,7 +97,10 @@ async fn steps_from<H: InventoryHarness>(h: &H, from: ReservationState, then: [T
             .map(|done| (done.reservation.clone(), done.effect));
         match (then, told) {
             (Goes(to), Ok((reservation, Effect::Applied))) if reservation.state == to => {
-                assert_eq!(reservation, after, "what was told (left), and what is kept");
+                assert_eq!(
+                    reservation, after,
+                    "the reservation that was answered (left), and the one that is kept"
+                );
             }
             (Stays, Ok((reservation, Effect::Repeated))) => {
                 assert_eq!((&reservation, &after), (&before, &before));
@@ -114,7 +117,9 @@ async fn steps_from<H: InventoryHarness>(h: &H, from: ReservationState, then: [T
                 assert_eq!(after, before, "a refused step changed the reservation");
             }
             (then, told) => {
-                panic!("what is {from} and should {asked} {then:?}, but it was told {told:?}")
+                panic!(
+                    "a reservation that is {from} was to {asked}; expected {then:?}, and the answer is {told:?}"
+                )
             }
         }
     }
@@ -260,7 +265,7 @@ pub(super) async fn only_the_named_owner_may_act<H: InventoryHarness>(h: H) {
         };
         assert!(
             matches!(outcome, Err(InventoryError::NotOwner { .. })),
-            "the reservation is Ann's, and Bob's wish that it {asked} was told {outcome:?}"
+            "the reservation is Ann's, and Bob's request that it {asked} was answered {outcome:?}"
         );
     }
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Whatever is a valid name is kept as it is, and is nobody else's.
+//! Every valid name is kept unchanged, and differs from every other name.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::InventoryHarness;
 use super::ledger::{all_movements, all_stock};
 use super::shop::{Shop, line, operation, owner, place, reason, receive, sku, units, wants};
 
-/// Valid, and special to somebody: databases, key spaces, shells, file systems, people.
+/// Valid names with characters that are special to databases, key spaces, shells or file systems.
 const ODD: [&str; 20] = [
     "it's \"quoted\" `here`",
     "100%",

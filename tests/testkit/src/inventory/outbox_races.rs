@@ -162,7 +162,7 @@ pub(super) async fn nothing_before_complete_as_of_is_missing<H: OutboxHarness>(h
     }
 }
 
-/// A call has at most so many await points that a case drops it at.
+/// The most await points at which the case drops a call.
 const MOST_POLLS: usize = 64;
 
 pub(super) async fn a_dropped_change_is_unpublished_or_undone<H: OutboxHarness>(h: H) {

@@ -24,12 +24,12 @@ pub(super) async fn old_movements_become_an_opening_balance<H: StockRetentionHar
     assert_eq!(
         (opening.delta.physical, opening.delta.reserved),
         (12, 2),
-        "the opening balance is the sum of what it stands for"
+        "the opening balance is the sum of the movements that it replaces"
     );
     assert_eq!(
         (opening.version, opening.at),
         (last.version, last.at),
-        "the opening balance has version and time of the last that it stands for"
+        "the opening balance has version and time of the last movement that it replaces"
     );
     assert_eq!(purging.movements().await, 0, "all were purged before");
     purging.ledger(&["r"]).await;
@@ -138,7 +138,7 @@ pub(super) async fn a_purged_operation_id_can_be_used_again<H: StockRetentionHar
     let repeated = purging.shop.adjust(&young).await;
     assert!(
         repeated.is_ok_and(|adjusted| adjusted.effect == Effect::Repeated),
-        "a young operation was forgotten"
+        "the id of a young operation was removed"
     );
     let afresh = purging.shop.adjust(&old).await;
     let afresh = afresh.unwrap_or_else(|error| panic!("a purged operation is refused: {error}"));
@@ -168,7 +168,7 @@ pub(super) async fn reserved_units_outlive_their_movements<H: StockRetentionHarn
     purging.ledger(&["shipped", "given-up"]).await;
 }
 
-/// Adds up what it reads: an opening balance stands for all before it.
+/// Adds up the movements of a page. An opening balance is the sum of all before it.
 async fn read_on(
     purging: &Purging,
     counts: &mut Counts,

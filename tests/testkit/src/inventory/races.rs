@@ -1,4 +1,4 @@
-//! Many callers at once have the outcomes of some order of them one by one.
+//! Concurrent calls have the outcomes of some order of them, one by one.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(super) async fn many_writers_have_one_winner<H: InventoryHarness>(h: H) {
     for outcome in outcomes {
         assert!(
             matches!(outcome, Ok(_) | Err(InventoryError::Insufficient { .. })),
-            "who does not win is told that stock is short, not {outcome:?}"
+            "every other writer is refused with a shortage, not {outcome:?}"
         );
     }
     assert_eq!(shop.counts("tee").await, (1, 1));
@@ -51,7 +51,7 @@ pub(super) async fn contention_never_oversells<H: InventoryHarness>(h: H) {
         match outcome {
             Ok(_) => granted += size(n),
             Err(InventoryError::Insufficient { .. }) => least_refused = least_refused.min(size(n)),
-            Err(error) => panic!("a reserve under contention was told: {error}"),
+            Err(error) => panic!("a reserve under contention failed: {error}"),
         }
     }
     assert!(
@@ -99,7 +99,7 @@ pub(super) async fn opposite_orders_do_not_deadlock<H: InventoryHarness>(h: H) {
     for outcome in outcomes.iter().flatten() {
         assert!(
             matches!(outcome, Ok(_) | Err(InventoryError::Insufficient { .. })),
-            "reserving in opposite orders was told: {outcome:?}"
+            "a reserve in the opposite order was answered {outcome:?}"
         );
     }
     for name in &names {
@@ -150,7 +150,7 @@ async fn churn(shop: &Shop, caller: usize, reservation: &str) {
     match shop.reserve(&request).await {
         Ok(_) => {}
         Err(InventoryError::Insufficient { .. }) => return,
-        Err(error) => panic!("a reserve during churn was told: {error}"),
+        Err(error) => panic!("a reserve during churn failed: {error}"),
     }
     match caller % 3 {
         0 => drop(shop.must(reservation, Transition::Release).await),
@@ -182,7 +182,10 @@ pub(super) async fn confirm_and_release_have_one_winner<H: InventoryHarness>(h: 
             | [Err(InventoryError::WrongState { actual, .. }), Ok(won)] => {
                 assert_eq!(won.effect, Effect::Applied);
                 assert_eq!(won.reservation.state, state, "the winner's state is kept");
-                assert_eq!(*actual, state, "the loser is told who won");
+                assert_eq!(
+                    *actual, state,
+                    "the error of the loser names the state of the winner"
+                );
             }
             other => panic!("confirm and release at once: {other:?}"),
         }
@@ -274,7 +277,7 @@ pub(super) async fn one_id_with_two_contents_has_one_winner<H: InventoryHarness>
         };
         assert!(
             told_right,
-            "{winner} won the id, and {} was told {outcome:?}",
+            "{winner} won the id, and {} was answered {outcome:?}",
             of(caller)
         );
     }
@@ -332,13 +335,13 @@ pub(super) async fn a_dropped_call_took_effect_whole_or_not_at_all<H: InventoryH
         let call = tokio::spawn(async move { shop.reserve(&request).await.map(drop) });
         tokio::time::sleep(Duration::from_micros(n * 40)).await;
         call.abort();
-        // Either it was dropped on the way or it had ended; both are fine.
+        // It was dropped, or it had ended before.
         let _ = call.await;
     }
-    // What was sent before the drop may still arrive; asking again finds it.
+    // A dropped call may still take effect; the repeated call finds it.
     for n in 0..CALLS {
         let found = shop.reserve(&request(n)).await;
-        let found = found.unwrap_or_else(|error| panic!("asking again was told: {error}"));
+        let found = found.unwrap_or_else(|error| panic!("the repeated call failed: {error}"));
         assert_eq!(found.reservation.lines.len(), 2);
     }
     assert_eq!(shop.counts("cap").await, (999, CALLS));

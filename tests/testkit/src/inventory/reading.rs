@@ -1,4 +1,4 @@
-//! What readers see.
+//! Readers see whole snapshots, pages and movements.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What was answered survives the end of the process.
+//! What was answered survives a close.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::ledger::all_movements;
 use super::shop::{PAST_SHORT, Shop, adjustment, line, receive, sku, want, wants};
 use crate::{Reopen, together};
 
-/// Opens the data again.
+/// Closes the store and opens its data again.
 async fn again<H: InventoryHarness + Reopen>(h: H, shop: Shop) -> (H, Shop) {
     drop(shop);
     let h = h.reopen().await;

@@ -19,7 +19,7 @@ pub(super) async fn a_repeated_reserve_finds_the_first_grant<H: InventoryHarness
         assert_eq!(
             again.effect,
             Effect::Repeated,
-            "a repeated reserve was granted anew"
+            "a repeated reserve was granted a second time"
         );
         assert_eq!(again.reservation, first);
     }
@@ -37,7 +37,7 @@ pub(super) async fn the_winner_of_the_last_unit_may_repeat<H: InventoryHarness>(
     let first = shop.grant(&request).await;
     let again = shop.reserve(&request).await;
     let again = again.unwrap_or_else(|error| {
-        panic!("the winner of the last unit repeated its request and was told: {error}")
+        panic!("the winner of the last unit repeated its request, which failed: {error}")
     });
     assert_eq!((again.effect, again.reservation), (Effect::Repeated, first));
     shop.ledger().await;
@@ -54,7 +54,7 @@ pub(super) async fn concurrent_repeats_of_the_winner_agree<H: InventoryHarness>(
         .into_iter()
         .map(|outcome| {
             outcome.unwrap_or_else(|error| {
-                panic!("one of {CALLERS} attempts with one id for the last unit was told: {error}")
+                panic!("one of {CALLERS} attempts with one id for the last unit failed: {error}")
             })
         })
         .collect();
@@ -157,7 +157,7 @@ pub(super) async fn a_refused_request_may_be_repeated<H: InventoryHarness>(h: H)
         .reserve(&want("r", "tee", 2).with_ttl(short_lived()))
         .await;
     let granted = granted.unwrap_or_else(|error| {
-        panic!("a refusal leaves nothing behind, but its id was then told: {error}")
+        panic!("a refusal leaves nothing behind, but a later request with its id failed: {error}")
     });
     assert_eq!(granted.effect, Effect::Applied);
     shop.ledger().await;
@@ -178,12 +178,12 @@ pub(super) async fn a_repeated_receive_counts_once<H: InventoryHarness>(h: H) {
     assert_eq!(again.effect, Effect::Repeated);
     assert_eq!(
         again.movement, first.movement,
-        "a repeat tells what was done at first"
+        "a repeated adjustment answers with its first movement"
     );
     assert_eq!(
         again.level.counts.physical(),
         51,
-        "a repeat tells the level as it is now"
+        "a repeated adjustment answers with the level as it is now"
     );
 
     let twice = [
@@ -308,8 +308,9 @@ fn lives() -> [(&'static str, &'static [Transition]); 3] {
 
 async fn repeat(shop: &Shop, request: &stockade_inventory_core::ReserveRequest) -> Reserved {
     let again = shop.reserve(request).await;
-    again
-        .unwrap_or_else(|error| panic!("{} repeated its request and was told: {error}", request.id))
+    again.unwrap_or_else(|error| {
+        panic!("{} repeated its request, which failed: {error}", request.id)
+    })
 }
 
 async fn adjust(shop: &Shop, adjustment: &stockade_inventory_core::Adjustment) -> Adjusted {
@@ -321,6 +322,6 @@ fn assert_once(effects: impl Iterator<Item = Effect>, what: &str) {
     let applied = effects.filter(|effect| *effect == Effect::Applied).count();
     assert_eq!(
         applied, 1,
-        "{what} by {CALLERS} calls took effect so many times"
+        "{what} by {CALLERS} calls took effect this many times"
     );
 }

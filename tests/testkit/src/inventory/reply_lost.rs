@@ -12,7 +12,7 @@ use stockade_inventory_core::{
     StockSource, Sweep, TransitionRequest, Transitioned,
 };
 
-/// A store in front of another one. Of as many writes as it is told, it lets each take effect and
+/// A store in front of another one. It lets a number of writes take effect and then fails with
 /// then fails with [`Retry::OutcomeUnknown`](stockade_change_feed::Retry::OutcomeUnknown), as when
 /// a connection breaks after the commit.
 pub struct ReplyLost {

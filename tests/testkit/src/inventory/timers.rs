@@ -35,7 +35,7 @@ async fn due<H: TimerHarness>(h: &H, limit: usize) -> Vec<ReservationId> {
     due
 }
 
-/// Waits until so many have come, for they may be late.
+/// Waits until `count` timers have come, because they may be late.
 async fn collect<H: TimerHarness>(h: &H, count: usize) -> Vec<ReservationId> {
     let mut all = Vec::new();
     for _ in 0..50 {
@@ -171,7 +171,7 @@ pub(super) async fn two_callers_miss_nothing<H: TimerHarness>(h: H) {
         }
     }))
     .await;
-    // A timer that can't share them tells both callers.
+    // An implementation that can not share them returns them to both callers.
     let taken: BTreeSet<_> = taken.into_iter().flatten().collect();
     assert_eq!(
         taken.len(),

@@ -45,7 +45,7 @@ flaws! {
         contention_never_oversells: "oversold",
     }
     forgets_ids: ForgetsIds, store_cases => {
-        a_repeated_reserve_finds_the_first_grant: "a repeated reserve was granted anew",
+        a_repeated_reserve_finds_the_first_grant: "a repeated reserve was granted a second time",
         a_reserve_whose_reply_is_lost_counts_once: "asking again",
     }
     refuses_the_winner_of_the_last_unit: RefusesTheWinner, store_cases => {
