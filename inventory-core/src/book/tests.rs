@@ -88,7 +88,7 @@ fn a_refusal_names_every_line() {
 }
 
 #[test]
-fn who_took_the_last_unit_finds_it_again() {
+fn the_winner_of_the_last_unit_may_repeat() {
     let mut book = book(&[level("tee", "west", 1, 0, 0)]);
     let first = book.reserve(&request("a", &[("tee", 1)])).unwrap();
     let again = book.reserve(&request("a", &[("tee", 1)])).unwrap();
@@ -201,7 +201,7 @@ fn the_count_stays_within_its_range() {
 }
 
 #[test]
-fn setting_what_is_there_is_remembered() {
+fn setting_the_present_count_is_remembered() {
     let mut book = book(&[level("tee", "main", 5, 0, 0)]);
     let set = adjustment("a", StockChange::Set(5));
     assert_eq!(book.adjust(&set).unwrap().effect, Effect::Applied);
@@ -211,7 +211,7 @@ fn setting_what_is_there_is_remembered() {
 }
 
 #[test]
-fn rows_that_contradict_each_other_are_an_error() {
+fn contradicting_rows_are_damage() {
     let mut book = book(&[level("tee", "west", 5, 2, 0)]);
     for (id, at, units) in [("gone", "north", 1), ("small", "west", 3)] {
         let line = ReservedLine {

@@ -39,7 +39,7 @@ async fn expires(shop: &Shop, reservation: &str) {
 }
 
 #[tokio::test]
-async fn two_workers_give_back_once() {
+async fn two_workers_expire_each_reservation_once() {
     let shop = Shop::with(&[("tee", 50)]).await;
     let _running = [
         start(worker(&shop).with_batch(at_most(3))),
@@ -72,7 +72,7 @@ async fn a_timer_expires_in_time() {
 }
 
 #[tokio::test]
-async fn a_timer_that_came_early_comes_again() {
+async fn an_early_timer_is_set_again() {
     let shop = Shop::with(&[("tee", 5)]).await;
     let _running = start(worker(&shop).with_sweep_interval(NEVER));
     hold(&shop, "r", 5).await;
@@ -92,7 +92,7 @@ async fn a_timer_that_came_early_comes_again() {
 }
 
 #[tokio::test]
-async fn a_timer_for_what_is_settled_or_unknown_does_nothing() {
+async fn a_timer_of_a_settled_or_unknown_reservation_does_nothing() {
     let shop = Shop::with(&[("tee", 5)]).await;
     let _running = start(worker(&shop));
     hold(&shop, "paid", 1).await;
@@ -184,7 +184,7 @@ async fn a_store_that_fails_loses_no_timer() {
 }
 
 #[tokio::test]
-async fn a_sweep_that_fails_is_made_again() {
+async fn a_failed_sweep_is_repeated() {
     let shop = Shop::with(&[("tee", 5)]).await;
     let store = Faulty::new(shop.store.clone());
     store
@@ -200,7 +200,7 @@ async fn a_sweep_that_fails_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_worker_stops_when_told() {
+async fn a_worker_stops_at_the_signal() {
     let shop = Shop::with(&[("tee", 5)]).await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(worker(&shop).run(async {

@@ -38,7 +38,7 @@ async fn a_lost_answer_reserves_once() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_finds_a_grant_that_stands_or_is_over() {
+async fn a_repeated_request_finds_a_grant_that_stands_or_has_ended() {
     let shop = Shop::with(&[("tee", 3)]).await;
     let inventory = shop.inventory(Arc::new(shop.store.clone()));
     let again = async |reservation| {
@@ -71,7 +71,7 @@ async fn a_repeated_request_finds_a_grant_that_stands_or_is_over() {
 }
 
 #[test]
-fn a_repeatable_request_has_a_key_and_the_id_that_it_stands_for() {
+fn a_repeatable_request_has_the_id_of_its_key() {
     let line = || Line::new(sku("tee"), Quantity::ONE);
     let of = |key| ReserveRequest::repeatable(OwnerId::new("ada").unwrap(), key, [line()]);
     let derived = ReservationId::derived(&OwnerId::new("ada").unwrap(), "cart-1");
@@ -97,7 +97,7 @@ async fn a_lost_answer_receives_once() {
 }
 
 #[tokio::test]
-async fn silence_is_an_unknown_outcome() {
+async fn no_answer_is_an_unknown_outcome() {
     let shop = Shop::with(&[("tee", 1)]).await;
     let store = Faulty::new(shop.store.clone());
     store.script.add(&[Fault::Silence]);
@@ -110,7 +110,7 @@ async fn silence_is_an_unknown_outcome() {
 }
 
 #[tokio::test]
-async fn timers_that_fail_fail_nothing() {
+async fn failing_timers_fail_no_call() {
     for fault in [Fault::Refused, Fault::Silence] {
         let shop = Shop::with(&[("tee", 1)]).await;
         let timer = Faulty::new(shop.timer.clone());
@@ -151,7 +151,7 @@ async fn a_timer_lasts_as_long_as_the_hold() {
 }
 
 #[tokio::test]
-async fn an_extension_sets_the_timer_anew() {
+async fn an_extension_sets_the_timer_again() {
     let shop = Shop::with(&[("tee", 9)]).await;
     let inventory = shop.inventory(Arc::new(shop.store.clone()));
     inventory.reserve(request("r", "tee", 1)).await.unwrap();
@@ -182,7 +182,7 @@ async fn a_host_may_reserve_in_its_own_transaction() {
 }
 
 #[tokio::test]
-async fn its_futures_may_be_spawned() {
+async fn its_futures_can_be_spawned() {
     let shop = Shop::with(&[("tee", 9)]).await;
     let inventory = shop.inventory(Arc::new(shop.store.clone()));
     let life = tokio::spawn(async move {

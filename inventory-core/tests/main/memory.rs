@@ -97,7 +97,7 @@ async fn the_longest_overdue_expire_first() {
 }
 
 #[tokio::test]
-async fn what_changed_since_stays_in_the_outbox() {
+async fn a_sku_that_changed_after_the_mark_stays_in_the_outbox() {
     let shop = Shop::with(&[("a", 1), ("b", 2)]).await;
     let page = shop.store.unpublished(None, at_most(1)).await.unwrap();
     assert_eq!(page.changes.len(), 1);
@@ -123,7 +123,7 @@ async fn what_changed_since_stays_in_the_outbox() {
 }
 
 #[tokio::test]
-async fn a_new_epoch_outranks_all_numbers() {
+async fn a_raised_epoch_wins_over_all_numbers() {
     let shop = Shop::with(&[("a", 1)]).await;
     let version = |stock: Vec<Option<SkuStock>>| stock[0].as_ref().unwrap().version();
     let before = version(shop.store.stock(&[sku("a")]).await.unwrap());
@@ -180,7 +180,7 @@ async fn timers_come_once_and_in_time() {
 }
 
 #[tokio::test]
-async fn a_wait_ends_with_a_timer_that_is_set_later() {
+async fn a_timer_that_is_set_later_ends_a_wait() {
     let shop = Shop::with(&[]).await;
     arm(&shop.timer, "last", 500).await;
     let timer = shop.timer.clone();
@@ -194,7 +194,7 @@ async fn a_wait_ends_with_a_timer_that_is_set_later() {
 }
 
 #[tokio::test]
-async fn a_dropped_wait_takes_nothing_and_waits_share() {
+async fn a_dropped_wait_takes_no_timer_and_limits_hold() {
     let shop = Shop::with(&[]).await;
     let timer = shop.timer.clone();
     let dropped = tokio::spawn(async move { timer.due(at_most(9), seconds(600)).await });

@@ -34,7 +34,7 @@ fn read(log: &Log) -> (Vec<String>, Vec<Timestamp>) {
 }
 
 #[tokio::test]
-async fn a_pass_publishes_everything_and_says_so_to_every_partition() {
+async fn a_pass_publishes_everything_and_sends_every_heartbeat() {
     let (shop, log) = (
         Shop::with(&[("a", 1), ("b", 2), ("c", 3)]).await,
         Log::default(),
@@ -60,7 +60,7 @@ async fn a_pass_publishes_everything_and_says_so_to_every_partition() {
 }
 
 #[tokio::test]
-async fn nothing_is_complete_while_an_event_fails() {
+async fn no_heartbeat_is_sent_while_an_event_fails() {
     let (shop, log) = (
         Shop::with(&[("a", 1), ("b", 2), ("c", 3)]).await,
         Log::default(),
@@ -83,7 +83,7 @@ async fn nothing_is_complete_while_an_event_fails() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_that_fails_is_no_completion() {
+async fn a_failed_heartbeat_fails_the_pass() {
     let (shop, log) = (Shop::with(&[]).await, Log::default());
     log.refuse(&["heartbeat-2"]);
     assert!(matches!(
@@ -93,7 +93,7 @@ async fn a_heartbeat_that_fails_is_no_completion() {
 }
 
 #[tokio::test]
-async fn a_change_during_a_pass_is_not_claimed_and_not_lost() {
+async fn a_change_during_a_pass_is_left_to_the_next() {
     let (shop, log) = (
         Shop::with(&[("a", 1), ("b", 2), ("c", 3)]).await,
         Log::default(),
@@ -132,7 +132,7 @@ async fn a_change_during_a_pass_is_not_claimed_and_not_lost() {
 }
 
 #[tokio::test]
-async fn what_was_published_and_not_marked_is_published_again() {
+async fn unmarked_events_are_published_again() {
     let (shop, log) = (Shop::with(&[("a", 1)]).await, Log::default());
     let outbox = Faulty::new(shop.store.clone());
     outbox.script.add(&[Fault::Refused]);
@@ -149,7 +149,7 @@ async fn what_was_published_and_not_marked_is_published_again() {
 }
 
 #[tokio::test]
-async fn a_running_relay_heals_and_publishes_again() {
+async fn a_running_relay_recovers_and_republishes() {
     let (shop, log) = (Shop::with(&[("a", 1), ("b", 2)]).await, Log::default());
     log.refuse(&["a", "b"]);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -211,7 +211,7 @@ impl Publisher for Hangs {
 }
 
 #[tokio::test]
-async fn a_call_that_hangs_keeps_only_its_own_events() {
+async fn a_call_that_hangs_fails_only_its_own_events() {
     let shop = Shop::with(&[("a", 1), ("b", 2), ("c", 3)]).await;
     let (log, store) = (Log::default(), Arc::new(shop.store.clone()));
     let hangs = Hangs {
@@ -259,7 +259,7 @@ impl Recorder for OneGauge {
 }
 
 #[tokio::test]
-async fn the_age_rises_while_a_pass_is_stuck() {
+async fn the_age_rises_while_a_pass_hangs() {
     let bits = Arc::new(AtomicU64::new(0));
     let recorder = OneGauge {
         name: "stockade_inventory_relay_complete_age_seconds",

@@ -132,7 +132,7 @@ async fn nothing_is_purged_within_a_day() {
 }
 
 #[tokio::test]
-async fn a_pass_that_fails_is_made_again() {
+async fn a_failed_pass_is_repeated() {
     let shop = Shop::with(&[("tee", 5)]).await;
     released(&shop, "r").await;
     shop.clock.advance(DAY * 31);
@@ -149,7 +149,7 @@ async fn a_pass_that_fails_is_made_again() {
 }
 
 #[tokio::test]
-async fn several_workers_purge_and_stop_when_told() {
+async fn several_workers_purge_and_stop_at_the_signal() {
     let shop = Shop::with(&[("tee", 50)]).await;
     for n in 0..20 {
         released(&shop, &format!("r{n}")).await;
