@@ -87,12 +87,15 @@ pub struct Answers(());
 const MARK: &str = "STOCKADE-ANSWER ";
 /// The variable that tells the child process where the data is.
 const ADDRESS: &str = "STOCKADE_CRASH_ADDRESS";
-/// The process is killed this often in a case.
+/// The number of times that the process is killed in a case.
 const CRASHES: usize = 3;
-/// And each time after this many answers.
+/// It is killed after this many answers.
 const ANSWERS: usize = 60;
-/// The child process has to give so many answers within this time.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest that a case may run. A server starts again after each crash, which takes its time on a
+/// busy machine.
+const DEADLINE: Duration = Duration::from_secs(300);
+/// The child process has to give its answers within this time.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Answers {
     /// Writes an answer, of one line. What is written when the process is killed was answered, and
@@ -127,7 +130,7 @@ pub fn attempt_crash<H: Crash>(case: &CrashCase<H>, test: &str) -> Outcome {
     let CrashCase { name, calls, check } = *case;
     if let Ok(address) = std::env::var(ADDRESS) {
         end_with_parent();
-        let outcome = finish::<H>(name, async move {
+        let outcome = finish::<H>(name, DEADLINE, async move {
             calls(H::open_at(&address).await, Answers(())).await;
             Ok(())
         });
@@ -140,7 +143,7 @@ pub fn attempt_crash<H: Crash>(case: &CrashCase<H>, test: &str) -> Outcome {
         .split_once("::")
         .map_or(test, |(_, test)| test)
         .to_owned();
-    finish::<H>(name, async move {
+    finish::<H>(name, DEADLINE, async move {
         let mut data = H::create().await?;
         let address = H::address(&data);
         let mut answers = Vec::new();

@@ -155,7 +155,7 @@ pub fn attempt_on<H: Harness>(
     open: impl Future<Output = Result<H, Absent>> + Send + 'static,
 ) -> Outcome {
     let run = case.run;
-    finish::<H>(case.name, async move {
+    finish::<H>(case.name, DEADLINE, async move {
         run(open.await?).await;
         Ok(())
     })
@@ -164,6 +164,7 @@ pub fn attempt_on<H: Harness>(
 /// Runs a test on a runtime of its own with a deadline, and returns how it ended.
 pub(crate) fn finish<H: Harness>(
     name: &str,
+    deadline: Duration,
     test: impl Future<Output = Result<(), Absent>> + Send + 'static,
 ) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -174,13 +175,13 @@ pub(crate) fn finish<H: Harness>(
         .expect("the machine has threads to spare");
     // A task of its own, so that the deadline also ends a case that blocks its thread.
     let task = runtime.spawn(test);
-    let ended = runtime.block_on(async { tokio::time::timeout(DEADLINE, task).await });
+    let ended = runtime.block_on(async { tokio::time::timeout(deadline, task).await });
     runtime.shutdown_timeout(Duration::from_secs(5));
     match ended {
         Ok(Ok(Ok(()))) => Outcome::Passed,
         Ok(Ok(Err(absent))) => without_backend(H::BACKEND, absent, |name| std::env::var_os(name)),
         Ok(Err(error)) => Outcome::Failed(panic_message(error)),
-        Err(_) => Outcome::Failed(format!("it was not finished after {DEADLINE:?}")),
+        Err(_) => Outcome::Failed(format!("it did not end within {deadline:?}")),
     }
 }
 

@@ -135,6 +135,23 @@ pub(super) async fn confirming_after_the_deadline_expires<H: InventoryHarness>(h
     expired_instead(&shop, Asked::Transition(Transition::Confirm), late).await;
 }
 
+pub(super) async fn releasing_after_the_deadline_releases<H: InventoryHarness>(h: H) {
+    let shop = Shop::open(&h, &[("tee", 5)]).await;
+    shop.hold_shortly("r", "tee", 2).await;
+    h.pass_time(PAST_SHORT).await;
+    for effect in [Effect::Applied, Effect::Repeated] {
+        let released = shop.step("r", Transition::Release).await;
+        let released =
+            released.unwrap_or_else(|error| panic!("releasing after the deadline failed: {error}"));
+        assert_eq!(
+            (released.reservation.state, released.effect),
+            (ReservationState::Released, effect)
+        );
+    }
+    assert_eq!(shop.counts("tee").await, (5, 0));
+    shop.ledger().await;
+}
+
 pub(super) async fn extending_after_the_deadline_expires<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     let held = shop.hold_shortly("r", "tee", 2).await;

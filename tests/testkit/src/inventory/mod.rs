@@ -96,6 +96,7 @@ suite! { $
         overdue_is_still_held_until_it_expires,
         confirmed_does_not_expire,
         confirming_after_the_deadline_expires,
+        releasing_after_the_deadline_releases,
         extending_after_the_deadline_expires,
         extended_is_not_expired,
         extending_never_moves_the_deadline_back,
@@ -225,6 +226,7 @@ suite! { $
         pages_have_every_unpublished_sku,
         reading_takes_nothing_out,
         an_older_mark_leaves_the_newer_version,
+        a_mark_is_of_all_locations_together,
         repeated_and_late_marks_change_nothing,
         complete_as_of_is_before_what_is_missing,
     }

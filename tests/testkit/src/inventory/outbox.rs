@@ -202,6 +202,31 @@ pub(super) async fn an_older_mark_leaves_the_newer_version<H: OutboxHarness>(h: 
     );
 }
 
+pub(super) async fn a_mark_is_of_all_locations_together<H: OutboxHarness>(h: H) {
+    let shop = Shop::open(&h, &[]).await;
+    let [first, second] = h.locations();
+    for location in [&first, &first, &second] {
+        shop.receive_at("tee", location, 1).await;
+    }
+    let outbox = h.outbox();
+    let before = shop.stock("tee").await.version();
+    // The level at the second location has a lower version than the SKU had before.
+    shop.receive_at("tee", &second, 1).await;
+    mark(outbox.as_ref(), &[(sku("tee"), before)]).await;
+    let changes = unpublished(outbox.as_ref()).await;
+    assert_eq!(
+        changes.first().map(|change| change.new_stock_count),
+        Some(4),
+        "the SKU changed at another location after the version that is marked"
+    );
+    mark(
+        outbox.as_ref(),
+        &[(sku("tee"), shop.stock("tee").await.version())],
+    )
+    .await;
+    assert_eq!(unpublished(outbox.as_ref()).await, []);
+}
+
 pub(super) async fn repeated_and_late_marks_change_nothing<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     let outbox = h.outbox();

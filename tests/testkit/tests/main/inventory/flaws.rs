@@ -59,6 +59,9 @@ flaws! {
     expires_what_was_extended: ExpiresTheExtended, store_cases => {
         extended_is_not_expired: "it was expired although it was extended",
     }
+    expires_what_is_released_late: ExpiresLateReleases, store_cases => {
+        releasing_after_the_deadline_releases: "releasing after the deadline failed",
+    }
     counts_a_repeated_receive_twice: ReceivesTwice, store_cases => {
         a_repeated_receive_counts_once: "50 units received again",
         an_adjustment_whose_reply_is_lost_counts_once: "was sent twice",
@@ -137,6 +140,9 @@ flaws! {
 
     marks_versions_that_nobody_published: ForgetsVersions, outbox_cases => {
         an_older_mark_leaves_the_newer_version: "changed after the version that is marked",
+    }
+    marks_by_the_version_of_a_level: MarksByLevel, outbox_cases => {
+        a_mark_is_of_all_locations_together: "changed at another location",
     }
     takes_what_is_read: TakesWhatIsRead, outbox_cases => {
         reading_takes_nothing_out: "read and not marked",

@@ -55,6 +55,10 @@ impl StockOutbox for FlawedStore {
             let newest = rows.stock(sku).map(|stock| stock.version());
             let is_newest = |newest: Version| match self.flaw {
                 Flaw::ForgetsVersions => true,
+                Flaw::MarksByLevel => {
+                    let levels = rows.levels[sku].values();
+                    levels.map(|level| level.version).max() <= Some(*marked)
+                }
                 Flaw::MarksIgnoreTheEpoch => newest.number <= marked.number,
                 _ => newest <= *marked,
             };

@@ -33,6 +33,8 @@ pub(super) enum Flaw {
     RefusesTheWinner,
     /// Expires what has expired.
     CompensatesTwice,
+    /// Expires an overdue reservation that is released.
+    ExpiresLateReleases,
     /// Goes by the first deadline.
     ExpiresTheExtended,
     /// Does not look for the id of an adjustment.
@@ -79,6 +81,8 @@ pub(super) enum Flaw {
 
     /// Marks a SKU as published, whatever the version.
     ForgetsVersions,
+    /// Compares a mark with the versions of the levels, and not of the SKU.
+    MarksByLevel,
     /// Takes a SKU out of the outbox when it is read.
     TakesWhatIsRead,
     /// Reads `complete_as_of` after the snapshot.
@@ -178,8 +182,7 @@ impl FlawedStore {
         }
     }
 
-    /// How much a call with a limit does, and what it says is left where it has done `count` and
-    /// knows whether there is more.
+    /// How much a call with a limit does.
     pub(super) fn step(&self, limit: NonZeroUsize) -> usize {
         match self.flaw {
             Flaw::SmallSteps | Flaw::SaysNothingIsLeft => limit.get().min(2),
@@ -188,6 +191,7 @@ impl FlawedStore {
         }
     }
 
+    /// What a call says is left.
     pub(super) fn rest(&self, work_is_left: bool) -> Rest {
         match self.flaw {
             Flaw::SaysNothingIsLeft => Rest::None,
@@ -492,6 +496,9 @@ impl InventoryStore for FlawedStore {
         &self,
         request: &TransitionRequest,
     ) -> Result<Transitioned, InventoryError> {
+        if self.flaw == Flaw::ExpiresLateReleases {
+            self.expire_one(&mut self.rows(), &request.id)?;
+        }
         self.decide(|book| book.transition(request)).await?
     }
 
