@@ -1,6 +1,5 @@
 //! From records of a change feed to documents of an index.
 
-mod chunk;
 mod job;
 mod settle;
 mod telemetry;

@@ -9,8 +9,7 @@ use stockade_change_feed::time::{Backoff, Deadline, one_for_each};
 use tracing::warn;
 
 use super::Ingest;
-use super::chunk::{Chunk, Documents, LONGEST_PAUSE, Refused};
-use super::job::{Edits, Job, RecordEdit};
+use super::job::{Chunk, Documents, Edits, Job, LONGEST_PAUSE, RecordEdit, Refused};
 use super::telemetry::{CONFLICTS, CUT, STALE_EPOCHS, WRITTEN};
 use crate::document::{Document, DocumentId, Merged, RowVersion};
 use crate::error::SearchError;
