@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use stockade_search_sync::analysis::{Searched, Word, fold, words};
+use stockade_search_sync::analysis::{SearchedText, Word, fold, words};
 use stockade_search_sync::{FieldKind, FieldValue, Projection, SearchError, View};
 use tantivy::schema::{
     FAST, Field, IndexRecordOption, JsonObjectOptions, OwnedValue, STORED, STRING, Schema,
@@ -97,12 +97,12 @@ impl Fields {
         let mut document = TantivyDocument::new();
         document.add_text(self.key, key);
         document.add_text(self.view, json);
-        let searched = Searched::new(view, projection);
+        let searched = SearchedText::new(view, projection);
         for identifier in &searched.identifiers {
             document.add_text(self.identifier, identifier);
             document.add_text(self.bare_identifier, bare(identifier));
         }
-        for text in &searched.texts {
+        for text in &searched.values {
             let weighted = self
                 .weights
                 .iter()

@@ -2,18 +2,18 @@
 //! of their own.
 //!
 //! - [`words`] splits a text.
-//! - [`Searched`] is the text of a [`View`](crate::View) that is searched.
-//! - [`Typed`] is the text of a query, and says how well a word matches it.
+//! - [`SearchedText`] is the text of a [`View`](crate::View) that is searched.
+//! - [`QueryText`] is the text of a query, and says how well a word matches it.
 //! - [`Highlighter`] finds the places in a view that match.
 
 mod highlight;
-mod searched;
-mod typed;
+mod query_text;
+mod searched_text;
 
 use std::ops::Range;
 
-pub use searched::{Highlighter, Searched, Text};
-pub use typed::{KNOWN, MOST_WORDS, Typed};
+pub use query_text::{KNOWN, MOST_WORDS, QueryText};
+pub use searched_text::{Highlighter, SearchedText, SearchedValue};
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;

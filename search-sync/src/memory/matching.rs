@@ -1,6 +1,6 @@
 //! Which documents match a text, and how well.
 
-use crate::analysis::{MOST_WORDS, Searched, Text, Typed, Word};
+use crate::analysis::{MOST_WORDS, QueryText, SearchedText, SearchedValue, Word};
 use crate::document::View;
 use crate::projection::Projection;
 
@@ -11,7 +11,7 @@ const SECOND: f64 = 0.1;
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) view: View,
-    pub(super) searched: Searched,
+    pub(super) searched: SearchedText,
 }
 
 /// How well a document matches each word of a query, without the rarity of the words.
@@ -28,12 +28,12 @@ enum IsIdentifier {
 
 impl Shown {
     pub(super) fn new(view: View, projection: &Projection) -> Self {
-        let searched = Searched::new(&view, projection);
+        let searched = SearchedText::new(&view, projection);
         Self { view, searched }
     }
 
     /// How well it matches. `None` if it does not match.
-    pub(super) fn matches(&self, typed: &Typed) -> Option<Match> {
+    pub(super) fn matches(&self, typed: &QueryText) -> Option<Match> {
         let mut identifiers = self.searched.identifiers.iter();
         let equals = !typed.is_blank() && identifiers.any(|known| known == typed.whole());
         let is_identifier = match equals {
@@ -52,17 +52,17 @@ impl Shown {
     }
 
     /// Whether it contains the word at this position, as it was typed or in another spelling.
-    pub(super) fn has(&self, typed: &Typed, at: usize) -> bool {
+    pub(super) fn has(&self, typed: &QueryText, at: usize) -> bool {
         let is = |word: &Word| typed.spellings(at).any(|spelling| spelling == word.text);
         let is_pair = |pair: &Word| typed.pairs(at).any(|known| known == pair.text);
-        let mut texts = self.searched.texts.iter();
+        let mut texts = self.searched.values.iter();
         texts.any(|text| text.words.iter().any(is) || text.pairs.iter().any(is_pair))
     }
 
     /// How well the best field matches a word, plus a share of the second best.
-    fn strength(&self, typed: &Typed, at: usize) -> f64 {
+    fn strength(&self, typed: &QueryText, at: usize) -> f64 {
         let (mut best, mut second) = (0.0_f64, 0.0_f64);
-        for text in &self.searched.texts {
+        for text in &self.searched.values {
             let strength = text.weight * text.strength(typed, at);
             second = second.max(strength.min(best));
             best = best.max(strength);
@@ -71,9 +71,9 @@ impl Shown {
     }
 }
 
-impl Text {
+impl SearchedValue {
     /// From 0 to 1: the quality of the best match, which grows with the number of such matches.
-    fn strength(&self, typed: &Typed, at: usize) -> f64 {
+    fn strength(&self, typed: &QueryText, at: usize) -> f64 {
         let words = self.words.iter().map(|word| typed.quality(at, &word.text));
         let pairs = self.pairs.iter();
         let pairs = pairs.map(|pair| typed.quality_of_pair(at, &pair.text));
@@ -91,7 +91,7 @@ impl Text {
 
 /// How rare each word is among all documents: the fewer documents match it, the higher.
 pub(super) fn rarities<'a>(
-    typed: &Typed,
+    typed: &QueryText,
     matches: impl Iterator<Item = &'a Match>,
     documents: usize,
 ) -> Vec<f64> {

@@ -26,8 +26,8 @@ use crate::projection::Projection;
 ///
 /// - Text is split into words, without accents and case. A blank text matches everything. A text
 ///   without letters and digits matches only documents that have it as an identifier.
-/// - [`Typed`](crate::analysis::Typed) says which words match a word of the query, and
-///   [`Searched`](crate::analysis::Searched) which text of a document is searched.
+/// - [`QueryText`](crate::analysis::QueryText) says which words match a word of the query, and
+///   [`SearchedText`](crate::analysis::SearchedText) which text of a document is searched.
 /// - Of one or two words all must match, of more at least two thirds.
 /// - The order: first documents with an identifier that equals the whole text, then documents that
 ///   match more words, then documents that match better. Rare words count more than common ones,

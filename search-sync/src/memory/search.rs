@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::matching::{Match, Shown, rarities};
 use super::{Documents, MemoryIndex};
-use crate::analysis::{self, Highlighter, KNOWN, Typed};
+use crate::analysis::{self, Highlighter, KNOWN, QueryText};
 use crate::document::{DocumentId, FieldValue, View};
 use crate::error::SearchError;
 use crate::index::{Limitation, SearchIndex};
@@ -22,7 +22,7 @@ impl SearchIndex for MemoryIndex {
         let state = self.read();
         let documents = state.active()?;
         query.validate(&documents.projection)?;
-        let typed = Typed::new(&query.text);
+        let typed = QueryText::new(&query.text);
         let start = PageStart::of(query, typed.len())?;
         let known = match start.as_ref().and_then(|start| start.known.clone()) {
             Some(known) => known,
@@ -136,7 +136,7 @@ impl Documents {
     }
 
     /// The positions of the words that enough documents contain.
-    fn known(&self, typed: &Typed) -> Vec<usize> {
+    fn known(&self, typed: &QueryText) -> Vec<usize> {
         let known = |at: &usize| {
             let with = self.shown().filter(|(_, shown)| shown.has(typed, *at));
             with.take(KNOWN).count() == KNOWN
@@ -144,7 +144,7 @@ impl Documents {
         typed.typo_tolerant().filter(known).collect()
     }
 
-    fn matching(&self, typed: &Typed) -> Vec<Found<'_>> {
+    fn matching(&self, typed: &QueryText) -> Vec<Found<'_>> {
         let mut matching = Vec::new();
         for (key, shown) in self.shown() {
             if let Some(matched) = shown.matches(typed) {

@@ -30,7 +30,7 @@ pub struct PageStart {
     /// The rarity of each word on the first page. All pages use it, so that documents written in
     /// between do not change the order of the others. Empty if hits are not sorted by score.
     pub rarities: Vec<f64>,
-    /// The positions of the words that were [known](crate::analysis::Typed::with_known) on the
+    /// The positions of the words that were [known](crate::analysis::QueryText::with_known) on the
     /// first page. All pages use them, because they decide what matches. `None` in the cursor of
     /// an older version of this crate.
     pub known: Option<Vec<usize>>,

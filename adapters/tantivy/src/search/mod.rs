@@ -10,7 +10,7 @@ mod window;
 mod words;
 
 use async_trait::async_trait;
-use stockade_search_sync::analysis::{Highlighter, Typed};
+use stockade_search_sync::analysis::{Highlighter, QueryText};
 use stockade_search_sync::{
     Hit, Limitation, PageStart, SearchError, SearchIndex, SearchPage, SearchQuery, Suggestion,
     TotalHits,
@@ -59,7 +59,7 @@ impl SearchIndex for TantivyIndex {
 
 fn search(generation: &GenerationIndex, query: &SearchQuery) -> Result<SearchPage, SearchError> {
     query.validate(&generation.projection)?;
-    let typed = Typed::new(&query.text);
+    let typed = QueryText::new(&query.text);
     let start = PageStart::of(query, typed.len())?;
     let snapshot = generation.snapshot();
     let searcher = &snapshot.searcher;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use stockade_search_sync::SearchError;
-use stockade_search_sync::analysis::{MOST_WORDS, Typed};
+use stockade_search_sync::analysis::{MOST_WORDS, QueryText};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, DocSet, SegmentReader, TERMINATED};
 
@@ -60,7 +60,7 @@ impl Matching {
 pub(super) fn matching(
     segment: &SegmentReader,
     fields: &Fields,
-    typed: &Typed,
+    typed: &QueryText,
     expanded: &Expanded<'_>,
     rarities: &[f64],
     window: &mut Window,
@@ -136,7 +136,7 @@ fn next(words: &mut [Word<'_>], tiers: &BTreeMap<DocId, f64>, least: usize, from
 fn tiers(
     segment: &SegmentReader,
     fields: &Fields,
-    typed: &Typed,
+    typed: &QueryText,
 ) -> Result<BTreeMap<DocId, f64>, SearchError> {
     let mut tiers = BTreeMap::new();
     let words = phrase(typed.texts());

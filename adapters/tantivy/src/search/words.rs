@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stockade_search_sync::SearchError;
-use stockade_search_sync::analysis::{KNOWN, Typed};
+use stockade_search_sync::analysis::{KNOWN, QueryText};
 use tantivy::postings::TermInfo;
 use tantivy::query::DfaWrapper;
 use tantivy::query::FuzzyTermQuery;
@@ -40,13 +40,13 @@ pub(super) type Expanded<'a> = Vec<Vec<MatchingTerm<'a>>>;
 
 /// Looks up the words of a query in the dictionaries of segments.
 pub(super) struct Lookup<'t> {
-    typed: &'t Typed,
+    typed: &'t QueryText,
     /// For each word, the automaton that accepts it with typos.
     automata: Vec<Option<DfaWrapper>>,
 }
 
 impl<'t> Lookup<'t> {
-    pub(super) fn new(fields: &Fields, typed: &'t Typed) -> Result<Self, SearchError> {
+    pub(super) fn new(fields: &Fields, typed: &'t QueryText) -> Result<Self, SearchError> {
         let automata = typed.texts().enumerate().map(|(at, text)| {
             let typos = u8::try_from(typed.typos(at)).unwrap_or(0);
             if typos == 0 {
@@ -136,7 +136,7 @@ impl<'t> Lookup<'t> {
 }
 
 /// The positions of the words that enough documents of all segments contain.
-pub(super) fn known(segments: &[Segment], typed: &Typed) -> Result<Vec<usize>, SearchError> {
+pub(super) fn known(segments: &[Segment], typed: &QueryText) -> Result<Vec<usize>, SearchError> {
     let mut known = Vec::new();
     for at in typed.typo_tolerant() {
         if is_known(segments, typed, at)? {
@@ -146,7 +146,7 @@ pub(super) fn known(segments: &[Segment], typed: &Typed) -> Result<Vec<usize>, S
     Ok(known)
 }
 
-fn is_known(segments: &[Segment], typed: &Typed, at: usize) -> Result<bool, SearchError> {
+fn is_known(segments: &[Segment], typed: &QueryText, at: usize) -> Result<bool, SearchError> {
     let mut with = BTreeSet::new();
     for (number, segment) in segments.iter().enumerate() {
         let alive = segment.reader.alive_bitset();
@@ -193,7 +193,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(word: &str, term: &str, typed: &Typed, at: usize) -> Self {
+    fn of(word: &str, term: &str, typed: &QueryText, at: usize) -> Self {
         if word == term || typed.spellings(at).any(|spelling| spelling == term) {
             Self::Spelling
         } else if typed.beginnings(at).any(|begin| term.starts_with(begin)) {
@@ -244,7 +244,11 @@ fn choose(mut found: Vec<Candidate>) -> Vec<(f64, TermInfo)> {
 
 /// How rare each word is: the fewer documents contain it, the higher. Each matching term counts by
 /// its quality.
-pub(super) fn rarities(expanded: &[Expanded<'_>], typed: &Typed, searcher: &Searcher) -> Vec<f64> {
+pub(super) fn rarities(
+    expanded: &[Expanded<'_>],
+    typed: &QueryText,
+    searcher: &Searcher,
+) -> Vec<f64> {
     let documents = searcher.num_docs() as f64;
     let rarity = |at: usize| {
         let of_word = expanded.iter().flat_map(|words| &words[at]);

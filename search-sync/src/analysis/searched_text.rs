@@ -3,23 +3,23 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::{Typed, Word, each_word, fold, words};
+use super::{QueryText, Word, each_word, fold, words};
 use crate::document::{FieldValue, View};
 use crate::projection::{FieldKind, Projection};
 use crate::query::Highlight;
 
 /// The text of a view that is searched.
 #[derive(Clone, Debug, Default)]
-pub struct Searched {
+pub struct SearchedText {
     /// The values whose words are searched, one entry for each value.
-    pub texts: Vec<Text>,
+    pub values: Vec<SearchedValue>,
     /// The identifiers, [folded](fold).
     pub identifiers: Vec<String>,
 }
 
 /// One value of a field, as words.
 #[derive(Clone, Debug)]
-pub struct Text {
+pub struct SearchedValue {
     /// The field.
     pub field: String,
     /// The index of the value in the field.
@@ -87,7 +87,7 @@ impl Content<'_> {
     }
 }
 
-impl Searched {
+impl SearchedText {
     /// The text of a view that is searched.
     ///
     /// Text is searched with the [weight](Projection::weight_of) of its field. A number of
@@ -112,7 +112,7 @@ impl Searched {
                 true => pairs(&words),
                 false => Vec::new(),
             };
-            searched.texts.push(Text {
+            searched.values.push(SearchedValue {
                 field: content.field.to_owned(),
                 value: content.value,
                 weight: content.weight,
@@ -127,7 +127,7 @@ impl Searched {
 /// Finds the places in views that match a query.
 #[derive(Clone, Debug)]
 pub struct Highlighter<'a> {
-    typed: &'a Typed,
+    typed: &'a QueryText,
     /// The first letters of all words that can match. `None` if typos are allowed, which may change
     /// the first letter.
     begins: Option<Vec<char>>,
@@ -146,7 +146,7 @@ enum Matches {
 impl<'a> Highlighter<'a> {
     /// A highlighter for one query.
     #[must_use]
-    pub fn new(typed: &'a Typed) -> Self {
+    pub fn new(typed: &'a QueryText) -> Self {
         let positions = 0..typed.len();
         let begins = typed.typo_tolerant().next().is_none().then(|| {
             let whole = positions.clone().flat_map(|at| typed.spellings(at));
@@ -293,7 +293,7 @@ fn pairs(words: &[Word]) -> Vec<Word> {
 mod tests {
     use super::*;
 
-    fn matches(typed: &Typed, text: &str) -> Vec<String> {
+    fn matches(typed: &QueryText, text: &str) -> Vec<String> {
         let ranges = Highlighter::new(typed).matches(text, true);
         ranges.into_iter().map(|at| text[at].to_owned()).collect()
     }
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn a_typo_may_change_the_first_letter_but_a_known_word_keeps_it() {
         let text = "Women in Éclairs, eclairage, T-shirts; Mclair, mirt";
-        let typed = Typed::new("woman tshirt eclair");
+        let typed = QueryText::new("woman tshirt eclair");
         let known = typed.clone().with_known(&[0, 1, 2]);
         let spelled = ["Women", "Éclairs", "eclairage", "T-shirts"];
         assert_eq!(matches(&known, text), spelled);

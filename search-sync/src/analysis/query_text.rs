@@ -8,7 +8,7 @@ use super::{fold, words};
 pub const MOST_WORDS: usize = 20;
 /// Longer words must match without typos: they are rarely typed, and looking them up is slow.
 const MOST_LETTERS: usize = 40;
-/// A word that at least 5 documents contain is not a typo: see [`Typed::with_known`].
+/// A word that at least 5 documents contain is not a typo: see [`QueryText::with_known`].
 pub const KNOWN: usize = 5;
 /// How much a match counts, compared with a match of the same word.
 const SPELLING: f64 = 0.9;
@@ -36,18 +36,18 @@ const IRREGULAR: [(&str, &str); 12] = [
 /// - the same word;
 /// - another spelling: the English singular or plural, and two neighbouring words of the query
 ///   written as one (`t shirt` finds `tshirt`). For the opposite case, the
-///   [pairs](super::Text::pairs) of the document are searched too;
+///   [pairs](super::SearchedValue::pairs) of the document are searched too;
 /// - for the last word of the query, which may be unfinished: words that begin with it;
 /// - words with typos: one typo in words of 4 to 7 letters, two in words of 8 to 40 letters, none
-///   in other words, in words with digits and in [known](Typed::with_known) words.
+///   in other words, in words with digits and in [known](QueryText::with_known) words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Typed {
-    words: Vec<TypedWord>,
+pub struct QueryText {
+    words: Vec<QueryWord>,
     whole: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct TypedWord {
+struct QueryWord {
     text: String,
     /// The word, then its other forms.
     forms: Vec<String>,
@@ -59,7 +59,7 @@ struct TypedWord {
     typos: usize,
 }
 
-impl Typed {
+impl QueryText {
     /// Reads the text of a query. The first [`MOST_WORDS`] words count.
     #[must_use]
     pub fn new(text: &str) -> Self {
@@ -70,7 +70,7 @@ impl Typed {
             .collect();
         Self {
             words: (0..texts.len())
-                .map(|at| TypedWord::new(&texts, at))
+                .map(|at| QueryWord::new(&texts, at))
                 .collect(),
             whole: fold(text),
         }
@@ -192,7 +192,7 @@ impl Typed {
     }
 }
 
-impl TypedWord {
+impl QueryWord {
     fn new(texts: &[String], at: usize) -> Self {
         let text = texts[at].clone();
         let last = texts.len() - 1;
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn matches_are_ranked_same_word_spelling_prefix_one_typo_two_typos() {
-        let typed = Typed::new("headphone");
+        let typed = QueryText::new("headphone");
         let words = [
             "headphone",
             "headphones",
@@ -327,18 +327,18 @@ mod tests {
             ("shelf", "shelves"),
         ] {
             assert_eq!(
-                Typed::new(typed).quality(0, word),
+                QueryText::new(typed).quality(0, word),
                 SPELLING,
                 "{typed} {word}"
             );
         }
-        assert_eq!(Typed::new("glass").quality(0, "glas"), TYPO);
-        assert_eq!(Typed::new("2024").quality(0, "2024s"), BEGINNING);
+        assert_eq!(QueryText::new("glass").quality(0, "glas"), TYPO);
+        assert_eq!(QueryText::new("2024").quality(0, "2024s"), BEGINNING);
     }
 
     #[test]
     fn a_known_word_matches_without_typos_only() {
-        let typed = Typed::new("red shirts").with_known(&[1, 7]);
+        let typed = QueryText::new("red shirts").with_known(&[1, 7]);
         assert_eq!(typed.typos(1), 0);
         assert_eq!(typed.quality(1, "skirts"), 0.0);
         assert_eq!(typed.quality(1, "shirt"), SPELLING);
@@ -347,14 +347,20 @@ mod tests {
 
     #[test]
     fn two_words_match_one() {
-        let typed = Typed::new("red t shirts xl");
+        let typed = QueryText::new("red t shirts xl");
         for at in [1, 2] {
             assert_eq!(typed.quality(at, "tshirt"), SPELLING);
         }
         assert_eq!(typed.quality(0, "tshirt"), 0.0);
-        assert_eq!(Typed::new("tshirt").quality_of_pair(0, "tshirts"), SPELLING);
+        assert_eq!(
+            QueryText::new("tshirt").quality_of_pair(0, "tshirts"),
+            SPELLING
+        );
         // The last word may be unfinished.
-        assert_eq!(Typed::new("head pho").quality(1, "headphones"), BEGINNING);
-        assert_eq!(Typed::new("head pho x").quality(1, "headphones"), 0.0);
+        assert_eq!(
+            QueryText::new("head pho").quality(1, "headphones"),
+            BEGINNING
+        );
+        assert_eq!(QueryText::new("head pho x").quality(1, "headphones"), 0.0);
     }
 }
