@@ -5,7 +5,6 @@ mod availability;
 mod catalog;
 mod contains;
 mod error;
-mod forward;
 pub mod memory;
 #[cfg(feature = "mock")]
 pub mod mock;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 use stockade_inventory_core::Sku;
 
 use crate::error::CatalogError;
@@ -18,6 +19,7 @@ use crate::product::{
 /// [`Catalog`](crate::Catalog).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
+#[auto_impl(&, Box, Arc)]
 pub trait CatalogStore: Send + Sync {
     /// Writes products whole, one after the other, each for itself, and returns an outcome for
     /// each.

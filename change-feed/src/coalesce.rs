@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::failure::Failing;
@@ -21,6 +22,7 @@ const ATTEMPTS: u32 = 3;
 /// It may be made again with the same items, at most three times, where the callers that wait for
 /// it leave one after the other. So its effect takes place once however often it is made.
 #[async_trait]
+#[auto_impl(&, Box, Arc)]
 pub trait BatchCall: Send + Sync {
     /// What is asked for.
     type Item: Clone + Send + Sync;

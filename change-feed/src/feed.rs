@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 
 use crate::error::FeedError;
 use crate::record::{Message, Offset, Position, Published, Record, Topic, TopicPartition};
@@ -11,6 +12,7 @@ use crate::record::{Message, Offset, Position, Published, Record, Topic, TopicPa
 /// Appends messages to topics.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
+#[auto_impl(&, Box, Arc)]
 pub trait Publisher: Send + Sync {
     /// Appends `messages` to `topic` and returns an outcome for each, in their order.
     ///
@@ -40,6 +42,7 @@ pub trait Publisher: Send + Sync {
 /// Lets groups of readers follow topics.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
+#[auto_impl(&, Box, Arc)]
 pub trait Feed: Send + Sync {
     /// Returns a new member of `group` that reads `topics`. A topic that is named twice counts
     /// once.

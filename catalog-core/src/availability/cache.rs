@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 use stockade_inventory_core::{Sku, StockChanged, Version};
 
 use crate::availability::marks::{Advance, Advanced, PartitionMark};
@@ -31,6 +32,7 @@ use crate::error::CatalogError;
 /// afterwards writes what was lost, because inventory has it.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
+#[auto_impl(&, Box, Arc)]
 pub trait AvailabilityCache: Send + Sync {
     /// The entries of `skus`, in their order, with the marks of all partitions and the coverage,
     /// in one round trip (on a cluster, one to each node).

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 use tokio::sync::watch;
 
 use crate::dead_letter::DeadLetters;
@@ -27,6 +28,7 @@ use crate::time::{Backoff, Clock, SystemClock};
 /// also at the same time by another member. So every effect must be conditional: on a version,
 /// a state or an id that the effect itself leaves behind.
 #[async_trait]
+#[auto_impl(&, Box, Arc)]
 pub trait Handler: Send + Sync {
     /// Handles a batch and returns how each record ended, in the order of [`Batch::records`].
     ///

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -89,6 +90,7 @@ impl fmt::Display for Timestamp {
 
 /// Where the time comes from, so that a test can pass it by hand.
 #[async_trait]
+#[auto_impl(&, Box, Arc)]
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The wall clock. It may be stepped, also backwards.
     fn now(&self) -> Timestamp;

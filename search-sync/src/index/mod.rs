@@ -1,7 +1,6 @@
 //! The two traits that an index implements: [`IndexWriter`] and [`SearchIndex`]. A process that
 //! only answers queries needs no permission to write.
 
-mod forward;
 mod generation;
 mod search;
 mod writer;

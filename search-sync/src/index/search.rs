@@ -1,6 +1,7 @@
 //! The trait for searching an index.
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 
 use crate::error::SearchError;
 use crate::query::{SearchPage, SearchQuery, Suggestion};
@@ -34,6 +35,7 @@ use crate::query::{SearchPage, SearchQuery, Suggestion};
 /// ```
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
+#[auto_impl(&, Box, Arc)]
 pub trait SearchIndex: Send + Sync {
     /// The hits of one page, and the facets of the whole result.
     ///

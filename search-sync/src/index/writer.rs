@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 
 use super::generation::{Generation, GenerationState};
 use crate::document::{Document, DocumentId, View};
@@ -49,6 +50,7 @@ use crate::projection::Projection;
 /// # }
 /// ```
 #[async_trait]
+#[auto_impl(&, Box, Arc)]
 pub trait IndexWriter: Send + Sync {
     /// How many workers may write at the same time.
     fn concurrency(&self) -> WriteConcurrency;

@@ -1,14 +1,9 @@
 //! Which foreign types the public API of a core names.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
-use std::{env, fs};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use serde_json::Value;
-
-use crate::arrows::CORES;
 
 /// Crates whose types and traits every core may show. `serde` is the traits of what is stored;
 /// `async_trait` leaves types of `std` behind.
@@ -22,35 +17,16 @@ const FOREIGN: [&str; 7] = [
     "serde_json",
 ];
 
-/// What of the cores' public APIs names a type of another crate.
-pub(crate) fn check() -> anyhow::Result<Vec<String>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let target = env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), Into::into);
-    let target = target.join("layers");
-    let mut problems = Vec::new();
-    for (core, below) in CORES {
-        // The JSON is not stable, so the compiler has to be told that it may be used.
-        let status = Command::new(env!("CARGO"))
-            .args(["rustdoc", "--quiet", "--locked", "--lib", "--package", core])
-            .arg("--target-dir")
-            .arg(&target)
-            .args(["--", "-Zunstable-options", "--output-format", "json"])
-            .env("RUSTC_BOOTSTRAP", "1")
-            .current_dir(&root)
-            .status()
-            .context("cargo rustdoc")?;
-        ensure!(status.success(), "cargo rustdoc failed for {core}");
-        let file = format!("doc/{}.json", core.replace('-', "_"));
-        let json = fs::read(target.join(&file)).with_context(|| file.clone())?;
-        let docs: Value = serde_json::from_slice(&json).context(file)?;
-        let ours = below.iter().map(|name| name.replace('-', "_"));
-        let allowed: BTreeSet<String> =
-            FOREIGN.map(str::to_owned).into_iter().chain(ours).collect();
-        for (name, item) in foreign(&docs, &allowed)? {
-            problems.push(format!("{core}: {item} names {name}"));
-        }
-    }
-    Ok(problems)
+/// What of a core's public API names a type of another crate.
+pub(crate) fn check(
+    core: &str,
+    below: &[&str],
+    docs: &Value,
+) -> anyhow::Result<impl Iterator<Item = String>> {
+    let ours = below.iter().map(|name| name.replace('-', "_"));
+    let allowed = FOREIGN.map(str::to_owned).into_iter().chain(ours).collect();
+    let found = foreign(docs, &allowed)?.into_iter();
+    Ok(found.map(move |(name, item)| format!("{core}: {item} names {name}")))
 }
 
 /// Each path of a crate that is not allowed, and the item whose signature names it.
