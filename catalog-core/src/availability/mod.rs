@@ -53,6 +53,28 @@ pub type Alert = Arc<dyn Fn(&CircuitChange) + Send + Sync>;
 ///
 /// It never fails and keeps nobody waiting for long: what inventory can't answer either is
 /// answered with the last known value and its age, and only what nobody knows is unknown.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use stockade_catalog_core::memory::MemoryAvailabilityCache;
+/// use stockade_catalog_core::{Availability, Origin, Stock};
+/// use stockade_change_feed::SystemClock;
+/// use stockade_inventory_core::memory::MemoryInventory;
+/// use stockade_inventory_core::{InventoryError, Sku};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), InventoryError> {
+/// let inventory = Arc::new(MemoryInventory::new(Arc::new(SystemClock::new())));
+/// let pages = Availability::new(Arc::new(MemoryAvailabilityCache::new()), inventory);
+///
+/// // Nothing fills the cache here, so the circuit is open and inventory is asked.
+/// let page = pages.of(&[Sku::new("tee-m")?, Sku::new("tee-l")?]).await;
+/// assert_eq!(page.items[0].origin, Origin::Inventory);
+/// assert_eq!(page.items[0].stock, Stock::NotStocked);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Availability {
     cache: Arc<dyn AvailabilityCache>,
     source: Arc<dyn StockSource>,

@@ -36,6 +36,34 @@ const APPLY: &str = "apply stock events to the cache";
 ///   again.
 ///
 /// Counters: `stockade_availability_gaps_total`, `stockade_availability_older_epochs_total`.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use stockade_catalog_core::{AvailabilityCache, AvailabilityRefill, AvailabilityWorker};
+/// use stockade_change_feed::{Consumer, DeadLetters, Feed, Group, Publisher, Topic};
+/// use stockade_inventory_core::StockSource;
+///
+/// # async fn run(
+/// #     cache: Arc<dyn AvailabilityCache>,
+/// #     inventory: Arc<dyn StockSource>,
+/// #     feed: Arc<dyn Feed>,
+/// #     publisher: Arc<dyn Publisher>,
+/// #     stop: impl Future<Output = ()> + Send + Sync + Clone + 'static,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// // The entries of what changes, and a fill of those that have not changed yet.
+/// let refill = AvailabilityRefill::new(cache.clone(), inventory);
+/// tokio::spawn(refill.run(stop.clone()));
+///
+/// let updates = Topic::new("inventory_updates")?;
+/// let worker = Arc::new(AvailabilityWorker::new(cache));
+/// Consumer::new(feed, Group::new("availability")?, vec![updates], worker)
+///     .with_dead_letters(DeadLetters::new(publisher, Topic::new("inventory_updates.dead")?))
+///     .run(stop)
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct AvailabilityWorker {
     cache: Arc<dyn AvailabilityCache>,
     clock: Arc<dyn Clock>,

@@ -50,6 +50,38 @@ const NAMED: usize = 20;
 /// count for what they refer to; a long text and a schema with `unevaluatedProperties` count for
 /// several values. A product beyond that is refused. Attributes that do not follow their schema,
 /// and whose values times the schema's are beyond 50,000, have one violation that stands for all.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use serde_json::json;
+/// use stockade_catalog_core::memory::MemoryCatalog;
+/// use stockade_catalog_core::{
+///     Catalog, CatalogError, Expected, ProductContent, ProductId, ProductKey, ProductType,
+///     ProductTypeName, ProductWrite, Slug,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), CatalogError> {
+/// let catalog = Catalog::new(Arc::new(MemoryCatalog::new()));
+/// let lamps = ProductTypeName::new("lamp")?;
+/// let schema = json!({"properties": {"watts": {"type": "integer"}}});
+/// catalog.put_type(ProductType::permissive(lamps.clone()).with_schema(schema)).await?;
+///
+/// let id = ProductId::new("desk-lamp")?;
+/// let mut content = ProductContent::new(id.clone(), Slug::new("desk-lamp")?, "Desk lamp", lamps);
+/// content.attributes.insert("watts".to_owned(), json!("forty"));
+/// let write = ProductWrite { content: content.clone(), expected: Expected::Absent };
+/// let refused = catalog.put(write).await.unwrap_err();
+/// assert!(refused.to_string().contains("attributes.watts"));
+///
+/// content.attributes.insert("watts".to_owned(), json!(40));
+/// catalog.put(ProductWrite { content, expected: Expected::Absent }).await?;
+/// let found = catalog.get(&[ProductKey::Id(id)]).await?;
+/// assert!(found[0].is_some());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Catalog {
     store: Arc<dyn CatalogStore>,
     clock: Arc<dyn Clock>,

@@ -145,6 +145,48 @@ pub enum Disposition {
 /// `stockade_feed_records_retried_total`, `stockade_feed_records_dead_lettered_total`. Gauge, with
 /// the label `group`: `stockade_feed_batch_in_hand_seconds`, brought up to date at each heartbeat
 /// and 0 where nothing is in hand for that long.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use stockade_change_feed::memory::MemoryFeed;
+/// use stockade_change_feed::{
+///     Batch, Consumer, DeadLetters, Disposition, Feed, FeedError, Group, Handler, Message, Publisher,
+///     SystemClock, Topic,
+/// };
+/// use tokio::sync::Notify;
+///
+/// struct Print(Arc<Notify>);
+///
+/// #[async_trait::async_trait]
+/// impl Handler for Print {
+///     async fn handle(&self, batch: Batch<'_>) -> Vec<Disposition> {
+///         for record in batch.records {
+///             println!("{} has {:?}", record.position, record.value);
+///         }
+///         self.0.notify_one();
+///         vec![Disposition::Done; batch.records.len()]
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), FeedError> {
+/// let feed = Arc::new(MemoryFeed::new(Arc::new(SystemClock::new())));
+/// let (orders, group) = (Topic::new("orders")?, Group::new("printer")?);
+/// feed.publish(&orders, vec![Message::keyed("order-1", "{}")]).await?.remove(0)?;
+///
+/// // A service stops it at a signal; here the first batch does.
+/// let printed = Arc::new(Notify::new());
+/// let stop = printed.clone();
+/// Consumer::new(feed.clone(), group.clone(), vec![orders.clone()], Arc::new(Print(printed)))
+///     .with_dead_letters(DeadLetters::new(feed.clone(), Topic::new("orders.dead")?))
+///     .run(async move { stop.notified().await })
+///     .await?;
+/// let lag = feed.lag(&group, &[orders]).await?;
+/// assert!(lag.iter().all(|partition| partition.records == Some(0)));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Consumer {
     feed: Arc<dyn Feed>,
     group: Group,

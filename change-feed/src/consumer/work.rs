@@ -122,7 +122,10 @@ impl Consumer {
             .map(|task| (task.record, (task.attempts, task.waits)))
             .unzip();
         let beginnings = std::mem::take(&mut member.beginnings);
-        let batch = Batch::of(&records).with_beginnings(&beginnings);
+        let batch = Batch {
+            records: &records,
+            beginnings: &beginnings,
+        };
         let work = self.watched(records.len(), self.handler.handle(batch));
         let dispositions = member.while_alive(work, self.heartbeat).await;
         if dispositions.len() != records.len() {

@@ -27,6 +27,34 @@ use crate::time::Clock;
 /// - The partition of a key is the same in every process.
 /// - A partition changes hands when its reader polls and so lets go of it; when the reader
 ///   closes; or when another member polls after the reader was silent for the session timeout.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use stockade_change_feed::memory::MemoryFeed;
+/// use stockade_change_feed::{
+///     Feed, FeedError, Group, Message, PollLimits, Publisher, Subscription, SubscribeOptions,
+///     SystemClock, Topic,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), FeedError> {
+/// let feed = MemoryFeed::new(Arc::new(SystemClock::new()));
+/// let orders = Topic::new("orders")?;
+/// feed.publish(&orders, vec![Message::keyed("order-1", "{}")]).await?.remove(0)?;
+///
+/// let group = Group::new("printer")?;
+/// let mut member = feed.subscribe(&group, &[orders], SubscribeOptions::default()).await?;
+/// let mut records = Vec::new();
+/// while records.is_empty() {
+///     records = member.poll(&PollLimits::default()).await?.records;
+/// }
+/// assert_eq!(records[0].value.as_deref(), Some(&b"{}"[..]));
+/// member.commit(&[records[0].position.clone()]).await?.remove(0)?;
+/// member.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryFeed {
     shared: Arc<Shared>,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Backoff, Clock};
 use crate::failure::{Failing, Failure, Retry};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Between attempts.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
 
 /// The end of the time that an operation may take, all its attempts together.
 ///
@@ -86,14 +86,13 @@ impl<'a> Deadline<'a> {
         E: Failing,
         F: Future<Output = Result<T, E>>,
     {
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = PAUSES;
         let mut outcome = self.bound(call()).await;
         loop {
-            let wait = outcome.as_ref().err().and_then(wait_after);
-            let pause = backoff.pause();
-            let Some(wait) = wait.map(|wait| wait.max(pause)) else {
+            let Some(wait) = outcome.as_ref().err().and_then(wait_after) else {
                 return outcome;
             };
+            let wait = wait.max(backoff.pause());
             if wait >= self.left() {
                 return outcome;
             }
@@ -117,9 +116,12 @@ impl<'a> Deadline<'a> {
         E: Failing,
         F: Future<Output = Result<Vec<Result<T, E>>, E>>,
     {
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = PAUSES;
         let mut answer = self.ask(items.to_vec(), &call).await;
         loop {
+            if matches!(&answer, Ok(outcomes) if outcomes.iter().all(Result::is_ok)) {
+                return answer;
+            }
             let pause = backoff.pause();
             let wait_for = |error: &E| wait_after(error).map(|wait| wait.max(pause));
             let (open, wait) = match &answer {

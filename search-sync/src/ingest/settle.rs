@@ -65,12 +65,11 @@ impl Ingest {
         skus: &mut Documents,
     ) -> Vec<Refused> {
         let mut chunk = Chunk::new(pending);
-        let mut backoff = AFTER_CONFLICT;
         for attempt in 1..=ATTEMPTS {
             if job.gives_up(&chunk.pending) {
                 return chunk.refused;
             }
-            if let Err(error) = self.attempt(&mut chunk, backoff.pause(), skus).await {
+            if let Err(error) = self.attempt(&mut chunk, attempt, skus).await {
                 job.unavailable(error.to_string(), pause_after(&error));
                 continue;
             }
@@ -93,7 +92,7 @@ impl Ingest {
     async fn attempt(
         &self,
         chunk: &mut Chunk,
-        after_conflict: Duration,
+        attempt: u32,
         skus: &mut Documents,
     ) -> Result<(), SearchError> {
         chunk.begin_attempt();
@@ -138,7 +137,8 @@ impl Ingest {
                 Err(SearchError::Conflict { .. }) => {
                     counter!(CONFLICTS).increment(1);
                     let reason = "other writers keep changing it";
-                    chunk.wait(document.id, reason.to_owned(), after_conflict);
+                    let pause = AFTER_CONFLICT.after(attempt);
+                    chunk.wait(document.id, reason.to_owned(), pause);
                 }
                 Err(error @ SearchError::Refused { .. }) => {
                     let reason = format!("{error} ({rows} rows, {deleted} of them deleted)");

@@ -36,6 +36,22 @@ use crate::session::{Pooled, Sessions as _, Timeouts};
 /// - A product and its variants are read by one statement, and so of one snapshot.
 /// - Attributes are JSONB, which keeps the value of a number rather than its spelling: see
 ///   the crate's README.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use stockade_catalog_core::{CatalogStore, ProductId, ProductKey};
+/// use stockade_postgres::{PostgresCatalog, connect};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = PostgresCatalog::new(connect("postgres://shop@localhost/shop").await?);
+/// store.migrate().await?;
+/// // A backend writes through `Catalog`, which checks products against their types.
+/// let found = store.get(&[ProductKey::Id(ProductId::new("desk-lamp")?)]).await?;
+/// println!("{:?}", found[0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct PostgresCatalog {
     sessions: Pooled,

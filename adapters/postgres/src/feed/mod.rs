@@ -41,6 +41,20 @@ use crate::session::{Pooled, Sessions as _, Timeouts};
 ///   the rest within a twentieth of a second.
 /// - A partition changes hands when its reader polls and so lets go of it; when the reader
 ///   closes; or when another member polls after the reader was silent for the session timeout.
+///
+/// ```no_run
+/// use stockade_change_feed::{Message, Publisher, Topic};
+/// use stockade_postgres::{PostgresFeed, connect};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let feed = PostgresFeed::new(connect("postgres://shop@localhost/shop").await?);
+/// feed.migrate().await?;
+/// let updates = Topic::new("inventory_updates")?;
+/// let published = feed.publish(&updates, vec![Message::keyed("tee-m", "{}")]).await?;
+/// println!("{:?}", published[0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct PostgresFeed {
     shared: Arc<Shared>,

@@ -37,6 +37,21 @@ const RAISE_EPOCH: &str = "raise_epoch";
 /// clock is the server's.
 ///
 /// [`within`](Self::within) gives the same store inside a transaction of the host's.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use stockade_inventory_core::{Inventory, Sku};
+/// use stockade_postgres::{PostgresInventory, connect};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = PostgresInventory::new(connect("postgres://shop@localhost/shop").await?);
+/// store.migrate().await?;
+/// let inventory = Inventory::new(Arc::new(store));
+/// println!("{:?}", inventory.stock(&[Sku::new("tee-m")?]).await?);
+/// # Ok(())
+/// # }
+/// ```
 pub struct PostgresInventory<S = Pooled> {
     tables: Arc<Tables>,
     schema: Schema,

@@ -12,6 +12,7 @@ use crate::error::{PostgresError, committing, failed, violated};
 use crate::inventory::rows::{self, damaged, signed};
 use crate::inventory::tables::{Tables, load_levels};
 use crate::inventory::time::Time;
+use crate::session::Pooled;
 
 const OPERATION: &str = "reserve";
 
@@ -19,15 +20,24 @@ const OPERATION: &str = "reserve";
 /// granted before or is refused. `None` where neither decides it, and nothing was changed.
 pub(crate) async fn reserve(
     tables: &Tables,
+    pooled: &Pooled,
     request: &ReserveRequest,
     line: &Line,
-    lock_timeout: Duration,
-    connection: &mut PgConnection,
 ) -> Result<Option<Result<Reserved, InventoryError>>, PostgresError> {
-    match grant(tables, request, line, lock_timeout, connection).await? {
+    let lock_timeout = pooled.timeouts.lock;
+    let asking = async |connection: &mut PgConnection| match grant(
+        tables,
+        request,
+        line,
+        lock_timeout,
+        connection,
+    )
+    .await?
+    {
         Some(reserved) => Ok(Some(Ok(reserved))),
         None => look(tables, request, line, connection).await,
-    }
+    };
+    pooled.ask(OPERATION, asking).await
 }
 
 /// Grants a request of one line, with one statement that commits itself; `None` where it was

@@ -3,11 +3,10 @@
 use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
 use stockade_inventory_core::{
     self as inventory, Adjusted, Adjustment, Cursor, Expiry, ExtendRequest, InventoryError,
-    InventoryStore, Line, MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Rest,
-    Sku, TransitionRequest, Transitioned,
+    InventoryStore, MovementPage, Reservation, ReservationId, ReserveRequest, Reserved, Rest, Sku,
+    TransitionRequest, Transitioned,
 };
 
 use crate::error::PostgresError;
@@ -30,7 +29,8 @@ impl<S: Sessions> InventoryStore for PostgresInventory<S> {
     ) -> Result<Outcomes<Reserved>, InventoryError> {
         if let [request] = requests
             && let [line] = request.lines.as_slice()
-            && let Some(outcome) = self.reserve_at_once(request, line).await?
+            && let Some(pooled) = self.sessions.pooled()
+            && let Some(outcome) = single::reserve(&self.tables, pooled, request, line).await?
         {
             return Ok(vec![outcome]);
         }
@@ -102,28 +102,6 @@ impl<S: Sessions> PostgresInventory<S> {
             }
         }
         Ok(outcomes)
-    }
-
-    /// The outcome of a request of one line, where it takes no transaction of several statements.
-    async fn reserve_at_once(
-        &self,
-        request: &ReserveRequest,
-        line: &Line,
-    ) -> Result<Option<Result<Reserved, InventoryError>>, PostgresError> {
-        let Some(pooled) = self.sessions.pooled() else {
-            return Ok(None);
-        };
-        let asking = async |connection: &mut PgConnection| {
-            single::reserve(
-                &self.tables,
-                request,
-                line,
-                pooled.timeouts.lock,
-                connection,
-            )
-            .await
-        };
-        pooled.ask("reserve", asking).await
     }
 
     /// Expires at most `limit`, and passes over damaged ones, which are reported where there is room.

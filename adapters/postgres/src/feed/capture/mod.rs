@@ -37,6 +37,22 @@ use super::PostgresFeed;
 ///
 /// Gauges with the label `slot`: `stockade_capture_retained_bytes`,
 /// `stockade_capture_behind_bytes`.
+///
+/// ```no_run
+/// use stockade_postgres::{PostgresCapture, PostgresCatalog, PostgresFeed, connect};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = connect("postgres://shop@localhost/shop").await?;
+/// let catalog = PostgresCatalog::new(pool.clone());
+/// let capture = PostgresCapture::of_catalog(PostgresFeed::new(pool), &catalog)?;
+/// for problem in capture.problems().await? {
+///     eprintln!("{problem}"); // with the SQL that mends it
+/// }
+/// let stop = std::future::pending(); // a service stops it at a signal
+/// capture.run(stop).await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct PostgresCapture {
     pub(super) feed: PostgresFeed,
