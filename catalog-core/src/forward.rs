@@ -1,4 +1,5 @@
-//! The traits for `&T`, `Arc<T>` and `Box<T>`, so that wrappers do not have to forward each call.
+//! Implements the traits for `&T`, `Arc<T>` and `Box<T>`, so that wrappers do not forward each
+//! call.
 
 use std::sync::Arc;
 use std::time::Duration;

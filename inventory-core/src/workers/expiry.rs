@@ -251,7 +251,7 @@ impl ExpiryWorker {
 
     fn failed(&self, operation: &'static str, error: &InventoryError) {
         counter!(telemetry::EXPIRY_FAILURES, "operation" => operation).increment(1);
-        tracing::warn!(operation, %error, "a call of the expiry worker failed; the worker continues");
+        tracing::warn!(operation, %error, "a call of the expiry worker failed");
     }
 
     fn deadline(&self, operation: &'static str) -> Deadline<'_> {
