@@ -141,9 +141,7 @@ impl AvailabilityRefill {
         let call = async { Ok(self.source.scan(scan.after.as_ref(), PAGE).await?) };
         let page: StockPage = self.bound("scan inventory", call).await?;
         let Some(token) = self.write(&scan.token, &page).await? else {
-            tracing::warn!(
-                "the fill of the availability cache has ended; the cache is checked again"
-            );
+            tracing::warn!("the fill of the availability cache was ended by the cache");
             return Ok(None);
         };
         if page.next.is_some() {

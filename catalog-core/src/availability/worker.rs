@@ -185,7 +185,7 @@ impl Event {
         } = heartbeat;
         if partition >= partitions {
             let reason =
-                format!("a heartbeat for {partitions} partitions is in partition {partition}");
+                format!("partition {partition} is beyond the {partitions} of its heartbeat");
             return Self::Malformed(reason);
         }
         let complete = Completeness {

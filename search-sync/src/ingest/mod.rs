@@ -95,7 +95,7 @@ impl Ingest {
     ) -> Result<Self, SearchError> {
         projection.validate()?;
         if writer.concurrency() == WriteConcurrency::SingleWriter {
-            warn!(%generation, "this index does not compare revisions; make sure that there is no other writer");
+            warn!(%generation, "this index does not compare revisions; run one writer only");
         }
         Ok(Self {
             writer,
