@@ -1,4 +1,4 @@
-//! Which products a query matches: containment of JSON, as Postgres' `@>` on JSONB has it.
+//! Which products match a query: containment of JSON, as with Postgres' `@>` on JSONB.
 
 use serde_json::{Number, Value};
 
@@ -6,8 +6,8 @@ use crate::product::ProductContent;
 use crate::store::ProductQuery;
 
 impl ProductQuery {
-    /// Whether a product is of the type and contains the attributes asked for. `after` and
-    /// `limit` are the store's business.
+    /// Whether a product has the type and contains the attributes of the query. The store handles
+    /// `after` and `limit`.
     #[must_use]
     pub fn matches(&self, content: &ProductContent) -> bool {
         self.product_type
@@ -22,11 +22,11 @@ impl ProductQuery {
     }
 }
 
-/// Whether `value` contains `wanted`: an object by the members asked for, an array by the
-/// elements asked for in any order and number, everything else by equality.
+/// Whether `value` contains `wanted`: an object by the members in `wanted`, an array by the
+/// elements in `wanted` in any order and number, everything else by equality.
 ///
-/// The exception that Postgres makes for a scalar in a top-level array does not arise: attributes
-/// are objects, and further down Postgres makes none.
+/// Postgres makes an exception for a scalar in a top-level array. It does not apply here:
+/// attributes are objects, and the exception is only for the top level.
 fn contains(value: &Value, wanted: &Value) -> bool {
     match (value, wanted) {
         (Value::Object(value), Value::Object(wanted)) => wanted
@@ -40,7 +40,7 @@ fn contains(value: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// Numbers are equal by what they are, not by how they are written: 1 is 1.0.
+/// Numbers are compared by value: 1 equals 1.0.
 fn equal(a: &Number, b: &Number) -> bool {
     match (a.as_i128(), b.as_i128()) {
         (Some(a), Some(b)) => a == b,

@@ -1,4 +1,4 @@
-//! What can go wrong with a catalogue, and what the caller can do about it.
+//! The error of this crate, and what a caller can do after it.
 
 use stockade_change_feed::{Failing, Failure, FeedError, Retry, shorten};
 use stockade_inventory_core::{InventoryError, Sku};
@@ -6,16 +6,16 @@ use stockade_inventory_core::{InventoryError, Sku};
 use crate::product::{Product, ProductId, ProductTypeName, Slug};
 use crate::store::Expected;
 
-/// What went wrong with a catalogue.
+/// An error of a catalogue.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogError {
-    /// A value is outside what is allowed.
+    /// A value is not allowed.
     #[error("{field} is invalid: {reason}; got {value:?}")]
     Invalid {
         /// The path of the input, such as `variants[2].price.currency`.
         field: String,
-        /// What it was, shortened if long.
+        /// Its value, shortened if long.
         value: String,
         /// What is allowed.
         reason: String,
@@ -27,13 +27,13 @@ pub enum CatalogError {
         product: ProductId,
         /// Its type.
         product_type: ProductTypeName,
-        /// Where and how, at most 20.
+        /// The violations, at most 20.
         violations: Vec<Violation>,
     },
     /// There is no such product type.
     #[error("product type {name} does not exist; put it first")]
     UnknownProductType {
-        /// The name asked for.
+        /// The requested name.
         name: ProductTypeName,
     },
     /// The product is not in the version that the caller expected.
@@ -43,7 +43,7 @@ pub enum CatalogError {
         id: ProductId,
         /// What the caller expected.
         expected: Expected,
-        /// What is there.
+        /// The stored product, if there is one.
         current: Option<Box<Product>>,
     },
     /// Another product has the slug.
@@ -51,7 +51,7 @@ pub enum CatalogError {
     SlugTaken {
         /// The slug.
         slug: Slug,
-        /// Who has it.
+        /// The product that has the slug.
         owner: ProductId,
     },
     /// The SKU belongs, or once belonged, to another product. A SKU is never reused.
@@ -59,7 +59,7 @@ pub enum CatalogError {
     SkuTaken {
         /// The SKU.
         sku: Sku,
-        /// Whose it is.
+        /// The product that the SKU belongs to.
         owner: ProductId,
     },
     /// The backend did not do what was asked.
@@ -68,19 +68,19 @@ pub enum CatalogError {
     /// Stored data breaks a rule.
     #[error("stored data is damaged: {what}")]
     Damaged {
-        /// What was found, and where.
+        /// What was found, and in which row.
         what: String,
     },
-    /// Inventory answered with an error.
+    /// A call of inventory failed.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
-    /// The change feed answered with an error.
+    /// A call of the change feed failed.
     #[error(transparent)]
     Feed(#[from] FeedError),
 }
 
 impl CatalogError {
-    /// A [`CatalogError::Invalid`], with the value shortened to what fits a line.
+    /// A [`CatalogError::Invalid`], with the value shortened to fit a line.
     pub fn invalid(
         field: impl Into<String>,
         value: impl AsRef<str>,
@@ -130,7 +130,7 @@ impl Failing for CatalogError {
 pub struct Violation {
     /// The place, such as `attributes.wood_type`.
     pub field: String,
-    /// What the schema wants.
+    /// What the schema requires.
     pub reason: String,
 }
 

@@ -11,7 +11,7 @@ use stockade_inventory_core::Sku;
 use crate::error::CatalogError;
 
 text_newtype! {
-    /// The id of a product: a slug, a UUID, or whatever the host's products are known by.
+    /// The id of a product: a slug, a UUID, or any other id that the host uses.
     ProductId, "product_id", 128, CatalogError
 }
 
@@ -28,9 +28,9 @@ text_newtype! {
 /// Attributes: any JSON object.
 pub type Attributes = Map<String, Value>;
 
-/// What a product is: everything that a caller writes.
+/// The content of a product: everything that a caller writes.
 ///
-/// Exhaustive: a store that forgets a field must not compile.
+/// Exhaustive on purpose: a store that ignores a field must not compile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProductContent {
@@ -38,29 +38,29 @@ pub struct ProductContent {
     pub id: ProductId,
     /// Its name in URLs.
     pub slug: Slug,
-    /// Its name for people.
+    /// Its name for customers.
     pub title: String,
-    /// More about it; may be empty.
+    /// A longer text; may be empty.
     #[serde(default)]
     pub description: String,
-    /// Who makes it.
+    /// Its brand.
     #[serde(default)]
     pub brand: Option<String>,
     /// Its place in the shop, from the widest category to the narrowest; may be empty.
     #[serde(default)]
     pub category: Vec<String>,
-    /// Which schema its attributes follow.
+    /// The product type, whose schema the attributes must follow.
     pub product_type: ProductTypeName,
     /// Whether it is shown.
     #[serde(default)]
     pub status: ProductStatus,
-    /// Pictures and the like, in order.
+    /// Pictures and other media, in order.
     #[serde(default)]
     pub media: Vec<Media>,
-    /// What its type says about it.
+    /// The attributes that its type describes.
     #[serde(default)]
     pub attributes: Attributes,
-    /// What can be bought, in order; may be empty.
+    /// The variants that can be bought, in order; may be empty.
     #[serde(default)]
     pub variants: Vec<Variant>,
 }
@@ -94,10 +94,10 @@ impl ProductContent {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Product {
-    /// What it is.
+    /// Its content.
     pub content: ProductContent,
-    /// Rises with each change of the product or of a variant of it, also across a deletion. Drawn
-    /// from one sequence for the whole store, so it has gaps.
+    /// Rises with each change of the product or of one of its variants, also across a deletion.
+    /// Taken from one sequence for the whole store, so it has gaps.
     pub version: u64,
 }
 
@@ -113,12 +113,12 @@ impl Product {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProductStatus {
-    /// Not yet.
+    /// Not shown yet.
     Draft,
-    /// Yes.
+    /// Shown.
     #[default]
     Active,
-    /// No longer.
+    /// No longer shown.
     Archived,
 }
 
@@ -134,35 +134,35 @@ impl ProductStatus {
     }
 }
 
-/// A picture or the like.
+/// A picture or another medium.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Media {
-    /// Where it is.
+    /// Its address.
     pub url: String,
-    /// What it shows, for who can't see it.
+    /// A description for people who can not see it.
     #[serde(default)]
     pub alt: String,
 }
 
-/// What can be bought of a product.
+/// A variant of a product: what can be bought.
 ///
-/// Exhaustive: a store that forgets a field must not compile.
+/// Exhaustive on purpose: a store that ignores a field must not compile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
-    /// What its stock is counted by; unique, and never given to another product.
+    /// The SKU that its stock is counted by; unique, and never given to another product.
     pub sku: Sku,
-    /// Its name beside the product's title, such as `M`.
+    /// Its name in addition to the product's title, such as `M`.
     #[serde(default)]
     pub name: Option<String>,
-    /// What sets it apart from its siblings, such as a size.
+    /// The options that distinguish it from the other variants, such as a size.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
-    /// Its price; none where it is not known or on request.
+    /// Its price; none when it is unknown or on request.
     #[serde(default)]
     pub price: Option<Money>,
-    /// More about it.
+    /// Its attributes.
     #[serde(default)]
     pub attributes: Attributes,
 }
@@ -245,16 +245,16 @@ impl From<Currency> for String {
     }
 }
 
-/// A product type: data, not code. A new one needs no change of any database's schema.
+/// A product type: data, not code. A new type needs no change of any database's schema.
 ///
-/// Exhaustive: a store that forgets a field must not compile.
+/// Exhaustive on purpose: a store that ignores a field must not compile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProductType {
     /// Its name.
     pub name: ProductTypeName,
-    /// The JSON Schema (draft 2020-12 unless it says otherwise) of a product's attributes.
-    /// `true` allows everything.
+    /// The JSON Schema of a product's attributes: draft 2020-12, unless the schema names another
+    /// draft. `true` allows everything.
     #[serde(default = "anything")]
     pub schema: Value,
     /// The JSON Schema of its variants' attributes.
@@ -277,14 +277,14 @@ impl ProductType {
         }
     }
 
-    /// With this schema of a product's attributes.
+    /// Sets the schema of a product's attributes.
     #[must_use]
     pub fn with_schema(mut self, schema: Value) -> Self {
         self.schema = schema;
         self
     }
 
-    /// With this schema of its variants' attributes.
+    /// Sets the schema of its variants' attributes.
     #[must_use]
     pub fn with_variant_schema(mut self, schema: Value) -> Self {
         self.variant_schema = schema;

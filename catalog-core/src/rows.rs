@@ -1,5 +1,5 @@
-//! The rows that a change feed sees of a catalogue: the columns of its two tables, as Debezium
-//! renders them from Postgres.
+//! The rows of a catalogue in a change feed: the columns of its two tables, as Debezium renders
+//! them from Postgres.
 //!
 //! | `products` | |
 //! |---|---|
@@ -17,8 +17,9 @@
 //! | `price_minor`, `currency` | bigint and text, or null |
 //! | `version` | bigint |
 //!
-//! Both are keyed by `product_id` in the feed, so that the rows of one product keep their order.
-//! Each row carries the version that it was last written with; all are drawn from one sequence.
+//! Records of both tables have `product_id` as their key, so that the rows of one product keep
+//! their order. Each row has the version that it was last written with. All versions come from one
+//! sequence.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -35,7 +36,7 @@ pub const PRODUCTS: &str = "products";
 /// The table of variants.
 pub const VARIANTS: &str = "variants";
 
-/// The topic that changes of both tables go to, unless it is named otherwise.
+/// The default topic for changes of both tables.
 ///
 /// # Panics
 /// Never: the constant is a valid name.

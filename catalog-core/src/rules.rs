@@ -1,8 +1,8 @@
-//! What becomes of a write: the rules between products, as pure decisions that stores use.
+//! The rules between products, as pure decisions that stores use.
 //!
-//! A store loads the rows that a write touches into a [`CatalogState`], or keeps all of them in
-//! one. It [decides](CatalogState::decide_put) while nobody else can change these rows, writes the
-//! rows that the [`Change`] names, and lets the state follow.
+//! A store loads the rows that a write touches into a [`CatalogState`], or keeps all rows in one.
+//! It [decides](CatalogState::decide_put) while no other writer can change these rows, writes the
+//! rows that the [`Change`] names, and applies the change to the state.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
@@ -44,13 +44,13 @@ use crate::store::{Expected, ProductKey, WriteEffect, Written};
 pub struct CatalogState {
     products: BTreeMap<ProductId, Product>,
     slugs: HashMap<Slug, ProductId>,
-    /// The owner of each SKU that was ever used: it outlives variants and products.
+    /// The owner of each SKU that was ever used, also after its variant or product was deleted.
     sku_owners: HashMap<Sku, ProductId>,
     types: BTreeSet<ProductTypeName>,
 }
 
 impl CatalogState {
-    /// With a product that is stored. Its slug and SKUs are added with it.
+    /// Adds a stored product, with its slug and SKUs.
     pub fn add_product(&mut self, product: Product) {
         let content = &product.content;
         self.add_slug(content.slug.clone(), content.id.clone());
@@ -60,17 +60,17 @@ impl CatalogState {
         self.products.insert(content.id.clone(), product);
     }
 
-    /// With the slug of a product that is stored.
+    /// Adds the slug of a stored product.
     pub fn add_slug(&mut self, slug: Slug, owner: ProductId) {
         self.slugs.insert(slug, owner);
     }
 
-    /// With a SKU that was ever used, and the product that used it.
+    /// Adds a SKU that was ever used, and the product that used it.
     pub fn add_sku(&mut self, sku: Sku, owner: ProductId) {
         self.sku_owners.insert(sku, owner);
     }
 
-    /// With a product type that is stored.
+    /// Adds a stored product type.
     pub fn add_type(&mut self, name: ProductTypeName) {
         self.types.insert(name);
     }
@@ -100,7 +100,7 @@ impl CatalogState {
         products.map(|(_, product)| product)
     }
 
-    /// What writing this content means.
+    /// Decides what writing this content changes.
     ///
     /// # Errors
     /// [`VersionConflict`](CatalogError::VersionConflict) with the current product,
@@ -127,7 +127,8 @@ impl CatalogState {
         })))
     }
 
-    /// The product that a deletion removes; `None` where it is not there, whatever was expected.
+    /// The product that a deletion removes; `None` when there is no such product, whatever was
+    /// expected.
     ///
     /// # Errors
     /// [`VersionConflict`](CatalogError::VersionConflict) with the current product.
@@ -143,13 +144,13 @@ impl CatalogState {
         Ok(before)
     }
 
-    /// Follows a change that was decided on this state and written with this version.
+    /// Applies a change that was decided on this state and written with this version.
     pub fn apply(&mut self, change: &Change, version: u64) {
         self.remove(&change.content.id);
         self.add_product(Product::new(change.content.clone(), version));
     }
 
-    /// Follows a deletion. The SKUs stay the product's.
+    /// Applies a deletion. The SKUs still belong to the product.
     pub fn remove(&mut self, id: &ProductId) {
         if let Some(before) = self.products.remove(id) {
             self.slugs.remove(&before.content.slug);
@@ -182,12 +183,12 @@ impl CatalogState {
     }
 }
 
-/// What writing a product means.
+/// The result of deciding on a put.
 #[derive(Clone, Debug)]
 pub enum Put {
-    /// It is stored already: nothing is written, and no version is drawn.
+    /// The content is stored already: nothing is written, and no version is taken.
     Unchanged(Box<Product>),
-    /// It is created or updated.
+    /// The product is created or updated.
     Change(Box<Change>),
 }
 
@@ -195,17 +196,17 @@ pub enum Put {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Change {
-    /// What is stored; `None` where there is no such product.
+    /// The stored product; `None` when there is no such product.
     pub before: Option<Product>,
-    /// What it becomes.
+    /// The new content.
     pub content: ProductContent,
     /// Its SKUs that were never used before.
     pub new_skus: Vec<Sku>,
 }
 
 impl Change {
-    /// What is to be done with the rows of the variants: first those that are retired, then the
-    /// others in the order of the content.
+    /// The changes of the variants' rows: first the retired variants, then the others in the order
+    /// of the content.
     #[must_use]
     pub fn variants(&self) -> Vec<VariantChange<'_>> {
         let before = self.before.iter().flat_map(|before| rows(&before.content));
@@ -224,7 +225,7 @@ impl Change {
         retired.chain(written).collect()
     }
 
-    /// The outcome, at the version that was drawn for it.
+    /// The outcome of the put, with the version that was taken for it.
     #[must_use]
     pub fn written(self, version: u64) -> Written {
         let effect = match self.before {
@@ -235,29 +236,28 @@ impl Change {
     }
 }
 
-/// A variant, and its place among the variants of its product.
+/// A variant, and its position among the variants of its product.
 pub type VariantRow<'a> = (usize, &'a Variant);
 
-/// What is to be done with the row of a variant. A row that stays what and where it is keeps its
-/// version.
+/// The change of a variant's row. A row with the same content and position keeps its version.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum VariantChange<'a> {
-    /// It is deleted. Its SKU stays the product's.
+    /// The row is deleted. Its SKU still belongs to the product.
     Retired(VariantRow<'a>),
-    /// It stays as it is.
+    /// The row stays as it is.
     Kept(VariantRow<'a>),
-    /// It becomes another.
+    /// The row is updated.
     Updated(VariantRow<'a>, VariantRow<'a>),
-    /// It is new.
+    /// The row is inserted.
     Inserted(VariantRow<'a>),
 }
 
-/// The variants of a product, each with its place.
+/// The variants of a product, each with its position.
 fn rows(content: &ProductContent) -> impl Iterator<Item = VariantRow<'_>> {
     content.variants.iter().enumerate()
 }
 
-/// No SKU twice in one product.
+/// Refuses a SKU that is twice in one product.
 pub(crate) fn check_skus_differ(content: &ProductContent) -> Result<(), CatalogError> {
     let mut seen = HashSet::new();
     for (position, variant) in rows(content) {

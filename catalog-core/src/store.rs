@@ -14,65 +14,66 @@ use crate::product::{
 
 /// Keeps products, their variants and their types.
 ///
-/// It keeps the rules between rows: unique slugs, no variant without a product, SKUs that are
-/// never reused, versions that rise. What a single product may contain is decided before, by
+/// It keeps the rules between rows: unique slugs, no variant without a product, SKUs that are never
+/// reused, versions that rise. The content of a single product is checked before, by
 /// [`Catalog`](crate::Catalog).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 #[auto_impl(&, Box, Arc)]
 pub trait CatalogStore: Send + Sync {
-    /// Writes products whole, one after the other, each for itself, and returns an outcome for
+    /// Writes whole products, one after the other, each on its own, and returns an outcome for
     /// each.
     ///
     /// - A product and its variants change together or not at all.
-    /// - Content equal to what is stored changes nothing, whatever version was expected: so a
-    ///   repeated write does not conflict with itself. Nor does it draw a version or touch a row.
-    /// - Otherwise the version rises, and only rows that differ are written; all rows of one write
+    /// - Content equal to the stored content changes nothing, whatever version was expected, so a
+    ///   repeated write does not conflict with itself. It takes no version and writes no row.
+    /// - Otherwise the version rises, and only rows that differ are written. All rows of one write
     ///   get its version.
-    /// - A variant that is left out is retired: its SKU stays the product's for good.
-    /// - A deleted product may be put again under its id; its version goes on rising.
+    /// - A variant that is left out is retired. Its SKU belongs to the product for ever.
+    /// - A deleted product may be put again under its id. Its version continues to rise.
     ///
     /// Outcomes: [`VersionConflict`](CatalogError::VersionConflict) with the current product,
     /// [`SlugTaken`](CatalogError::SlugTaken), [`SkuTaken`](CatalogError::SkuTaken),
     /// [`UnknownProductType`](CatalogError::UnknownProductType).
     ///
     /// # Errors
-    /// Where the call failed as a whole, in the same way for each write.
+    /// When the call failed as a whole, in the same way for each write.
     async fn put(
         &self,
         writes: &[ProductWrite],
     ) -> Result<Vec<Result<Written, CatalogError>>, CatalogError>;
 
-    /// Deletes a product and its variants together. Deleting what is not there succeeds, whatever
+    /// Deletes a product and its variants together. Succeeds if there is no such product, whatever
     /// version was expected.
     ///
     /// # Errors
     /// [`CatalogError::VersionConflict`].
     async fn delete(&self, id: &ProductId, expected: Expected) -> Result<Deleted, CatalogError>;
 
-    /// The product of each key, in their order, in one round trip; `None` for what is not there.
-    /// A product's variants are of the same snapshot as itself.
+    /// The product of each key, in their order, in one round trip; `None` when there is no such
+    /// product. A product and its variants are from the same snapshot.
     ///
     /// # Errors
-    /// [`CatalogError::Failed`] and the like, for all of them together.
+    /// [`CatalogError::Failed`] and similar errors, for all of them together.
     async fn get(&self, keys: &[ProductKey]) -> Result<Vec<Option<Product>>, CatalogError>;
 
     /// At most [`limit`](ProductQuery::limit) products that match, in the order of their ids.
     ///
     /// # Errors
-    /// [`CatalogError::Failed`] and the like.
+    /// [`CatalogError::Failed`] and similar errors.
     async fn find(&self, query: &ProductQuery) -> Result<Vec<Product>, CatalogError>;
 
-    /// Writes a product type in place of the one of its name. Existing products stay as they are.
+    /// Creates a product type, or replaces the one with its name. Existing products stay as they
+    /// are.
     ///
     /// # Errors
-    /// [`CatalogError::Failed`] and the like.
+    /// [`CatalogError::Failed`] and similar errors.
     async fn put_type(&self, product_type: &ProductType) -> Result<(), CatalogError>;
 
-    /// The product types of these names, in their order; `None` for what is not there.
+    /// The product types of these names, in their order; `None` when there is no such type.
     ///
     /// # Errors
-    /// [`CatalogError::Failed`] and the like.
+    /// [`CatalogError::Failed`] and similar errors.
     async fn get_types(
         &self,
         names: &[ProductTypeName],
@@ -81,27 +82,27 @@ pub trait CatalogStore: Send + Sync {
     /// All product types, by name.
     ///
     /// # Errors
-    /// [`CatalogError::Failed`] and the like.
+    /// [`CatalogError::Failed`] and similar errors.
     async fn all_types(&self) -> Result<Vec<ProductType>, CatalogError>;
 }
 
 /// A product to be written.
 ///
-/// Exhaustive: a store that ignores a field must not compile.
+/// Exhaustive on purpose: a store that ignores a field must not compile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProductWrite {
-    /// What it shall be.
+    /// The new content.
     pub content: ProductContent,
-    /// What it has to be before.
+    /// The expected state before the write.
     pub expected: Expected,
 }
 
-/// What a product has to be before it is changed.
+/// The state in which a product must be before it is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Whatever it is.
+    /// Any state.
     Any,
-    /// Not there: never written, or deleted.
+    /// Absent: never written, or deleted.
     Absent,
     /// At this version.
     Version(u64),
@@ -135,23 +136,23 @@ impl Written {
     }
 }
 
-/// What a write did.
+/// The effect of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WriteEffect {
-    /// The product is there since.
+    /// The product was created.
     Created,
-    /// It was there and changed.
+    /// The product was changed.
     Updated,
-    /// It was already so.
+    /// The content was stored already.
     Unchanged,
 }
 
-/// What a deletion did.
+/// The effect of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Deleted {
-    /// The product was there and is gone.
+    /// The product was deleted.
     Removed,
-    /// There was nothing to delete.
+    /// There was no such product.
     Absent,
 }
 
@@ -162,28 +163,28 @@ pub enum ProductKey {
     Id(ProductId),
     /// By its slug.
     Slug(Slug),
-    /// By the SKU of a variant that it has now.
+    /// By the SKU of one of its current variants.
     Sku(Sku),
 }
 
 /// Which products to list.
 ///
-/// Exhaustive: a store that ignores a condition must not compile.
+/// Exhaustive on purpose: a store that ignores a condition must not compile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProductQuery {
-    /// Only of this type.
+    /// Only products of this type.
     pub product_type: Option<ProductTypeName>,
-    /// Only those whose attributes contain these, as Postgres' `@>` on JSONB has it: objects by
+    /// Only products whose attributes contain these, as with Postgres' `@>` on JSONB: objects by
     /// their members, arrays by their elements in any order, everything else by equality.
     pub attributes: Attributes,
-    /// Only those whose id comes after this one.
+    /// Only products whose id comes after this one.
     pub after: Option<ProductId>,
-    /// At most this many.
+    /// At most this many products.
     pub limit: NonZeroUsize,
 }
 
 impl ProductQuery {
-    /// The first products, whatever they are.
+    /// The first products, without a filter.
     #[must_use]
     pub fn first(limit: NonZeroUsize) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Concurrent asks, put together into few calls.
+//! Puts concurrent requests together into few calls.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -14,64 +14,65 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use crate::failure::Failing;
 use crate::time::{Clock, Deadline, one_for_each};
 
-/// How often a batch is called for again because the caller that drove it left.
+/// How often a batch is called again after the caller that drove it left.
 const ATTEMPTS: u32 = 3;
 
 /// A call for many items at once, such as a read of many keys or a transaction for many requests.
 ///
-/// It may be made again with the same items, at most three times, where the callers that wait for
-/// it leave one after the other. So its effect takes place once however often it is made.
+/// The call may be made again with the same items, at most three times, when the callers that wait
+/// for it leave one after the other. So its effect must take place once, however often it is made.
 #[async_trait]
 #[auto_impl(&, Box, Arc)]
 pub trait BatchCall: Send + Sync {
-    /// What is asked for.
+    /// One requested item.
     type Item: Clone + Send + Sync;
-    /// What becomes of an item.
+    /// The result of one item.
     type Output: Clone + Send + Sync;
-    /// What can go wrong.
+    /// The error of an item or of the whole call.
     type Error: Failing;
-    /// What makes two items the same.
+    /// Identifies items that are the same.
     type Key: Eq + Hash + Send;
 
-    /// Items of a batch with the same key are asked for once and share the outcome. `None` for an
-    /// item that always has an outcome of its own.
+    /// Items of a batch with the same key are requested once and share the outcome. `None` for an
+    /// item that always has its own outcome.
     fn key(&self, item: &Self::Item) -> Option<Self::Key>;
 
-    /// The outcome of each item, in their order. The items are in the order in which they came.
+    /// Requests all items and returns the outcome of each, in their order. The items are in the
+    /// order in which they came.
     ///
     /// # Errors
-    /// Where the call failed as a whole, in the same way for each item.
+    /// When the call failed as a whole, in the same way for each item.
     async fn call(
         &self,
         items: Vec<Self::Item>,
     ) -> Result<Vec<Result<Self::Output, Self::Error>>, Self::Error>;
 
-    /// That an item could not wait, or waited in vain, because all calls are busy. Nothing took
-    /// effect; asking again may succeed after `retry_after`.
+    /// Returns the error for an item that could not wait, or waited in vain, because all calls are
+    /// busy. Nothing took effect; the caller may try again after `retry_after`.
     fn busy(&self, retry_after: Duration) -> Self::Error;
 }
 
-/// How much is asked at once.
+/// Limits for calls, batches and waiting items.
 #[derive(Clone, Copy, Debug)]
 pub struct CoalesceLimits {
     /// Most calls in flight.
     pub calls: NonZeroUsize,
     /// Most items in one call.
     pub batch: NonZeroUsize,
-    /// Most items that wait for a call, in all batches together; at least one batch.
+    /// Most items that wait for a call, in all batches together; at least the size of one batch.
     pub waiting: NonZeroUsize,
-    /// How long one call may take, and how long one may wait for it to begin.
+    /// Longest time for one call, and longest wait until a call starts.
     pub timeout: Duration,
 }
 
-/// Puts concurrent asks together into few calls.
+/// Puts concurrent requests together into few calls.
 ///
-/// While all calls are in flight, the next asks join one batch; it starts when a call comes free.
-/// With a call free, an ask starts at once: an ask that is alone waits for nothing.
+/// While all calls are in flight, the next requests join one batch; it starts when a call is free
+/// again. When a call is free, a request starts at once.
 ///
-/// A batch is driven by the callers that wait for it, and nothing is spawned. When one of them
-/// leaves (drops its future), another goes on, so nobody is stranded. An item that nobody waits
-/// for any more before its call starts is not asked for.
+/// A batch is driven by the callers that wait for it; no task is spawned. When the driving caller
+/// leaves (drops its future), another waiting caller continues. An item whose callers all left
+/// before the call starts is not requested.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -134,9 +135,9 @@ pub struct Coalescer<C: BatchCall> {
     limits: CoalesceLimits,
     clock: Arc<dyn Clock>,
     calls: Semaphore,
-    /// Places for items that wait.
+    /// Permits for items that wait.
     waiting: Arc<Semaphore>,
-    /// The batch that asks join.
+    /// The batch that new requests join.
     forming: Mutex<Option<Arc<Batch<C>>>>,
 }
 
@@ -152,10 +153,10 @@ impl<C: BatchCall> fmt::Debug for Coalescer<C> {
 type Outcomes<C> = Vec<Option<Result<<C as BatchCall>::Output, <C as BatchCall>::Error>>>;
 
 struct Batch<C: BatchCall> {
-    /// On the monotonic clock.
+    /// When the batch was created, on the monotonic clock.
     created: Duration,
     seats: Mutex<Seats<C>>,
-    /// One for each seat; `None` for one that was left before the call.
+    /// One outcome for each seat; `None` for a seat that was left before the call.
     outcome: OnceCell<Result<Outcomes<C>, C::Error>>,
 }
 
@@ -163,9 +164,9 @@ struct Batch<C: BatchCall> {
 struct Seats<C: BatchCall> {
     seats: Vec<Seat<C::Item>>,
     by_key: HashMap<C::Key, usize>,
-    /// How many are taken.
+    /// How many seats are taken.
     taken: usize,
-    /// Their share of what may wait; given back when the call starts or a seat is left.
+    /// Permits for the waiting items; given back when the call starts or a seat is left.
     places: Option<OwnedSemaphorePermit>,
     /// How often the call was made.
     attempts: u32,
@@ -173,11 +174,11 @@ struct Seats<C: BatchCall> {
 
 struct Seat<I> {
     item: I,
-    /// How many wait for its outcome.
+    /// How many requests wait for the outcome.
     waiters: usize,
 }
 
-/// The seats of one ask. They are left when it is dropped.
+/// The seats of one request. They are left when the ticket is dropped.
 struct Ticket<'a, C: BatchCall> {
     call: &'a C,
     batch: Arc<Batch<C>>,
@@ -185,7 +186,7 @@ struct Ticket<'a, C: BatchCall> {
 }
 
 impl<C: BatchCall> Coalescer<C> {
-    /// Puts asks together into calls of `inner`; failures name the `operation`.
+    /// Puts requests together into calls of `inner`. Failures name the `operation`.
     #[must_use]
     pub fn new(
         operation: &'static str,
@@ -205,30 +206,30 @@ impl<C: BatchCall> Coalescer<C> {
         }
     }
 
-    /// What is called.
+    /// The inner call.
     #[must_use]
     pub fn inner(&self) -> &C {
         &self.inner
     }
 
-    /// The outcome of one item. Takes at most twice the timeout.
+    /// Requests one item and returns its outcome. Takes at most twice the timeout.
     ///
     /// # Errors
-    /// Those of the item and of its call; [`BatchCall::busy`];
+    /// The errors of the item and of its call; [`BatchCall::busy`];
     /// [`Failure::timed_out`](crate::Failure::timed_out).
     pub async fn ask_one(&self, item: C::Item) -> Result<C::Output, C::Error> {
         let mut outcomes = self.ask_batch(std::slice::from_ref(&item)).await?;
         outcomes.pop().unwrap_or_else(|| Err(self.left_out()))
     }
 
-    /// The outcome of each item, in their order.
+    /// Requests items and returns the outcome of each, in their order.
     ///
-    /// More items than fit a batch are asked for in several, one after the other, each for at most
-    /// twice the timeout. Where one of these fails as a whole, its items and those after it have
-    /// its error.
+    /// More items than fit one batch are requested in several batches, one after the other, each
+    /// for at most twice the timeout. When a later batch fails as a whole, its items and those
+    /// after it get its error.
     ///
     /// # Errors
-    /// As [`ask_one`](Self::ask_one), where the first batch failed as a whole.
+    /// As [`ask_one`](Self::ask_one), when the first batch failed as a whole.
     pub async fn ask(
         &self,
         items: &[C::Item],
@@ -247,7 +248,7 @@ impl<C: BatchCall> Coalescer<C> {
         Ok(outcomes)
     }
 
-    /// Asks for items that fit one batch.
+    /// Requests items that fit one batch.
     async fn ask_batch(
         &self,
         items: &[C::Item],
@@ -284,7 +285,7 @@ impl<C: BatchCall> Coalescer<C> {
         Ok(Ticket { call, batch, seats })
     }
 
-    /// Whether there is room in a batch that somebody waits for, and not for too long already.
+    /// Whether the batch has room, has callers that wait for it, and is not too old.
     fn takes(&self, batch: &Batch<C>, items: &[C::Item], now: Duration) -> bool {
         let seats = lock(&batch.seats);
         seats.taken > 0
@@ -292,7 +293,7 @@ impl<C: BatchCall> Coalescer<C> {
             && now.saturating_sub(batch.created) < self.limits.timeout
     }
 
-    /// How many seats these items would take beyond those that others share.
+    /// How many new seats these items need, beyond those that they share.
     fn added(&self, seats: &Seats<C>, items: &[C::Item]) -> usize {
         let mut keys = HashSet::new();
         let adds = |item: &&C::Item| match self.inner.key(item) {
@@ -316,8 +317,8 @@ impl<C: BatchCall> Coalescer<C> {
         Ok(items.iter().map(seat).collect())
     }
 
-    /// Waits for a free call and makes it. When this is dropped another waiter begins again, under
-    /// the same deadline.
+    /// Waits for a free call and makes it. When this future is dropped, another waiter starts
+    /// again, under the same deadline.
     async fn drive(&self, batch: &Arc<Batch<C>>) -> Result<Outcomes<C>, C::Error> {
         let waited = self.clock.monotonic().saturating_sub(batch.created);
         let left = self.limits.timeout.saturating_mul(2).saturating_sub(waited);
@@ -359,7 +360,7 @@ impl<C: BatchCall> Coalescer<C> {
         Ok(outcomes)
     }
 
-    /// Lets nobody join a batch any more.
+    /// Closes a batch: no more requests join it.
     fn close(&self, batch: &Arc<Batch<C>>) {
         let mut forming = lock(&self.forming);
         let is_forming = |forming: &Arc<Batch<C>>| Arc::ptr_eq(forming, batch);
@@ -372,7 +373,7 @@ impl<C: BatchCall> Coalescer<C> {
         Deadline::after(self.clock.as_ref(), self.operation, self.limits.timeout)
     }
 
-    /// The error for a seat without an outcome, which nobody waits for.
+    /// The error for a seat without an outcome.
     fn left_out(&self) -> C::Error {
         self.deadline().missed().into()
     }
@@ -409,7 +410,8 @@ impl<C: BatchCall> Seats<C> {
         seat
     }
 
-    /// Leaves a seat. Where nobody waits for it any more and its call has not started, it is free.
+    /// Leaves a seat. When no request waits for the seat any more and its call has not started, the
+    /// seat is free.
     fn leave(&mut self, seat: usize, key: impl Fn(&C::Item) -> Option<C::Key>) {
         let left = &mut self.seats[seat];
         left.waiters -= 1;
@@ -423,7 +425,7 @@ impl<C: BatchCall> Seats<C> {
         drop(self.places.as_mut().and_then(|places| places.split(1)));
     }
 
-    /// The seats that somebody waits for, and their items.
+    /// The seats that requests wait for, and their items.
     fn taken(&self) -> (Vec<usize>, Vec<C::Item>) {
         let seats = self.seats.iter().enumerate();
         let taken = seats.filter(|(_, seat)| seat.waiters > 0);

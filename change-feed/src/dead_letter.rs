@@ -25,38 +25,38 @@ const CONTENT: &str = "stockade-dead-letter-content";
 const OURS: [&str; 9] = [
     VERSION, TOPIC, PARTITION, OFFSET, TIMESTAMP, GROUP, ATTEMPTS, REASON, CONTENT,
 ];
-/// Before the name of an original's header that is one of ours.
+/// Prefix for a header of the original that has one of our header names.
 const ASIDE: &str = "original-";
 const WHOLE: &str = "whole";
 const OMITTED: &str = "omitted";
 
-/// Longest reason that is stored, in bytes.
+/// Longest stored reason, in bytes.
 const MOST_REASON: usize = 2_048;
 
 /// A record that a group could not handle, as it is stored in a topic of dead letters.
 ///
-/// There it has the key, value and headers of the original, and these headers besides:
+/// It is stored with the key, value and headers of the original, and with these headers:
 /// `stockade-dead-letter-version` (`1`), `-topic`, `-partition`, `-offset`, `-timestamp`
-/// (microseconds since 1970), `-group`, `-attempts`, `-reason`, and `-content`, which is `whole`,
-/// or `omitted` where the log could not take the original, too large as a rule: then it has neither key, value nor headers of
-/// its own, and is only a pointer to where the original stood.
+/// (microseconds since 1970), `-group`, `-attempts`, `-reason` and `-content`. The content is
+/// `whole`, or `omitted` when the log could not take the original, usually because it is too large.
+/// An omitted one has no key, value or headers of the original; it only says where the original is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// Where the original stood.
+    /// The position of the original.
     pub origin: Position,
     /// Which group could not handle it.
     pub group: Group,
     /// How often it was handled.
     pub attempts: u32,
-    /// Why it was given up; at most 2 KiB of it, with blanks for control characters.
+    /// Why it was given up: at most 2 KiB, with control characters replaced by blanks.
     pub reason: String,
     /// The original; none when the log could not take it again.
     pub record: Option<Record>,
 }
 
 impl DeadLetter {
-    /// The letter for a record that `group` gave up after that many attempts.
+    /// A letter for a record that `group` gave up after `attempts` attempts.
     #[must_use]
     pub fn new(record: Record, group: Group, attempts: u32, reason: impl Into<String>) -> Self {
         // Not every log carries control characters in a header, nor should a terminal see them.
@@ -72,15 +72,18 @@ impl DeadLetter {
         }
     }
 
-    /// Reads back what [`DeadLetters`] stored.
+    /// Decodes a record that [`DeadLetters`] stored.
     ///
     /// # Errors
-    /// [`FeedError::Malformed`] naming the header, for any other record.
+    /// [`FeedError::Malformed`], naming the header, for any other record.
     pub fn from_record(stored: &Record) -> Result<Self, FeedError> {
         let headers = &stored.headers;
         let version = text(headers, VERSION)?;
         if version != FORMAT {
-            let reason = format!("{:?} is not {FORMAT:?}, the one known", shorten(version));
+            let reason = format!(
+                "{:?} is not the supported version {FORMAT:?}",
+                shorten(version)
+            );
             return Err(malformed(VERSION, reason));
         }
         let topic = Topic::new(text(headers, TOPIC)?);
@@ -116,7 +119,7 @@ impl DeadLetter {
         })
     }
 
-    /// The whole letter, or the pointer where that is over `max_bytes`.
+    /// The whole letter, or only the position of the original when the letter is over `max_bytes`.
     fn message(&self, max_bytes: usize) -> Message {
         let whole = self.record.as_ref().map(|record| Message {
             route: Route::Key,
@@ -134,7 +137,7 @@ impl DeadLetter {
             })
     }
 
-    /// `headers`, and ours after them.
+    /// Adds our headers after `headers`.
     fn with_ours(&self, headers: Headers, content: &'static str) -> Headers {
         let Position {
             partition,
@@ -154,13 +157,13 @@ impl DeadLetter {
     }
 }
 
-/// Whether a name is one of ours, or one of the original's that was set aside for ours.
+/// Whether a name is one of ours, or a renamed header of the original.
 fn is_ours(name: &str) -> bool {
     OURS.contains(&name.trim_start_matches(ASIDE))
 }
 
-/// The original's headers, with those set aside that have our names because the original is a
-/// dead letter itself.
+/// The original's headers. Those that have our names, because the original is a dead letter itself,
+/// are renamed.
 fn set_aside(headers: &Headers) -> Headers {
     let renamed = headers.iter().map(|(name, value)| {
         let aside = if is_ours(name) { ASIDE } else { "" };
@@ -169,7 +172,7 @@ fn set_aside(headers: &Headers) -> Headers {
     renamed.collect()
 }
 
-/// The original's headers, as they were.
+/// The original's headers, with their original names.
 fn without_ours(headers: &Headers) -> Headers {
     let originals = headers.iter().filter(|(name, _)| !OURS.contains(name));
     originals
@@ -204,7 +207,7 @@ fn malformed(header: &'static str, reason: String) -> FeedError {
     }
 }
 
-/// Where dead letters go.
+/// Stores dead letters in a topic.
 #[derive(Clone)]
 pub struct DeadLetters {
     publisher: Arc<dyn Publisher>,
@@ -213,8 +216,8 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Stores dead letters in `topic`: whole up to 900 KiB, which fits the usual limit of 1 MiB,
-    /// and larger ones as pointers.
+    /// Stores dead letters in `topic`. Letters up to 900 KiB are stored whole, which fits the usual
+    /// limit of 1 MiB; of larger ones only the position of the original is stored.
     #[must_use]
     pub fn new(publisher: Arc<dyn Publisher>, topic: Topic) -> Self {
         Self {
@@ -224,18 +227,18 @@ impl DeadLetters {
         }
     }
 
-    /// With another limit for a letter's key, value and headers together.
+    /// Sets the limit for a letter's key, value and headers together (900 KiB).
     #[must_use]
     pub fn with_max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Stores letters and returns an outcome for each, in their order. Durable when `Ok`.
+    /// Stores letters and returns an outcome for each, in their order. `Ok` means durable.
     ///
-    /// A letter that the log finds too large, or can not carry (its headers, say, as
-    /// [`FeedError::Invalid`]), is stored as a pointer. Storing one again after an
-    /// error may store it twice.
+    /// When the log finds a letter too large or can not carry it (for example its headers, as
+    /// [`FeedError::Invalid`]), only the position of the original is stored. After an error,
+    /// storing the letter again may store it twice.
     ///
     /// # Errors
     /// As for [`Publisher::publish`].

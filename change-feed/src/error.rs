@@ -5,16 +5,16 @@ use crate::feed::Group;
 use crate::record::{Offset, Position, Topic};
 use crate::text::shorten;
 
-/// What went wrong with a feed.
+/// An error of a feed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FeedError {
-    /// A value is outside what is allowed.
+    /// A value is not allowed.
     #[error("{field} is invalid: {reason}; got {value:?}")]
     Invalid {
-        /// Which input.
+        /// The name of the input.
         field: &'static str,
-        /// What it was, shortened if long.
+        /// Its value, shortened if long.
         value: String,
         /// What is allowed.
         reason: String,
@@ -40,7 +40,7 @@ pub enum FeedError {
     TooLarge {
         /// Where it was to go.
         topic: Topic,
-        /// Key, value and headers together.
+        /// Size of key, value and headers together.
         bytes: usize,
         /// The most that the log takes.
         limit: usize,
@@ -57,10 +57,10 @@ pub enum FeedError {
         partition: u32,
         /// Where the group wanted to go on.
         wanted: Offset,
-        /// What the log still has.
+        /// The oldest offset in the log.
         earliest: Offset,
     },
-    /// The partition belongs to another member by now; its new owner reads the records again.
+    /// The partition has been assigned to another member; its new owner reads the records again.
     #[error("{topic}/{partition} is no longer assigned to this member of the group")]
     NotAssigned {
         /// The topic.
@@ -68,7 +68,7 @@ pub enum FeedError {
         /// The partition.
         partition: u32,
     },
-    /// Only a group that nobody reads for can be changed.
+    /// The group has members. Only a group without members can be changed.
     #[error(
         "group {group} is read by {members} members; stop them, and wait out the session timeout \
          of those that crashed"
@@ -79,17 +79,18 @@ pub enum FeedError {
         /// How many members it has.
         members: usize,
     },
-    /// A record can not be handled, and there is nowhere to put it.
+    /// A record can not be handled, and no place for dead letters is set.
     #[error(
-        "the record at {position} can not be handled: {reason}; configure dead letters, or mend it"
+        "the record at {position} can not be handled: {reason}; configure dead letters, or fix \
+         the cause"
     )]
     Poisoned {
         /// Which record.
         position: Position,
-        /// Why, as its handler says.
+        /// The reason that the handler gave.
         reason: String,
     },
-    /// Bytes that should be a record of some format are not.
+    /// Bytes do not have the expected format.
     #[error("malformed {format} at {field}: {reason}")]
     Malformed {
         /// The format expected.
@@ -105,7 +106,7 @@ pub enum FeedError {
 }
 
 impl FeedError {
-    /// An [`FeedError::Invalid`], with the value shortened to what fits a line.
+    /// A [`FeedError::Invalid`], with the value shortened to fit a line.
     pub fn invalid(field: &'static str, value: &str, reason: impl Into<String>) -> Self {
         Self::Invalid {
             field,

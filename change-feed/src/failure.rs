@@ -1,5 +1,5 @@
-//! What every error says about a backend that did not do what was asked: which operation, what the
-//! caller may do about it, and the driver's own words.
+//! A backend did not do what was asked: which operation, what the caller may do, and the driver's
+//! error. Part of the errors of all crates.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,20 +11,20 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// What a caller may do after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// The same call fails the same way: something has to change first.
+    /// The same call fails in the same way until something is changed.
     Never,
-    /// Nothing took effect. The same call may succeed, after this long.
+    /// Nothing took effect. The same call may succeed after this pause.
     After(Duration),
-    /// Nothing took effect, and the surrounding transaction is lost: begin it again.
+    /// Nothing took effect, and the surrounding transaction was rolled back: begin it again.
     RestartTransaction,
-    /// It may have taken effect. Only the same call with the same id tells.
+    /// It may have taken effect. To find out, repeat the same call with the same id.
     OutcomeUnknown,
 }
 
-/// An operation that a backend did not do, for a reason of the backend or of the way to it.
+/// A backend did not do an operation, for a reason of the backend or of the connection to it.
 ///
-/// It is the same part of the error of every crate, so that one `match` on [`Failure::retry`]
-/// handles all of them.
+/// The errors of all crates contain this type, so one `match` on [`Failure::retry`] handles all of
+/// them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,7 +46,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The backend could not be reached or had no room: nothing took effect. The same call may
+    /// The backend could not be reached or had no room. Nothing took effect. The same call may
     /// succeed after `retry_after`.
     pub fn unavailable(
         operation: &'static str,
@@ -56,24 +56,25 @@ impl Failure {
         Self::new(operation, Retry::After(retry_after), source)
     }
 
-    /// There was no answer within the deadline `after`: it may have taken effect.
+    /// No answer came within the deadline `after`. The operation may have taken effect.
     #[must_use]
     pub fn timed_out(operation: &'static str, after: Duration) -> Self {
         Self::outcome_unknown(operation, format!("no answer within {after:?}"))
     }
 
-    /// The request was sent and its reply lost: it may have taken effect.
+    /// The request was sent, and its reply was lost. The operation may have taken effect.
     pub fn outcome_unknown(operation: &'static str, source: impl Into<BoxError>) -> Self {
         Self::new(operation, Retry::OutcomeUnknown, source)
     }
 
-    /// The surrounding transaction lost against a concurrent one: nothing took effect.
+    /// The surrounding transaction was rolled back because of a concurrent one. Nothing took
+    /// effect.
     pub fn transaction_lost(operation: &'static str, source: impl Into<BoxError>) -> Self {
         Self::new(operation, Retry::RestartTransaction, source)
     }
 
-    /// The backend or its driver refused for a reason of its own: the same call fails again until
-    /// something is changed there.
+    /// The backend or its driver refused. The same call fails again until something is changed
+    /// there.
     pub fn refused(operation: &'static str, source: impl Into<BoxError>) -> Self {
         Self::new(operation, Retry::Never, source)
     }
@@ -86,7 +87,7 @@ impl Failure {
         }
     }
 
-    /// What was being done.
+    /// The name of the operation.
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.operation
@@ -98,7 +99,7 @@ impl Failure {
         self.retry
     }
 
-    /// What it means for the caller in a word, as a label of metrics: `failed`, `unavailable`,
+    /// What the failure means for the caller, as a label of metrics: `failed`, `unavailable`,
     /// `transaction_lost` or `outcome_unknown`.
     #[must_use]
     pub fn outcome(&self) -> &'static str {
@@ -110,15 +111,15 @@ impl Failure {
         }
     }
 
-    /// The same failure where it means something else to the caller, such as the loss of a
-    /// surrounding transaction.
+    /// Returns the failure with another meaning for the caller, such as
+    /// [`Retry::RestartTransaction`] for a surrounding transaction.
     #[must_use]
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// The same failure, as part of a larger operation.
+    /// Returns the failure with the name of the larger operation that it is part of.
     #[must_use]
     pub fn during(mut self, operation: &'static str) -> Self {
         self.operation = operation;
@@ -143,11 +144,13 @@ impl fmt::Display for Failure {
             }
             Retry::RestartTransaction => write!(
                 f,
-                "{operation} lost against a concurrent transaction, begin it again: {source}"
+                "{operation} was rolled back because of a concurrent transaction, begin it again: \
+                 {source}"
             ),
             Retry::OutcomeUnknown => write!(
                 f,
-                "{operation} may have taken effect, repeat it with the same id: {source}"
+                "{operation} may have taken effect, repeat it with the same id to find out: \
+                 {source}"
             ),
         }
     }
@@ -159,13 +162,13 @@ impl StdError for Failure {
     }
 }
 
-/// An error that carries a [`Failure`] where a backend is to blame: what generic code such as
-/// [`Deadline`](crate::time::Deadline) needs to know of an error.
+/// An error that may contain a [`Failure`]: what generic code such as
+/// [`Deadline`](crate::time::Deadline) needs to know about an error.
 pub trait Failing: From<Failure> + Clone + Send + Sync {
     /// What the caller may do.
     fn retry(&self) -> Retry;
 
-    /// Whether it is a decision on the request, such as a conflict or a refusal of bad input,
-    /// rather than a failure on the way to one.
+    /// Whether the error is a decision on the request, such as a conflict or refused input, rather
+    /// than a failure before a decision was made.
     fn is_decision(&self) -> bool;
 }

@@ -1,8 +1,7 @@
-//! Mocks of the traits, by [`mockall`], for the tests of those who use them: what is called, with
-//! what, how often, and what comes back.
+//! Mocks of the traits, made by [`mockall`], for tests of code that calls them.
 //!
-//! A mock knows no rule: it answers what it is told to. Where a test needs a log that behaves, the
-//! implementation in [`memory`](crate::memory) is shorter and right.
+//! A mock keeps no rules: it returns what the test tells it to. For a test that needs a log that
+//! keeps the rules, use the implementation in [`memory`](crate::memory).
 //!
 //! ```
 //! use std::sync::Arc;

@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 
 /// The name of a topic: 1 to 249 of the characters `a-z A-Z 0-9 . _ -`, and neither `.` nor `..`.
 ///
-/// It is what Kafka takes. A log whose own names are narrower maps these to them, so that two
-/// topics never become one.
+/// This is what Kafka accepts. A log with stricter names maps topics to its own names, and never
+/// maps two topics to the same name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Topic(Arc<str>);
@@ -28,7 +28,7 @@ impl Topic {
         let dots = matches!(name, "." | "..");
         if name.is_empty() || name.len() > 249 || dots || !name.chars().all(allowed) {
             let reason =
-                "a topic is 1 to 249 of the characters a-z A-Z 0-9 . _ -, and not only dots";
+                "a topic has 1 to 249 of the characters a-z A-Z 0-9 . _ -, and not only dots";
             return Err(FeedError::invalid("topic", name, reason));
         }
         Ok(Self(name.into()))
@@ -77,7 +77,7 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
-    /// That partition of that topic.
+    /// The partition with this number of this topic.
     #[must_use]
     pub fn new(topic: Topic, partition: u32) -> Self {
         Self { topic, partition }
@@ -90,7 +90,7 @@ impl fmt::Display for TopicPartition {
     }
 }
 
-/// A place in a partition. It rises, may have gaps, and is never subtracted.
+/// A position in a partition. Offsets rise, may have gaps, and can not be subtracted.
 ///
 /// 128 bits hold a Kafka offset, a JetStream sequence, a Redis Streams id (milliseconds and
 /// sequence) and a Postgres commit LSN with the position inside its transaction. As JSON it is a
@@ -122,10 +122,10 @@ impl fmt::Display for Offset {
     }
 }
 
-/// Named values beside a record, in the order they were given, each name once.
+/// Named values of a record, in the order they were given, each name once.
 ///
-/// Names of ASCII letters, digits, `-`, `_` and `.` pass through every log; one that can't carry
-/// another refuses the message with [`FeedError::Invalid`].
+/// Names of ASCII letters, digits, `-`, `_` and `.` work with every log. A log that can not carry
+/// another name refuses the message with [`FeedError::Invalid`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, Bytes)>);
 
@@ -136,7 +136,7 @@ impl Headers {
         Self(Vec::new())
     }
 
-    /// These, and this one, in place of the one of that name.
+    /// Adds a header, or replaces the one with the same name.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
         let (name, value) = (name.into(), value.into());
@@ -147,7 +147,7 @@ impl Headers {
         self
     }
 
-    /// The value of that name.
+    /// The value of the header with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Bytes> {
         self.0
@@ -157,12 +157,12 @@ impl Headers {
             .map(|(_, value)| value)
     }
 
-    /// All of them, in order.
+    /// All headers, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Names and values together, in bytes.
+    /// Size of names and values together, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0
@@ -173,25 +173,25 @@ impl Headers {
 }
 
 impl FromIterator<(String, Bytes)> for Headers {
-    /// Of a name that repeats, the last value counts.
+    /// When a name repeats, the last value counts.
     fn from_iter<I: IntoIterator<Item = (String, Bytes)>>(pairs: I) -> Self {
         let add = |headers: Self, (name, value)| headers.with(name, value);
         pairs.into_iter().fold(Self::new(), add)
     }
 }
 
-/// What is published.
+/// A message to publish.
 ///
 /// Exhaustive: a publisher that ignores a field must not compile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Where it goes within the topic.
+    /// How the partition is chosen.
     pub route: Route,
-    /// What the record is about; readers see it whatever the route was.
+    /// What the record is about. Readers see the key with every route.
     pub key: Option<Bytes>,
-    /// The content; none is a tombstone for the key.
+    /// The content. None is a tombstone for the key.
     pub value: Option<Bytes>,
-    /// Named values beside it.
+    /// Named values of the message.
     pub headers: Headers,
 }
 
@@ -199,9 +199,9 @@ pub struct Message {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     /// The key decides: equal keys share a partition and keep their order. A message without a key
-    /// goes where one with the empty key goes, so all messages without a key share a partition.
+    /// goes to the partition of the empty key.
     Key,
-    /// This partition, whatever the key.
+    /// This partition, with any key.
     Partition(u32),
 }
 
@@ -228,31 +228,31 @@ impl Message {
         }
     }
 
-    /// With these headers in place of the present ones.
+    /// Replaces the headers.
     #[must_use]
     pub fn with_headers(mut self, headers: Headers) -> Self {
         self.headers = headers;
         self
     }
 
-    /// Key, value and headers together, in bytes.
+    /// Size of key, value and headers together, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         bytes(self.key.as_ref(), self.value.as_ref(), &self.headers)
     }
 }
 
-/// What is read.
+/// A record that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
-    /// Where it stands, and when it was appended.
+    /// Where the record is, and when it was appended.
     pub position: Position,
     /// What it is about.
     pub key: Option<Bytes>,
-    /// The content; none is a tombstone for the key.
+    /// The content. None is a tombstone for the key.
     pub value: Option<Bytes>,
-    /// Named values beside it.
+    /// Named values of the record.
     pub headers: Headers,
 }
 
@@ -268,28 +268,28 @@ impl Record {
         }
     }
 
-    /// With this key.
+    /// Sets the key.
     #[must_use]
     pub fn with_key(mut self, key: Option<Bytes>) -> Self {
         self.key = key;
         self
     }
 
-    /// With this value.
+    /// Sets the value.
     #[must_use]
     pub fn with_value(mut self, value: Option<Bytes>) -> Self {
         self.value = value;
         self
     }
 
-    /// With these headers.
+    /// Sets the headers.
     #[must_use]
     pub fn with_headers(mut self, headers: Headers) -> Self {
         self.headers = headers;
         self
     }
 
-    /// Key, value and headers together, in bytes.
+    /// Size of key, value and headers together, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         bytes(self.key.as_ref(), self.value.as_ref(), &self.headers)
@@ -302,12 +302,12 @@ fn bytes(key: Option<&Bytes>, value: Option<&Bytes>, headers: &Headers) -> usize
 
 /// Where a message was appended.
 ///
-/// Exhaustive on purpose: an adapter makes it, and must say all of it.
+/// Exhaustive on purpose: an adapter must set every field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Published {
     /// Topic and partition.
     pub partition: TopicPartition,
-    /// Place in the partition.
+    /// Offset in the partition.
     pub offset: Offset,
 }
 
@@ -320,20 +320,19 @@ impl From<Position> for Published {
     }
 }
 
-/// Where a record stands, and when it was appended.
+/// Where a record is, and when it was appended.
 ///
-/// Offset and time are kept together: a topic that was deleted and created anew has the same
-/// offsets at other times, and only the pair tells the two apart.
+/// Offset and time belong together: a topic that was deleted and created again has the same offsets
+/// with other times.
 ///
-/// Exhaustive on purpose: these are all that name a record, and whoever stores a position must
-/// store all of them.
+/// Exhaustive on purpose: code that stores a position must store every field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// Topic and partition.
     pub partition: TopicPartition,
-    /// Place in the partition.
+    /// Offset in the partition.
     pub offset: Offset,
-    /// When the log took it; or when its producer sent it, where the log keeps only that.
+    /// When the log appended it; or when its producer sent it, if the log stores only that.
     pub timestamp: Timestamp,
 }
 

@@ -4,11 +4,12 @@ use crate::error::FeedError;
 use crate::record::{Message, Route, Topic};
 
 impl Message {
-    /// The number of the partition that this message goes to, in a topic with `partitions` of them.
-    /// For logs that place keys by [`partition_of`].
+    /// The number of the partition for this message, in a topic with `partitions` partitions. For
+    /// logs that place keys by [`partition_of`].
     ///
     /// # Errors
-    /// [`FeedError::UnknownPartition`] when it names a partition that the topic does not have.
+    /// [`FeedError::UnknownPartition`] when the message names a partition that the topic does not
+    /// have.
     pub fn partition_in(&self, topic: &Topic, partitions: u32) -> Result<u32, FeedError> {
         let partition = match self.route {
             Route::Key => partition_of(self.key.as_deref().unwrap_or_default(), partitions),
@@ -25,9 +26,9 @@ impl Message {
     }
 }
 
-/// The partition of a key: equal keys share one, in every process and for good.
+/// The partition of a key: equal keys share one, in every process and version.
 ///
-/// FNV-1a, which is the same in every process, folded because its low bits alone are weak.
+/// FNV-1a, folded because its low bits alone are weak.
 #[must_use]
 pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
     let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -1,7 +1,7 @@
 /// Defines a string newtype that is checked when it is made: 1 to `$most` bytes, no control
 /// characters, no white space at either end. `$error` has `invalid(field, value, reason)`.
 ///
-/// For the crates of this family, which share the rule and not the types.
+/// For the crates of stockade, which share this rule but not the types.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! text_newtype {
@@ -80,7 +80,7 @@ macro_rules! text_newtype {
     };
 }
 
-/// The beginning of a value that may be huge or hostile, fit for an error message.
+/// The beginning of a value that may be long or hostile, safe to put in an error message.
 #[must_use]
 pub fn shorten(value: &str) -> String {
     const MOST: usize = 80;

@@ -1,4 +1,4 @@
-//! The error of this crate, and what a caller can do about it.
+//! The error of this crate, and what a caller can do after it.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::model::{Asked, LocationId, OperationId, ReservationId, ReservationSta
 /// An error of a store, of a worker, or in a request.
 ///
 /// [`retry`](Self::retry) says what the caller may do. After
-/// [`OutcomeUnknown`](Retry::OutcomeUnknown) only the same call with the same id tells whether it
-/// took effect; every other error says that nothing did, except that
+/// [`OutcomeUnknown`](Retry::OutcomeUnknown) the call may have taken effect: repeat the same call
+/// with the same id to find out. After every other error nothing took effect, except that
 /// [`WrongState`](Self::WrongState) may have expired the reservation.
 ///
 /// ```
@@ -24,18 +24,18 @@ use crate::model::{Asked, LocationId, OperationId, ReservationId, ReservationSta
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InventoryError {
-    /// A value is outside what is allowed.
+    /// A value is not allowed.
     #[error("{field} is invalid: {reason}; got {value:?}")]
     Invalid {
-        /// Which input.
+        /// The name of the input.
         field: &'static str,
-        /// What it was, shortened if long.
+        /// Its value, shortened if long.
         value: String,
         /// What is allowed.
         reason: String,
     },
-    /// These SKUs have no level: stock of them was never set or received, at the named location or
-    /// at any.
+    /// These SKUs have no level, at the named location or at any: their stock was never set or
+    /// received.
     #[error("unknown SKU: {}; set or receive stock of it first", list(.skus, ", "))]
     UnknownSku {
         /// All unknown SKUs of the request.
@@ -66,8 +66,8 @@ pub enum InventoryError {
         /// The id.
         id: OperationId,
     },
-    /// The state of the reservation does not allow the step. Where the deadline had passed, this
-    /// call expired the reservation, and `actual` is `Expired`.
+    /// The state of the reservation does not allow the step. If the deadline had passed, this call
+    /// expired the reservation, and `actual` is `Expired`.
     #[error("reservation {id} is {actual}; it can not {asked}")]
     WrongState {
         /// The reservation.
@@ -77,7 +77,7 @@ pub enum InventoryError {
         /// The state of the reservation.
         actual: ReservationState,
     },
-    /// The reservation belongs to another owner than the caller acts for.
+    /// The reservation belongs to another owner than the one that the caller acts for.
     #[error("reservation {id} belongs to another owner")]
     NotOwner {
         /// The reservation.
@@ -104,10 +104,10 @@ pub enum InventoryError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The backend failed, or the way to it. [`Failure::retry`] says what the caller may do.
+    /// The backend or the connection to it failed. [`Failure::retry`] says what the caller may do.
     #[error(transparent)]
     Failed(#[from] Failure),
-    /// Stored rows can not be read, or do not fit together. Nothing was changed.
+    /// Stored rows can not be read, or contradict each other. Nothing was changed.
     #[error("stored data is damaged: {what}")]
     Damaged {
         /// What was found, and in which row.
@@ -119,7 +119,7 @@ pub enum InventoryError {
 }
 
 impl InventoryError {
-    /// An [`InventoryError::Invalid`], with the value shortened to what fits a line.
+    /// An [`InventoryError::Invalid`], with the value shortened to fit a line.
     pub fn invalid(field: &'static str, value: impl AsRef<str>, reason: impl Into<String>) -> Self {
         Self::Invalid {
             field,
@@ -172,8 +172,8 @@ pub struct Shortage {
     pub location: Option<LocationId>,
     /// The units that the line asks for.
     pub requested: u64,
-    /// The units that can be reserved there. Without a named location, at the location that has
-    /// the most.
+    /// The units that can be reserved at that location. If the line names none: at the location
+    /// that has the most.
     pub open: u64,
 }
 

@@ -30,8 +30,8 @@ pub fn inventory_updates() -> Topic {
 /// {"v":1,"sku":"tee-m","new_stock_count":49,"version":{"epoch":0,"number":7},"changed_at":1764000000000000}
 /// ```
 ///
-/// An event may come more than once and out of order. Readers keep the highest [`Version`] of each
-/// SKU, epoch first, and ignore the others.
+/// An event may be delivered more than once and out of order. Readers keep the highest [`Version`]
+/// of each SKU, comparing the epoch first, and ignore the others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StockChanged {
@@ -80,8 +80,8 @@ impl From<&SkuStock> for StockChanged {
 
 /// Says that everything that was committed before a time is published in this partition.
 ///
-/// A heartbeat in one partition says nothing about the others. So a reader waits for one in each of
-/// [`partitions`](Self::partitions), and is as fresh as the oldest of them.
+/// A heartbeat in one partition says nothing about the others. So a reader waits for a heartbeat in
+/// each of [`partitions`](Self::partitions). The oldest of them says how fresh the reader is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Heartbeat {
@@ -138,7 +138,7 @@ impl StockEvent {
     /// Reads a record. `None` for a record without a value.
     ///
     /// # Errors
-    /// [`FeedError::Malformed`] for any other record that is no event, and for a newer format.
+    /// [`FeedError::Malformed`] for any other record that is not an event, and for a newer format.
     pub fn from_record(record: &Record) -> Result<Option<Self>, FeedError> {
         let Some(value) = &record.value else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What a backend holds and calls.
+//! The entry point of a backend.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -20,20 +20,19 @@ use crate::store::{
 };
 use crate::telemetry;
 
-/// Stock and reservations: what a backend holds and calls. Clones share one store.
+/// Stock and reservations: the type that a backend holds and calls. Clones share one store.
 ///
 /// It adds three things to an [`InventoryStore`]:
 ///
 /// - **Deadlines.** A call ends within the timeout, 5 seconds by default.
-/// - **Repetition.** A call that fails in a way that may pass is repeated, with growing pauses,
-///   until it succeeds or the timeout ends. This is safe because every effect has an id and takes
-///   place once.
-/// - **Timers**, where the host has them. A timer that can not be set delays the expiry until the
-///   next sweep, and fails nothing.
+/// - **Retries.** A call with a temporary error is repeated, with growing pauses, until it succeeds
+///   or the timeout ends. This is safe because every effect has an id and takes place once.
+/// - **Timers**, if the host has them. When a timer can not be set, the call still succeeds; the
+///   next sweep expires the reservation, a little later.
 ///
-/// After an error whose [`retry`](InventoryError::retry) is
-/// [`OutcomeUnknown`](stockade_change_feed::Retry::OutcomeUnknown), and after a call whose future
-/// was dropped, only the same call with the same id tells whether it took effect.
+/// When [`retry`](InventoryError::retry) is
+/// [`OutcomeUnknown`](stockade_change_feed::Retry::OutcomeUnknown), or the future of a call was
+/// dropped, the call may have taken effect. Repeat the same call with the same id to find out.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -95,15 +94,15 @@ impl Inventory {
         self
     }
 
-    /// Gives a call this long, its repetitions included. Setting the timer takes at most 100 ms
-    /// more.
+    /// Sets the timeout of a call, retries included. Setting a reservation's timer takes at most
+    /// 100 ms more.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Measures timeouts on this clock. The deadlines of reservations are judged on the store's.
+    /// Sets the clock for timeouts. For the deadlines of reservations the store uses its own clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -113,7 +112,7 @@ impl Inventory {
     /// Reserves all lines of a request, or none, and sets the timer.
     ///
     /// # Errors
-    /// As for [`InventoryStore::reserve`], and where the store gives no answer in time.
+    /// As for [`InventoryStore::reserve`], and when the store does not answer in time.
     #[tracing::instrument(level = "debug", skip_all, fields(reservation = %request.id))]
     pub async fn reserve(&self, request: ReserveRequest) -> Result<Reserved, InventoryError> {
         let reserve = || async {
@@ -125,7 +124,7 @@ impl Inventory {
         Ok(reserved)
     }
 
-    /// Sets the timer of a reservation. [`reserve`](Self::reserve) does so by itself. A host that
+    /// Sets the timer of a reservation. [`reserve`](Self::reserve) does this itself. A host that
     /// reserved within its own transaction calls this after its commit.
     pub async fn committed(&self, reserved: &Reserved) {
         self.set_timer(&reserved.reservation, reserved.remaining)
@@ -135,7 +134,7 @@ impl Inventory {
     /// Confirms a held reservation: its units are promised without a deadline from now on.
     ///
     /// # Errors
-    /// As for [`InventoryStore::transition`], and where the store gives no answer in time.
+    /// As for [`InventoryStore::transition`], and when the store does not answer in time.
     pub async fn confirm(
         &self,
         id: &ReservationId,
@@ -148,7 +147,7 @@ impl Inventory {
     /// Releases a held reservation: its units come back. A confirmed reservation is refused.
     ///
     /// # Errors
-    /// As for [`InventoryStore::transition`], and where the store gives no answer in time.
+    /// As for [`InventoryStore::transition`], and when the store does not answer in time.
     pub async fn release(
         &self,
         id: &ReservationId,
@@ -161,7 +160,7 @@ impl Inventory {
     /// Cancels a confirmed reservation: its units come back.
     ///
     /// # Errors
-    /// As for [`InventoryStore::transition`], and where the store gives no answer in time.
+    /// As for [`InventoryStore::transition`], and when the store does not answer in time.
     pub async fn cancel(
         &self,
         id: &ReservationId,
@@ -174,7 +173,7 @@ impl Inventory {
     /// Fulfils a confirmed reservation: its units leave the stock.
     ///
     /// # Errors
-    /// As for [`InventoryStore::transition`], and where the store gives no answer in time.
+    /// As for [`InventoryStore::transition`], and when the store does not answer in time.
     pub async fn fulfil(
         &self,
         id: &ReservationId,
@@ -207,7 +206,7 @@ impl Inventory {
     /// Moves the deadline of a held reservation to a later time, and sets its timer again.
     ///
     /// # Errors
-    /// As for [`InventoryStore::extend`], and where the store gives no answer in time.
+    /// As for [`InventoryStore::extend`], and when the store does not answer in time.
     #[tracing::instrument(level = "debug", skip_all, fields(reservation = %id))]
     pub async fn extend(
         &self,
@@ -227,11 +226,11 @@ impl Inventory {
         Ok(done)
     }
 
-    /// Changes physical stock, each adjustment by itself, and returns an outcome for each, in their
-    /// order.
+    /// Changes physical stock, each adjustment on its own, and returns an outcome for each, in
+    /// their order.
     ///
     /// # Errors
-    /// As for [`InventoryStore::adjust`], and where the store gives no answer in time.
+    /// As for [`InventoryStore::adjust`], and when the store does not answer in time.
     #[tracing::instrument(level = "debug", skip_all, fields(adjustments = adjustments.len()))]
     pub async fn adjust(
         &self,
@@ -252,7 +251,7 @@ impl Inventory {
     /// A reservation in its present state.
     ///
     /// # Errors
-    /// As for [`InventoryStore::reservation`], and where the store gives no answer in time.
+    /// As for [`InventoryStore::reservation`], and when the store does not answer in time.
     pub async fn reservation(&self, id: &ReservationId) -> Result<Reservation, InventoryError> {
         self.repeat("reservation", || self.store.reservation(id))
             .await
@@ -261,7 +260,7 @@ impl Inventory {
     /// At most `limit` movements of a SKU after `after`.
     ///
     /// # Errors
-    /// As for [`InventoryStore::movements`], and where the store gives no answer in time.
+    /// As for [`InventoryStore::movements`], and when the store does not answer in time.
     pub async fn movements(
         &self,
         sku: &Sku,
@@ -275,7 +274,7 @@ impl Inventory {
     /// The stock of each of `skus`, in their order, and `None` for each unknown one.
     ///
     /// # Errors
-    /// As for [`StockSource::stock`], and where the store gives no answer in time.
+    /// As for [`StockSource::stock`], and when the store does not answer in time.
     pub async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError> {
         self.repeat("stock", || self.store.stock(skus)).await
     }
@@ -329,7 +328,7 @@ impl Inventory {
         }
     }
 
-    /// A call of the timer, which may fail: a sweep finds what it misses.
+    /// Calls the timer. A failure is only logged: a sweep finds the reservation.
     async fn hint(
         &self,
         operation: &'static str,

@@ -1,7 +1,7 @@
-//! Mocks of the traits, made by [`mockall`], for the tests of a host: they check which calls are
-//! made, and answer as the test says.
+//! Mocks of the traits, made by [`mockall`], for the tests of a host. They check which calls are
+//! made, and return what the test sets.
 //!
-//! A mock keeps no rule of the traits. Where a test needs a store that does, take the one in
+//! A mock keeps no rule of the traits. For a test that needs a store that does, use the one in
 //! [`memory`](crate::memory).
 //!
 //! ```

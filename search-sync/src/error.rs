@@ -1,4 +1,4 @@
-//! What can go wrong with search, and what the caller can do about it.
+//! The error of this crate, and what a caller can do after it.
 
 use stockade_change_feed::{Failing, Failure, FeedError, Retry, shorten};
 use stockade_inventory_core::InventoryError;
@@ -6,14 +6,14 @@ use stockade_inventory_core::InventoryError;
 use crate::document::DocumentId;
 use crate::index::Generation;
 
-/// What went wrong with search.
+/// An error of search.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchError {
     /// A value is not allowed.
     #[error("{field} is invalid: {reason}; got {value:?}")]
     Invalid {
-        /// Which input, for example `filters[0].field` or `cursor`.
+        /// The name of the input, for example `filters[0].field` or `cursor`.
         field: String,
         /// The value, shortened if it is long.
         value: String,
@@ -50,10 +50,10 @@ pub enum SearchError {
     Refused {
         /// The document.
         document: DocumentId,
-        /// Why. If the document is too large, its size and the limit.
+        /// The reason. If the document is too large: its size and the limit.
         reason: String,
     },
-    /// The index does not support what was asked.
+    /// The index does not support the request.
     #[error("this index does not support {feature}: {consequence}")]
     Unsupported {
         /// The feature.

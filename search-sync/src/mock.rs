@@ -1,5 +1,5 @@
-//! Mocks of the traits, made by [`mockall`], for your tests: they check which calls are made, and
-//! return what you tell them.
+//! Mocks of the traits, made by [`mockall`], for your tests. They check which calls are made, and
+//! return what the test sets.
 //!
 //! A mock keeps no rule of the traits. If a test needs an index that does, use the one in
 //! [`memory`](crate::memory).

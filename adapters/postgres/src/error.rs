@@ -1,4 +1,4 @@
-//! What Postgres and its driver say, by what the caller can do about it.
+//! The error of this crate: the errors of Postgres and its driver, by what the caller can do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,50 +9,50 @@ use stockade_change_feed::{Failure, FeedError, Retry};
 #[cfg(feature = "inventory")]
 use stockade_inventory_core::InventoryError;
 
-/// What went wrong with Postgres. Becomes the error of whichever core was asked.
+/// An error of Postgres. It is converted to the error of the core crate whose trait was called.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostgresError {
-    /// A value is outside what is allowed.
+    /// A value is not allowed.
     #[error("{field} is invalid: {reason}; got {value:?}")]
     Invalid {
-        /// Which input.
+        /// The name of the input.
         field: &'static str,
-        /// What it was.
+        /// Its value.
         value: String,
         /// What is allowed.
         reason: String,
     },
-    /// Another transaction kept a lock for longer than this one waits; nothing took effect, and a
-    /// host's transaction is as it was.
+    /// Another transaction held a lock for longer than the lock timeout. Nothing took effect, and
+    /// the host's transaction is unchanged.
     #[error("{operation} {}", waited(*.after, .source))]
     Locked {
-        /// What was being done.
+        /// The name of the operation.
         operation: &'static str,
-        /// How long was waited, unless that was the host's transaction's own `lock_timeout`.
+        /// How long the call waited; `None` for the `lock_timeout` of the host's transaction.
         after: Option<Duration>,
-        /// What the driver said.
+        /// The driver's error.
         source: Arc<sqlx::Error>,
     },
     /// Stored data breaks a rule.
     #[error("stored data is damaged: {what}")]
     Damaged {
-        /// What was found, and where.
+        /// What was found, and in which row.
         what: String,
     },
-    /// The server did not do what was asked: it could not be reached or can't write just now, the
-    /// transaction lost against another one, the reply to a commit was lost, or it refused.
+    /// The server did not do what was asked: it was not reached, could not write, refused, rolled
+    /// the transaction back because of a concurrent one, or its reply to a commit was lost.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
 impl PostgresError {
-    /// Whether the transaction lost against a concurrent one, and may be begun again.
+    /// Whether the transaction was rolled back because of a concurrent one, and may be repeated.
     pub(crate) fn is_lost(&self) -> bool {
         self.retry() == Retry::RestartTransaction
     }
 
-    /// Whether the server refuses a statement for what is in it.
+    /// Whether the server refuses the statement because of its content.
     #[cfg(feature = "catalog")]
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Failed(failure) if failure.retry() == Retry::Never)
@@ -75,41 +75,42 @@ fn waited(after: Option<Duration>, source: &sqlx::Error) -> String {
         None => "the transaction's lock_timeout".to_owned(),
     };
     format!(
-        "waited {long} in vain for a lock that another transaction holds, such as a host's that \
-         is still open; pg_locks and pg_blocking_pids() tell whose: {source}"
+        "waited {long} for a lock that another transaction still holds, such as an open one of \
+         the host; find it with pg_locks and pg_blocking_pids(): {source}"
     )
 }
 
-/// What becomes of a statement whose connection is lost before the reply is there.
+/// The effect of a statement when its connection is lost before the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InFlight {
     /// It only reads, or its transaction is rolled back: nothing took effect.
     Undone,
-    /// It commits: who knows.
+    /// It commits: it may have taken effect.
     Commit,
 }
 
-/// Soon enough that nobody waits long, and not so soon that a server in trouble is hammered.
+/// Short enough for the caller, and long enough for a server in trouble.
 const SOON: Duration = Duration::from_millis(100);
 /// A failover takes seconds.
 const FAILOVER: Duration = Duration::from_millis(500);
 
-/// Reads the driver's errors, where a lost connection means that nothing took effect.
+/// Converts the driver's errors, for statements that have no effect when the connection is lost.
 pub(crate) fn failed(operation: &'static str) -> impl Fn(sqlx::Error) -> PostgresError + Copy {
     move |error| classify(operation, InFlight::Undone, error)
 }
 
-/// Reads the driver's errors of what commits: COMMIT itself, or a statement of its own.
+/// Converts the driver's errors for statements that commit: COMMIT, or a statement outside a
+/// transaction.
 pub(crate) fn committing(operation: &'static str) -> impl Fn(sqlx::Error) -> PostgresError + Copy {
     move |error| classify(operation, InFlight::Commit, error)
 }
 
-/// The constraint that a statement would have violated, if that is why it failed.
+/// The constraint that the statement violated, if that is the error.
 pub(crate) fn violated(error: &sqlx::Error) -> Option<&str> {
     error.as_database_error()?.constraint()
 }
 
-/// Reads why a server at that address could not be connected to.
+/// The error for a server that could not be connected to.
 pub(crate) fn unreached(address: String, error: sqlx::Error) -> PostgresError {
     let class = Class::of(&error);
     let error = Unreached { address, error };
@@ -132,7 +133,7 @@ pub(crate) fn classify(
 }
 
 enum Class {
-    /// Nothing took effect, and it may work after this long.
+    /// Nothing took effect, and a retry after this pause may succeed.
     Unavailable(Duration),
     ConnectionLost,
     Unknown,
@@ -182,7 +183,8 @@ impl Class {
         }
     }
 
-    /// By <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+    /// The class of an SQLSTATE, see
+    /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
     fn of_sqlstate(code: Option<&str>) -> Self {
         match code.unwrap_or_default() {
             // statement_completion_unknown, transaction_resolution_unknown
@@ -215,12 +217,12 @@ impl Class {
     }
 }
 
-/// The database has not what a statement names.
+/// A table, column or schema in a statement does not exist in the database.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}; run the migrations of this component in this schema first")]
 struct Hinted<E: std::error::Error + 'static>(#[source] E);
 
-/// A server, and why it could not be connected to.
+/// The address of a server, and why the connection failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{address}: {error}")]
 struct Unreached {
@@ -229,7 +231,7 @@ struct Unreached {
     error: sqlx::Error,
 }
 
-/// The variants that the cores' errors have as well.
+/// Converts the variants that the cores' errors have too.
 macro_rules! into_core {
     ($core:ident, $damaged:expr) => {
         impl From<PostgresError> for $core {

@@ -1,4 +1,4 @@
-//! The tables of each component, in a schema of their own.
+//! The tables of each component, each in its own schema.
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Connection, PgPool, SqlSafeStr};
@@ -13,12 +13,12 @@ pub enum Component {
     Inventory,
     /// Products and their types.
     Catalog,
-    /// What the change feed remembers.
+    /// The log of the change feed.
     Feed,
 }
 
 impl Component {
-    /// The schema that its tables are in unless another is named.
+    /// The default schema of its tables.
     #[must_use]
     pub fn schema(self) -> Schema {
         let name = match self {
@@ -30,10 +30,10 @@ impl Component {
         Schema::known(name)
     }
 
-    /// The SQL of its migrations, by number, the first one in front.
+    /// The SQL of its migrations, with their numbers, in order.
     ///
-    /// For who runs migrations with a tool of their own: create a schema, set the `search_path`
-    /// to it, and run what is new in a transaction each. The text names no schema.
+    /// For hosts that run migrations with their own tool: create a schema, set the `search_path` to
+    /// it, and run each new migration in its own transaction. The SQL names no schema.
     #[must_use]
     pub fn sql(self) -> &'static [(i64, &'static str)] {
         match self {
@@ -44,16 +44,16 @@ impl Component {
     }
 }
 
-/// Brings the tables of a component up to date, creating the schema where it is missing.
+/// Brings the tables of a component up to date. Creates the schema if it is missing.
 ///
-/// All of it happens in one transaction under an advisory lock, so instances that start at once
-/// wait for each other, and one that dies leaves nothing half done. What was run is remembered in
-/// `stockade_migrations` in the same schema; nothing outside of the schema is touched. Migrations
-/// that a newer version ran are left alone: old and new processes run side by side.
+/// This is one transaction under an advisory lock. So instances that start at the same time wait
+/// for each other, and a crash leaves nothing half done. The migrations that were run are stored in
+/// `stockade_migrations` in the same schema; nothing outside of the schema is changed. Migrations
+/// of a newer version are ignored, so old and new processes can run together.
 ///
 /// # Errors
-/// Where the server can't be reached, where this user may not create, and where a migration
-/// that was run before is not the one that is here.
+/// When the server can not be reached, when this user may not create tables, and when a migration
+/// that was run before differs from the one of this version.
 pub async fn migrate(
     pool: &PgPool,
     component: Component,

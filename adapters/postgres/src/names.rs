@@ -1,4 +1,4 @@
-//! The names of what is in a database.
+//! Names of database objects.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::error::PostgresError;
 
 /// The name of a Postgres schema: lower-case letters, digits and underscores, at most 48.
 ///
-/// So it needs no quotes, and leaves room for names that are derived from it.
+/// Such a name needs no quotes, and is short enough for names that are derived from it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Schema(String);
 
@@ -16,12 +16,12 @@ impl Schema {
     /// Checks a name.
     ///
     /// # Errors
-    /// [`PostgresError::Invalid`] for any other, and for those that Postgres keeps for itself.
+    /// [`PostgresError::Invalid`] for any other name, and for names that Postgres reserves.
     pub fn new(name: impl Into<String>) -> Result<Self, PostgresError> {
         checked("schema", name.into()).map(Self)
     }
 
-    /// A name that is known to follow the rule.
+    /// A constant name that follows the rule.
     pub(crate) fn known(name: &'static str) -> Self {
         Self(name.to_owned())
     }
@@ -32,7 +32,7 @@ impl Schema {
         &self.0
     }
 
-    /// A statement over the tables of this schema: each `{schema}` stands for its name.
+    /// A statement over the tables of this schema: `{schema}` is replaced by its name.
     pub(crate) fn sql(&self, template: &str) -> SqlStr {
         let sql = template.replace("{schema}", &format!("\"{}\"", self.0));
         // Shared, so that running it again copies nothing.
@@ -78,7 +78,7 @@ fn checked(field: &'static str, name: String) -> Result<String, PostgresError> {
     }
     Err(PostgresError::Invalid {
         field,
-        reason: "it has to be 1 to 48 of a-z, 0-9 and _, no digit in front, not pg_".into(),
+        reason: "it has to be 1 to 48 of a-z, 0-9 and _, not starting with a digit or pg_".into(),
         value: stockade_change_feed::shorten(&name),
     })
 }

@@ -1,4 +1,4 @@
-//! The server: reaching it by a URL, and what it is set to.
+//! The server: connecting by a URL, and checking its settings.
 
 use std::io;
 use std::str::FromStr;
@@ -10,21 +10,22 @@ use tokio::time::timeout;
 
 use crate::error::{PostgresError, failed, unreached};
 
-/// The oldest server that the statements are written for.
+/// The oldest supported server version.
 const OLDEST: i32 = 140_000;
-/// How long a server is waited for that says nothing.
+/// How long to wait for a server that does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A pool of up to 16 connections, for who has none yet. They are not tested before each call,
-/// which saves a round trip; where one is broken, the call fails and may be repeated.
+/// Creates a pool of up to 16 connections, for hosts that have none yet. Connections are not tested
+/// before each call, which saves a round trip. If one is broken, the call fails and may be
+/// repeated.
 ///
-/// The server is asked once, so that what keeps it from being used is told at once.
+/// It connects to the server once, so that problems are reported at once.
 ///
 /// # Errors
-/// [`PostgresError::Invalid`] where the URL can't be read, which is not shown: it may hold a
-/// password. Others name the server and say what it said: [`PostgresError::Failed`] where it
-/// is not reached, is starting, or has not answered within 5 seconds, and
-/// [`PostgresError::Failed`] where it knows no such role, password or database.
+/// [`PostgresError::Invalid`] when the URL can not be parsed; the error does not show it, because
+/// it may contain a password. [`PostgresError::Failed`], with the address and the reason, when the
+/// server is not reached, is starting, has not answered within 5 seconds, or does not accept the
+/// role, password or database.
 pub async fn connect(url: &str) -> Result<PgPool, PostgresError> {
     let options = options(url)?.application_name("stockade");
     reach(&options).await?;
@@ -42,13 +43,13 @@ fn options(url: &str) -> Result<PgConnectOptions, PostgresError> {
     };
     options.map_err(|why| PostgresError::Invalid {
         field: "the URL of Postgres",
-        value: "a text that is not shown".to_owned(),
+        value: "a URL that is not shown".to_owned(),
         reason: format!("{why}; write postgres://USER@HOST:PORT/DATABASE"),
     })
 }
 
-/// Connects once. The pool would go on trying for half a minute where nobody listens, and then
-/// say only that it took too long.
+/// Connects once. A pool would retry for half a minute when no server listens, and then only report
+/// that it took too long.
 async fn reach(options: &PgConnectOptions) -> Result<(), PostgresError> {
     let connecting = async { options.connect().await?.close().await };
     let silent = || io::Error::other(format!("no answer within {PATIENCE:?}"));
@@ -64,29 +65,29 @@ fn address(options: &PgConnectOptions) -> String {
     }
 }
 
-/// What the guarantees rest on, as a client can read it.
+/// The server's settings that the guarantees depend on, as far as a client can read them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerSettings {
-    /// As `150006` for 15.6.
+    /// The version, such as `150006` for 15.6.
     pub version: i32,
-    /// Whether the server takes no writes, as a standby.
+    /// Whether the server does not accept writes, like a standby.
     pub read_only: bool,
-    /// `off` lets a crash of the server lose answers of its last moments.
+    /// With `off`, a crash of the server can lose the last commits.
     pub synchronous_commit: String,
-    /// `off` lets a crash of the machine lose everything.
+    /// With `off`, a crash of the machine can lose everything.
     pub fsync: String,
-    /// A change feed from a replication slot needs `logical`.
+    /// Must be `logical` for change capture from a replication slot.
     pub wal_level: String,
 }
 
 impl ServerSettings {
-    /// Reads them on a connection of this pool, and logs a warning for each that breaks a promise.
-    /// What no client can read stays unchecked: whether a standby has what was acknowledged, and
-    /// whether disks keep what they say they wrote.
+    /// Reads the settings on a connection of this pool, and logs a warning for each that breaks a
+    /// guarantee. A client can not check whether a standby has every acknowledged commit, and
+    /// whether disks keep what they acknowledge.
     ///
     /// # Errors
-    /// Where the server can't be reached.
+    /// When the server can not be reached.
     pub async fn read(pool: &PgPool) -> Result<Self, PostgresError> {
         type Row = (i32, bool, String, String, String);
         let row: Row = sqlx::query_as(
@@ -110,7 +111,7 @@ impl ServerSettings {
         Ok(settings)
     }
 
-    /// What of it breaks a promise, and what mends it.
+    /// The settings that break a guarantee, each with the fix.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -121,7 +122,7 @@ impl ServerSettings {
             ));
         }
         if self.read_only {
-            problems.push("the server takes no writes; connect to the primary".to_owned());
+            problems.push("the server does not accept writes; connect to the primary".to_owned());
         }
         for (setting, value, loss) in [
             (
@@ -148,7 +149,7 @@ impl ServerSettings {
             version = self.version,
             synchronous_commit = self.synchronous_commit,
             wal_level = self.wal_level,
-            "Postgres: replication and disks are unchecked"
+            "Postgres: settings were read; replication and disks can not be checked"
         );
     }
 }

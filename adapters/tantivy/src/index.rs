@@ -13,8 +13,8 @@ use crate::limit::Limit;
 use crate::options::TantivyOptions;
 use crate::store::{Store, StoredGeneration};
 
-/// An embedded index, in memory or in a directory. Clones share it. Any number of workers of this
-/// process may write it.
+/// An embedded index, in memory or in a directory. Clones share one index. Any number of workers of
+/// this process may write it.
 ///
 /// ```
 /// use stockade_search_sync::{
@@ -52,7 +52,7 @@ use crate::store::{Store, StoredGeneration};
 ///
 /// A [limited number](TantivyOptions::searches_at_once) of searches and suggestions run at the same
 /// time; the others wait, in the order of their arrival. The index sets no deadline. A call that is
-/// dropped while it waits costs nothing; a call that has started runs to its end.
+/// dropped while it waits is not run; a call that has started runs to its end.
 #[derive(Clone)]
 pub struct TantivyIndex {
     pub(crate) inner: Arc<Inner>,
@@ -93,9 +93,9 @@ impl TantivyIndex {
         Self::over(store, None, options)
     }
 
-    /// Opens the index in a directory, which is created if it does not exist. All durable writes
-    /// are there and are found, no matter how the last process ended. If the tantivy index is
-    /// missing, damaged or of another format, it is first rebuilt from the stored documents.
+    /// Opens the index in a directory, which is created if it does not exist. It contains all
+    /// durable writes, no matter how the last process ended. If the tantivy index is missing,
+    /// damaged or of another format, it is first rebuilt from the stored documents.
     ///
     /// # Errors
     /// [`SearchError::Failed`] if the directory can't be read, or if it is already open in this

@@ -1,4 +1,4 @@
-//! How much memory an index uses, how soon searches see a write, and how many searches run at once.
+//! Memory, refresh interval and number of searches.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use stockade_change_feed::time::{Clock, SystemClock};
 
 const MEBIBYTE: usize = 1024 * 1024;
 
-/// How much memory an index uses, how soon searches see a write, and how many searches run at once.
+/// The options of an index: memory, refresh interval and number of searches.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TantivyOptions {
@@ -17,13 +17,13 @@ pub struct TantivyOptions {
     pub writer_memory: usize,
     /// The most bytes of stored documents that are cached. 64 MiB by default.
     pub cache_memory: usize,
-    /// How long after a write searches see it, approximately. 500 ms by default. A shorter time
+    /// How long after a write searches find it, approximately. 500 ms by default. A shorter time
     /// makes writing slower: each commit syncs files, and creates a segment that must be merged.
     pub refresh_interval: Duration,
     /// How many searches and suggestions run at the same time. By default the number of
     /// processors. Others wait: see [`TantivyIndex`](crate::TantivyIndex).
     pub searches_at_once: NonZeroUsize,
-    /// The clock that the refresh interval is measured on. By default the machine's.
+    /// The clock for the refresh interval. By default the machine's.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -41,8 +41,7 @@ impl Default for TantivyOptions {
 }
 
 impl TantivyOptions {
-    /// Sets the most bytes of documents that are not committed yet. Less than 16 MiB is taken as
-    /// 16 MiB.
+    /// Sets the most bytes of documents that are not committed yet; at least 16 MiB.
     #[must_use]
     pub fn with_writer_memory(mut self, bytes: usize) -> Self {
         self.writer_memory = bytes.max(16 * MEBIBYTE);
@@ -56,7 +55,7 @@ impl TantivyOptions {
         self
     }
 
-    /// Sets how long after a write searches see it.
+    /// Sets how long after a write searches find it.
     #[must_use]
     pub fn with_refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh_interval = interval;

@@ -16,7 +16,7 @@ use crate::error::failed;
 /// The version of the fields and of the text analysis. An index of another format is rebuilt.
 pub(crate) const FORMAT: &str = "stockade-tantivy 3";
 
-/// Longer words are not indexed, in bytes: nobody types them.
+/// Longer words are not indexed, in bytes, because users do not type them.
 const MOST_WORD: usize = 255;
 
 /// The column of the keys.
@@ -44,8 +44,8 @@ pub(crate) struct Fields {
     pub(crate) weights: Vec<Weighted>,
     /// Whole values. Each field of the projection has its own path.
     columns: Field,
-    /// The view, returned with hits. It is stored here so that the whole answer comes from one
-    /// state.
+    /// The view, which is returned with hits. It is stored here so that the whole result comes from
+    /// one state.
     view: Field,
 }
 

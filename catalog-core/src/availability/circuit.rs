@@ -1,6 +1,6 @@
-//! When pages read the cache, and when they go round it.
+//! When pages read the cache, and when they ask inventory instead.
 //!
-//! A pure state machine: what was observed and the time go in, a decision comes out.
+//! A pure state machine: observations and the time go in, a decision comes out.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,8 +9,7 @@ use crate::availability::freshness::Freshness;
 
 /// When a circuit opens and closes.
 ///
-/// It closes only well below the age at which it opens, so that a cache at the edge does not make
-/// it flap.
+/// It closes only at an age well below the one at which it opens, so that it does not flap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CircuitConfig {
     open_after: Duration,
@@ -21,8 +20,8 @@ pub struct CircuitConfig {
 }
 
 impl Default for CircuitConfig {
-    /// Opens beyond 30 s, and when three pages in a row could not read the cache; closes when two
-    /// probes, a second apart, find it at most 10 s old.
+    /// Opens when the cache is older than 30 s, or when three pages in a row could not read it.
+    /// Closes when two probes, a second apart, find it at most 10 s old.
     fn default() -> Self {
         Self {
             open_after: Duration::from_secs(30),
@@ -35,14 +34,14 @@ impl Default for CircuitConfig {
 }
 
 impl CircuitConfig {
-    /// With another age beyond which the circuit opens.
+    /// Sets the age above which the circuit opens (30 s).
     #[must_use]
     pub fn with_open_after(mut self, age: Duration) -> Self {
         self.open_after = age;
         self
     }
 
-    /// With another age up to which a probe counts as fresh; never more than the age at which
+    /// Sets the age up to which a probe counts as fresh (10 s); never more than the age at which
     /// the circuit opens.
     #[must_use]
     pub fn with_close_below(mut self, age: Duration) -> Self {
@@ -50,22 +49,22 @@ impl CircuitConfig {
         self
     }
 
-    /// With another time between probes.
+    /// Sets the time between probes (1 s).
     #[must_use]
     pub fn with_probe_every(mut self, interval: Duration) -> Self {
         self.probe_every = interval;
         self
     }
 
-    /// With another number of fresh probes in a row that close the circuit, at least 1.
+    /// Sets the number of fresh probes in a row that close the circuit, at least 1 (2).
     #[must_use]
     pub fn with_probes_to_close(mut self, probes: u32) -> Self {
         self.probes_to_close = probes;
         self
     }
 
-    /// With another number of reads in a row that have to fail before the circuit opens, at
-    /// least 1: a single slow one says little. A page whose own read fails asks inventory.
+    /// Sets the number of failed reads in a row that open the circuit, at least 1 (3). A page whose
+    /// own read fails asks inventory in any case.
     #[must_use]
     pub fn with_failures_to_open(mut self, failures: u32) -> Self {
         self.failures_to_open = failures;
@@ -77,7 +76,7 @@ impl CircuitConfig {
     }
 }
 
-/// What a circuit is.
+/// The state of a circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CircuitState {
     /// Pages read the cache.
@@ -89,7 +88,7 @@ pub enum CircuitState {
 }
 
 impl CircuitState {
-    /// The name as metrics have it, such as `half_open`.
+    /// The name in metrics, such as `half_open`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -106,26 +105,26 @@ impl fmt::Display for CircuitState {
     }
 }
 
-/// A circuit became something else.
+/// A change of a circuit's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CircuitChange {
-    /// What it was.
+    /// The state before.
     pub from: CircuitState,
-    /// What it is.
+    /// The state after.
     pub to: CircuitState,
-    /// What was observed.
+    /// The observation that caused the change.
     pub freshness: Freshness,
 }
 
-/// How a page goes about it.
+/// What a page does with the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     /// It reads the cache.
     Cache,
-    /// It finds out how fresh the cache is, on behalf of all.
+    /// It reads the cache to find out how fresh it is, on behalf of all pages.
     Probe,
-    /// It leaves the cache alone.
+    /// It does not read the cache.
     Bypass,
 }
 
@@ -134,7 +133,7 @@ pub enum Route {
 pub struct Circuit {
     config: CircuitConfig,
     state: CircuitState,
-    /// Reads that failed in a row, while it is closed.
+    /// Reads that failed in a row, while the circuit is closed.
     failures: u32,
     fresh_probes: u32,
     /// When the next probe is due, on the monotonic clock.
@@ -142,7 +141,7 @@ pub struct Circuit {
 }
 
 impl Circuit {
-    /// A closed circuit: the first page finds out.
+    /// A closed circuit. The first page finds out whether the cache is fresh.
     #[must_use]
     pub fn new(config: CircuitConfig) -> Self {
         Self {
@@ -154,13 +153,13 @@ impl Circuit {
         }
     }
 
-    /// What it is.
+    /// The current state.
     #[must_use]
     pub fn state(&self) -> CircuitState {
         self.state
     }
 
-    /// How a page that comes now, on the monotonic clock, goes about it. While the circuit is not
+    /// Decides what a page does at this time on the monotonic clock. While the circuit is not
     /// closed, one page in each interval probes.
     pub fn route(&mut self, now: Duration) -> Route {
         match self.state {
@@ -173,10 +172,10 @@ impl Circuit {
         }
     }
 
-    /// Takes in what a page on that route found at this time on the monotonic clock.
+    /// Records what a page on that route observed, at this time on the monotonic clock.
     ///
-    /// A page that read the cache before the circuit opened, and comes back after, says nothing:
-    /// only probes close it.
+    /// An observation is ignored when the page read the cache before the circuit opened and reports
+    /// after it: only probes close the circuit.
     pub fn observe(
         &mut self,
         route: Route,
@@ -207,7 +206,7 @@ impl Circuit {
         }
     }
 
-    /// Whether that is reason enough to leave the cache alone, after what was observed before.
+    /// Whether this observation, with the earlier ones, opens the circuit.
     fn is_refuted(&mut self, freshness: Freshness) -> bool {
         self.failures = match freshness {
             Freshness::Unread => self.failures.saturating_add(1),

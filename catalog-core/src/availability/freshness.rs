@@ -1,5 +1,5 @@
-//! How old the availability in a cache is: decided from the marks of all partitions, and trusting
-//! no single clock.
+//! How old the availability in a cache is. It is decided from the marks of all partitions, and from
+//! more than one clock.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,26 +10,26 @@ use stockade_change_feed::Timestamp;
 use crate::availability::cache::{CacheRead, Coverage};
 use crate::availability::marks::{Completeness, PartitionMark};
 
-/// How long a reading of the consumer's lag counts.
+/// For how long a measured lag of the consumer is used.
 const LAG_COUNTS_FOR: Duration = Duration::from_secs(30);
 
-/// How old the content of a cache is. What is not known counts as stale.
+/// How old the content of a cache is. If the age is unknown, the cache counts as stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// Everything that was committed up to this long ago is in it.
+    /// Everything that was committed up to this long ago is in the cache.
     Age(Duration),
     /// The cache could not be read.
     Unread,
-    /// The cache is new, was emptied or has lost writes, and was not filled since.
+    /// The cache is new, was emptied or has lost writes, and no fill has finished since.
     Unfilled,
-    /// A partition had no heartbeat: nobody knows how far it is.
+    /// A partition has no heartbeat, so its age is unknown.
     Incomplete,
-    /// The oldest mark lies this far in the future, which is more than two clocks may differ.
+    /// The oldest mark is this far in the future, more than the clocks of two hosts may differ.
     ClockAhead(Duration),
 }
 
 impl Freshness {
-    /// The age, where it is known.
+    /// The age, if it is known.
     #[must_use]
     pub fn age(self) -> Option<Duration> {
         match self {
@@ -49,26 +49,26 @@ impl fmt::Display for Freshness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Age(age) => write!(f, "the cache is complete up to {age:?} ago"),
-            Self::Unread => f.write_str("the cache can not be read"),
-            Self::Unfilled => f.write_str(
-                "the cache is new, was emptied or has lost writes; a refill has to finish first",
-            ),
+            Self::Unread => f.write_str("the cache could not be read"),
+            Self::Unfilled => {
+                f.write_str("the cache is new, was emptied or has lost writes; wait for a refill")
+            }
             Self::Incomplete => f.write_str(
-                "the cache has no heartbeat of some partition of the stock events; check the relay",
+                "a partition of the stock events has no heartbeat in the cache; check the relay",
             ),
             Self::ClockAhead(ahead) => write!(
                 f,
-                "the cache's marks lie {ahead:?} in the future; compare the clocks"
+                "the cache's marks are {ahead:?} in the future; check the clocks"
             ),
         }
     }
 }
 
-/// The time up to which all partitions are complete; `None` where one of them had no heartbeat.
+/// The time up to which all partitions are complete; `None` when one of them has no heartbeat.
 ///
-/// The newest heartbeat says how many partitions there are. Marks of partitions beyond that are
-/// left over from a topic that was larger, and those of an older epoch from a history that has
-/// ended. The result carries its epoch, because a new epoch's clock may be behind the old one's.
+/// The newest heartbeat says how many partitions there are. Marks of higher partitions are from a
+/// topic that had more of them, and marks of an older epoch are from a history that has ended. The
+/// result contains its epoch, because the clock of a new epoch may be behind that of the old one.
 #[must_use]
 pub fn complete_as_of(marks: &[PartitionMark]) -> Option<(u32, Timestamp)> {
     let complete: Vec<(u32, Completeness)> = marks
@@ -88,11 +88,12 @@ pub fn complete_as_of(marks: &[PartitionMark]) -> Option<(u32, Timestamp)> {
     Some((newest.epoch, oldest))
 }
 
-/// Follows the freshness of a cache on behalf of one reader.
+/// Follows the freshness of a cache for one reader.
 ///
-/// A mark is a time on inventory's clock, and the reader's own may be wrong. So the age is also
-/// counted on the reader's monotonic clock, from when it last saw the marks advance; the older of
-/// the two counts. The lag of the worker that fills the cache, where known, is the third.
+/// A mark is a time on inventory's clock, and the reader's wall clock may be wrong. So the age is
+/// also counted on the reader's monotonic clock, from the moment at which it last saw the marks
+/// advance. The larger of the two ages counts. If the lag of the cache's worker is known, it is the
+/// third age.
 #[derive(Clone, Copy, Debug)]
 pub struct FreshnessTracker {
     skew: Duration,
@@ -103,7 +104,8 @@ pub struct FreshnessTracker {
 }
 
 impl FreshnessTracker {
-    /// A reader that tolerates marks this far in the future, as two hosts' clocks differ.
+    /// A reader that accepts marks up to `skew` in the future, because the clocks of two hosts
+    /// differ.
     #[must_use]
     pub fn new(skew: Duration) -> Self {
         Self {
@@ -113,8 +115,8 @@ impl FreshnessTracker {
         }
     }
 
-    /// The freshness of a cache that was just read, at this time on the reader's wall clock and
-    /// monotonic clock.
+    /// The freshness of a cache that was just read, at this time on the reader's wall clock and on
+    /// its monotonic clock.
     pub fn observe(&mut self, read: &CacheRead, now: Timestamp, monotonic: Duration) -> Freshness {
         if read.coverage == Coverage::Unfilled {
             return Freshness::Unfilled;
@@ -140,8 +142,8 @@ impl FreshnessTracker {
         Freshness::Age(by_wall_clock.max(by_monotonic).max(by_lag))
     }
 
-    /// Notes the age of the oldest record that the cache's worker has not finished, read at this
-    /// time on the monotonic clock; `None` where it can't be read. It counts for 30 s.
+    /// Records the age of the oldest record that the cache's worker has not finished, measured at
+    /// this time on the monotonic clock; `None` when it could not be read. It is used for 30 s.
     pub fn note_lag(&mut self, age: Option<Duration>, monotonic: Duration) {
         self.lag = age.map(|age| (age, monotonic));
     }

@@ -7,28 +7,28 @@ use stockade_change_feed::{Offset, ReadFrom, Timestamp};
 pub struct PartitionMark {
     /// Which partition.
     pub partition: u32,
-    /// Every record up to and including this one has been applied, or the coverage is
+    /// Every record up to and including this offset has been applied, or the coverage is
     /// [`Unfilled`](crate::Coverage::Unfilled).
     pub upto: Offset,
-    /// The newest that a heartbeat said; `None` before the first one.
+    /// The newest heartbeat; `None` before the first one.
     pub complete: Option<Completeness>,
 }
 
-/// What a heartbeat says in a partition of the stock events.
+/// The content of a heartbeat in a partition of the stock events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Completeness {
     /// How many partitions there are.
     pub partitions: u32,
     /// Inventory's epoch.
     pub epoch: u32,
-    /// Everything that was committed before this time is before the heartbeat, on inventory's
-    /// clock.
+    /// Everything that was committed before this time, on inventory's clock, is before the
+    /// heartbeat in the partition.
     pub complete_as_of: Timestamp,
 }
 
 impl Completeness {
-    /// What becomes of this one where `kept` is there. One is newer than another by its epoch, and
-    /// then by its time.
+    /// The outcome of storing this one when `kept` is stored. A higher epoch is newer; within an
+    /// epoch, a later time is newer.
     #[must_use]
     pub fn decide(&self, kept: Option<&Self>) -> MarkWrite {
         let age = |of: &Self| (of.epoch, of.complete_as_of);
@@ -42,22 +42,22 @@ impl Completeness {
 
 /// Records of a partition that have been applied to a cache.
 ///
-/// Exhaustive: a cache that ignores a field must not compile.
+/// Exhaustive on purpose: a cache that ignores a field must not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advance {
     /// Which partition.
     pub partition: u32,
-    /// Where the records begin.
+    /// The place before the first record.
     pub after: ReadFrom,
-    /// Where they end: the offset of the last one; as [`After`](ReadFrom::After) where there are
-    /// none, which only checks what the cache has reached.
+    /// The offset of the last record. Without records it is the same offset as
+    /// [`After`](ReadFrom::After): the advance then only checks what the cache has reached.
     pub upto: Offset,
-    /// The newest that a heartbeat among them said.
+    /// The newest heartbeat among the records.
     pub complete: Option<Completeness>,
 }
 
 impl Advance {
-    /// Without a heartbeat.
+    /// An advance without a heartbeat.
     #[must_use]
     pub fn empty(partition: u32, after: ReadFrom, upto: Offset) -> Self {
         Self {
@@ -68,13 +68,13 @@ impl Advance {
         }
     }
 
-    /// What the partition's mark becomes where `kept` is there, and what that means.
+    /// The mark of the partition after this advance, when `kept` is stored, and the outcome.
     ///
-    /// - The records follow what the cache has where they begin [`After`](ReadFrom::After) an
-    ///   offset that it has reached. The mark moves to [`upto`](Self::upto), and never back.
-    /// - Otherwise there is a gap: the cache has lost writes, has never had the records before, or
-    ///   nobody knows. The mark moves to [`upto`](Self::upto), forwards or backwards.
-    /// - The newest completeness is kept in both cases.
+    /// - The records are continuous when they begin [`After`](ReadFrom::After) an offset that the
+    ///   cache has reached. The mark moves to [`upto`](Self::upto), and never back.
+    /// - Otherwise there is a gap: the cache has lost writes, never had the earlier records, or it
+    ///   is unknown. The mark moves to [`upto`](Self::upto), forwards or backwards.
+    /// - The newest heartbeat is kept in both cases.
     ///
     /// ```
     /// use stockade_catalog_core::{Advance, Continuity};
@@ -121,39 +121,40 @@ impl Advance {
     }
 }
 
-/// What became of an [`Advance`].
+/// The outcome of an [`Advance`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advanced {
-    /// Whether its records follow what the cache had.
+    /// Whether its records follow the records that the cache had.
     pub continuity: Continuity,
-    /// What became of the completeness, where there was one.
+    /// The outcome of storing the heartbeat, if there was one.
     pub complete: Option<MarkWrite>,
 }
 
-/// Whether records follow what the cache had.
+/// Whether records follow the records that the cache had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuity {
-    /// They do.
+    /// The records follow.
     Continuous,
-    /// They do not, or nobody knows: the coverage is now [`Unfilled`](crate::Coverage::Unfilled),
-    /// and all fills have ended.
+    /// The records do not follow, or it is unknown. The coverage is now
+    /// [`Unfilled`](crate::Coverage::Unfilled), and all fills have ended.
     Gap {
-        /// How far the cache had come in this partition; `None` where it knew nothing of it.
+        /// The offset that the cache had reached in this partition; `None` when it had no mark of
+        /// it.
         upto: Option<Offset>,
     },
 }
 
-/// What became of a completeness.
+/// The outcome of storing a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkWrite {
     /// It is stored.
     Stored,
-    /// The one that is there is as new, or newer.
+    /// Not stored: the stored one is as new, or newer.
     NotNewer,
-    /// The one that is there is of a newer epoch: somebody goes on publishing a history that an
-    /// operator has ended, and somebody has to look.
+    /// Not stored: the stored one has a newer epoch. A publisher still publishes a history that an
+    /// operator has ended; an operator must look at this.
     OlderEpoch {
-        /// The epoch of the one that is there.
+        /// The epoch of the stored one.
         kept: u32,
     },
 }

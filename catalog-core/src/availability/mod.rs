@@ -1,4 +1,4 @@
-//! What a page asks: how many units of each SKU are there, and how is that known.
+//! The availability that pages show: how many units of each SKU, from which source, how old.
 
 mod cache;
 mod circuit;
@@ -39,20 +39,22 @@ pub use self::page::{Origin, PageAvailability, SkuAvailability, Stock};
 pub use self::refill::AvailabilityRefill;
 pub use self::worker::AvailabilityWorker;
 
-/// How often the lag of the cache's worker is read, and how long that may take.
+/// How often the lag of the cache's worker is read, and the deadline for reading it.
 const LAG_EVERY: Duration = Duration::from_secs(5);
 const CALLS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 const BATCH: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 /// SKUs that may wait for inventory, in batches.
 const WAITING_BATCHES: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 
-/// Told of each change of the circuit.
+/// A function that is called at each change of the circuit.
 pub type Alert = Arc<dyn Fn(&CircuitChange) + Send + Sync>;
 
-/// Answers pages, from a cache while it is fresh and from inventory while it is not.
+/// Returns availability to pages: from a cache while it is fresh, and from inventory while it is
+/// not.
 ///
-/// It never fails and keeps nobody waiting for long: what inventory can't answer either is
-/// answered with the last known value and its age, and only what nobody knows is unknown.
+/// It never fails, and every call has deadlines. If inventory does not answer either, it returns
+/// the last known value with its age. Only a SKU without a last known value is
+/// [`Unknown`](Stock::Unknown).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -103,7 +105,7 @@ impl fmt::Debug for Availability {
 }
 
 impl Availability {
-    /// Over a cache, and the inventory that it is filled from.
+    /// Availability from a cache, and from the inventory that fills it.
     #[must_use]
     pub fn new(cache: Arc<dyn AvailabilityCache>, source: Arc<dyn StockSource>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -129,21 +131,21 @@ impl Availability {
         }
     }
 
-    /// With another idea of when to distrust the cache.
+    /// Sets when the circuit opens and closes.
     #[must_use]
     pub fn with_circuit(self, config: CircuitConfig) -> Self {
         self.lock().circuit = Circuit::new(config);
         self
     }
 
-    /// With another tolerance for marks in the future, as two hosts' clocks differ (5 s).
+    /// Sets how far in the future a mark may be, because the clocks of two hosts differ (5 s).
     #[must_use]
     pub fn with_clock_skew(self, skew: Duration) -> Self {
         self.lock().tracker = FreshnessTracker::new(skew);
         self
     }
 
-    /// With another clock, by which ages and deadlines are counted.
+    /// Sets the clock for ages and deadlines.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.inventory = coalesced(&self.source, self.limits, &clock);
@@ -151,30 +153,30 @@ impl Availability {
         self
     }
 
-    /// With another deadline for each call of the cache (50 ms).
+    /// Sets the deadline for each call of the cache (50 ms).
     #[must_use]
     pub fn with_cache_timeout(mut self, timeout: Duration) -> Self {
         self.cache_timeout = timeout;
         self
     }
 
-    /// With another deadline for each call of inventory (1 s); waiting for a free call may take
-    /// as long again.
+    /// Sets the deadline for each call of inventory (1 s). Waiting for a free call may take as long
+    /// again.
     #[must_use]
     pub fn with_inventory_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self.with_limits()
     }
 
-    /// With another number of calls of inventory at a time (4).
+    /// Sets the most calls of inventory at a time (4).
     #[must_use]
     pub fn with_concurrent_calls(mut self, calls: NonZeroUsize) -> Self {
         self.limits.calls = calls;
         self.with_limits()
     }
 
-    /// With another number of SKUs in a call of inventory (1,000). 32 times as many SKUs, of all
-    /// pages together, can wait for a call; pages beyond that get the last known values.
+    /// Sets the most SKUs in a call of inventory (1,000). At most 32 times as many SKUs, of all
+    /// pages together, can wait for a call; further pages get the last known values.
     #[must_use]
     pub fn with_batch(mut self, skus: NonZeroUsize) -> Self {
         self.limits.batch = skus;
@@ -182,14 +184,14 @@ impl Availability {
         self.with_limits()
     }
 
-    /// With another time for which the cache remembers that inventory does not know a SKU (60 s).
+    /// Sets for how long the cache stores that inventory does not know a SKU (60 s).
     #[must_use]
     pub fn with_absent_ttl(mut self, ttl: Duration) -> Self {
         self.absent_ttl = ttl;
         self
     }
 
-    /// Tells `alert` of each change of the circuit, on the page's task: it must not block.
+    /// Calls `alert` at each change of the circuit, on the page's task: it must not block.
     #[must_use]
     pub fn with_alert(mut self, alert: Alert) -> Self {
         self.alert = Some(alert);
@@ -208,9 +210,9 @@ impl Availability {
 }
 
 impl Availability {
-    /// The availability of these SKUs, which may repeat, in their order. It never fails.
+    /// The availability of these SKUs, which may repeat, in their order. Never fails.
     ///
-    /// It takes at most a few deadlines of the cache, and twice that of inventory for every full
+    /// Takes at most a few deadlines of the cache, and two deadlines of inventory for every full
     /// batch of SKUs.
     pub async fn of(&self, skus: &[Sku]) -> PageAvailability {
         let wanted: BTreeSet<&Sku> = skus.iter().collect();
@@ -225,7 +227,7 @@ impl Availability {
         PageAvailability { items, circuit }
     }
 
-    /// What the circuit is now.
+    /// The current state of the circuit.
     #[must_use]
     pub fn circuit(&self) -> CircuitState {
         self.lock().circuit.state()
@@ -255,7 +257,7 @@ impl Availability {
         self.circuit()
     }
 
-    /// Reads the cache and tells the circuit how fresh it is.
+    /// Reads the cache and reports its freshness to the circuit.
     async fn read(
         &self,
         route: Route,
@@ -291,12 +293,12 @@ impl Availability {
         read.ok()
     }
 
-    /// For one call of the cache.
+    /// The deadline for one call of the cache.
     fn deadline(&self, operation: &'static str) -> Deadline<'_> {
         Deadline::after(self.clock.as_ref(), operation, self.cache_timeout)
     }
 
-    /// Asks inventory for what the cache lacks, and writes it back.
+    /// Asks inventory for SKUs that are missing in the cache, and writes the answers to the cache.
     async fn fill_misses(&self, wanted: &[Sku], page: &mut Page) {
         let misses = page.unanswered(wanted);
         if misses.is_empty() {
@@ -322,11 +324,11 @@ impl Availability {
         let written: Result<(), CatalogError> =
             self.deadline("write availability").bound(write).await;
         if let Err(error) = written {
-            tracing::debug!(%error, "the answers of inventory were not written to the cache");
+            tracing::debug!(%error, "writing inventory's answers to the cache failed");
         }
     }
 
-    /// Asks inventory for everything, and falls back to what is last known.
+    /// Asks inventory for all SKUs, and falls back to the last known values.
     async fn ask_inventory(
         &self,
         wanted: &[Sku],
@@ -355,7 +357,7 @@ impl Availability {
         };
         if let Some(error) = failed {
             counter!("stockade_availability_inventory_failures_total").increment(1);
-            tracing::debug!(%error, "inventory had no answer for a page");
+            tracing::debug!(%error, "inventory did not answer a page");
         }
         let answers = skus.iter().cloned().zip(outcomes.into_iter().flatten());
         answers
@@ -381,8 +383,9 @@ impl Availability {
 }
 
 impl Availability {
-    /// Reads how far the cache's worker is behind, every 5 s until `stop`, as a second source of
-    /// freshness. `group` and `topics` are the worker's. Lag that can't be read is ignored.
+    /// Reads how far the cache's worker is behind, every 5 s until `stop` is ready, as a second
+    /// source of freshness. `group` and `topics` are those of the worker. When the lag can not be
+    /// read, it is ignored.
     pub async fn watch_lag(
         &self,
         feed: &dyn Feed,

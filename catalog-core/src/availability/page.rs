@@ -1,4 +1,4 @@
-//! The availability that a page shows, and how it comes together from several sources.
+//! The availability that a page shows, collected from several sources.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::availability::stock::Answers;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PageAvailability {
-    /// One for each SKU asked for, in their order.
+    /// One item for each requested SKU, in their order.
     pub items: Vec<SkuAvailability>,
     /// Whether the cache was trusted.
     pub circuit: CircuitState,
@@ -28,38 +28,38 @@ pub struct SkuAvailability {
     pub sku: Sku,
     /// How many units there are.
     pub stock: Stock,
-    /// Who said so.
+    /// The source of the answer.
     pub origin: Origin,
-    /// How old the answer is at most, where that is known.
+    /// The maximum age of the answer, if it is known.
     pub age: Option<Duration>,
 }
 
 /// How many units of a SKU there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stock {
-    /// So many that nobody was promised; may be 0.
+    /// This many units are not promised to a reservation; may be 0.
     Available(u64),
     /// Inventory does not know the SKU.
     NotStocked,
-    /// Nobody who knows could be asked.
+    /// No source answered.
     Unknown,
 }
 
-/// Where an answer came from.
+/// The source of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// The cache, which was fresh.
     Cache,
-    /// Inventory, just now.
+    /// Inventory, in this call.
     Inventory,
-    /// The cache, which may be stale, as inventory had no answer.
+    /// The cache, which may be stale, because inventory did not answer.
     LastKnown,
-    /// Nowhere: the stock is [`Stock::Unknown`].
+    /// No source: the stock is [`Stock::Unknown`].
     Nowhere,
 }
 
 impl Origin {
-    /// The name as metrics have it, such as `last_known`.
+    /// The name in metrics, such as `last_known`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl Origin {
     }
 }
 
-/// The answers for a page, as they come in: the first for each SKU counts.
+/// Collects the answers for a page: the first answer for each SKU counts.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     answers: HashMap<Sku, (Stock, Origin, Option<Duration>)>,

@@ -1,4 +1,4 @@
-//! Fills a cache of availability that lacks something.
+//! Fills a cache of availability that is not filled.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -15,15 +15,16 @@ use crate::availability::worker::report_older_epoch;
 use crate::error::CatalogError;
 
 const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not 0");
-/// Between two pages.
+/// The pause between two pages.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Watches a cache, and fills it from a scan of inventory whenever it is new, was emptied or has
-/// lost writes. No page trusts it before that, so a refill has to run beside each cache.
+/// lost writes. Pages do not trust the cache before the fill has finished, so each cache needs a
+/// running refill.
 ///
-/// Pages ask inventory meanwhile. Between two pages of the scan it pauses for about 10 ms, to
-/// leave room for those questions. Where the cache loses something during the scan, it begins
-/// again. Several may run: entries carry versions, so they do the same work twice and no harm.
+/// Meanwhile pages ask inventory. The refill pauses for about 10 ms between two pages of the scan,
+/// to leave room for those requests. When the cache loses writes during the scan, the scan begins
+/// again. Several refills may run: entries have versions, so they only repeat each other's work.
 pub struct AvailabilityRefill {
     cache: Arc<dyn AvailabilityCache>,
     source: Arc<dyn StockSource>,
@@ -41,7 +42,7 @@ impl fmt::Debug for AvailabilityRefill {
     }
 }
 
-/// How far a refill is.
+/// The progress of a refill.
 #[derive(Debug)]
 struct Scan {
     token: FillToken,
@@ -49,7 +50,7 @@ struct Scan {
 }
 
 impl AvailabilityRefill {
-    /// Looks every second, and gives each call 5 s.
+    /// A refill that checks the cache every second, with a deadline of 5 s for each call.
     #[must_use]
     pub fn new(cache: Arc<dyn AvailabilityCache>, source: Arc<dyn StockSource>) -> Self {
         Self {
@@ -61,30 +62,30 @@ impl AvailabilityRefill {
         }
     }
 
-    /// With another clock, by which it waits and deadlines are counted.
+    /// Sets the clock for pauses and deadlines.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// With another time between two looks, and after a failure.
+    /// Sets the time between two checks, and the pause after a failure.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// With another deadline for each call of the cache and of inventory.
+    /// Sets the deadline for each call of the cache and of inventory.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Works until `stop`. A failed call is repeated after the interval, and the scan goes on where
-    /// it was; where repeating is of no use, such as with a cursor that inventory no longer knows,
-    /// the scan begins again.
+    /// Runs until `stop` is ready. A failed call is repeated after the interval, and the scan
+    /// continues where it was. When a retry does not help, as with a cursor that inventory no
+    /// longer accepts, the scan begins again.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         tokio::select! {
             () = stop => {}
@@ -99,14 +100,14 @@ impl AvailabilityRefill {
                 Ok(()) if scan.is_some() => self.clock.sleep(jittered(PAUSE)).await,
                 Ok(()) => self.clock.sleep(self.interval).await,
                 Err(error) => {
-                    tracing::warn!(%error, "refilling the cache of availability goes on later");
+                    tracing::warn!(%error, "a step of the refill of the availability cache failed");
                     self.clock.sleep(self.interval).await;
                 }
             }
         }
     }
 
-    /// Takes a step, and gives up a scan that can't go on.
+    /// Makes a step, and drops a scan that can not continue.
     async fn step(&self, scan: &mut Option<Scan>) -> Result<(), CatalogError> {
         let outcome = match scan {
             None => self.begin().await,
@@ -124,13 +125,13 @@ impl AvailabilityRefill {
         Ok(())
     }
 
-    /// Begins a scan where the cache needs one.
+    /// Begins a scan if the cache needs one.
     async fn begin(&self) -> Result<Option<Scan>, CatalogError> {
         let read = self.bound("read the cache", self.cache.read(&[])).await?;
         if read.coverage == Coverage::Filled {
             return Ok(None);
         }
-        tracing::info!("the cache of availability is not filled: refilling it");
+        tracing::info!("the availability cache is not filled; the refill starts");
         let token = self.bound("begin a fill", self.cache.begin_fill()).await?;
         Ok(Some(Scan { token, after: None }))
     }
@@ -140,7 +141,7 @@ impl AvailabilityRefill {
         let call = async { Ok(self.source.scan(scan.after.as_ref(), PAGE).await?) };
         let page: StockPage = self.bound("scan inventory", call).await?;
         let Some(token) = self.write(&scan.token, &page).await? else {
-            tracing::warn!("the fill of the cache of availability has ended: looking again");
+            tracing::warn!("the fill of the availability cache was ended by the cache");
             return Ok(None);
         };
         if page.next.is_some() {
@@ -149,7 +150,10 @@ impl AvailabilityRefill {
         }
         let ended = self.cache.end_fill(&token);
         let coverage = self.bound("end the fill", ended).await?;
-        tracing::info!(?coverage, "refilled the cache of availability");
+        tracing::info!(
+            ?coverage,
+            "the refill of the availability cache has finished"
+        );
         Ok(None)
     }
 

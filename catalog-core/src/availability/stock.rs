@@ -1,4 +1,4 @@
-//! What pages ask of inventory.
+//! The calls of inventory for pages.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use stockade_change_feed::coalesce::BatchCall;
 use stockade_inventory_core::{InventoryError, Sku, StockChanged, StockSource};
 
-/// The stock of each SKU that was asked for; `None` for one that inventory does not know.
+/// The stock of each requested SKU; `None` for one that inventory does not know.
 pub(crate) type Answers = HashMap<Sku, Option<StockChanged>>;
 
 /// Asks inventory for the stock of many SKUs.

@@ -1,4 +1,4 @@
-//! An inventory and a cache that do as a test tells them.
+//! An inventory and a cache that a test controls.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -31,7 +31,7 @@ pub(crate) fn changed(name: &str, count: u64, epoch: u32, number: u64) -> StockC
     StockChanged::new(sku(name), count, version, Timestamp::EPOCH)
 }
 
-/// Fills a cache with nothing, so that it counts as filled.
+/// Fills a cache with no entries, so that it counts as filled.
 pub(crate) async fn fill(cache: &dyn AvailabilityCache) {
     let token = cache.begin_fill().await.unwrap();
     assert_eq!(cache.end_fill(&token).await.unwrap(), Coverage::Filled);
@@ -58,11 +58,11 @@ pub(crate) async fn start(cache: &dyn AvailabilityCache, partitions: Range<u32>)
 pub(crate) enum Mode {
     Works,
     Fails,
-    /// Everything works but writing entries.
+    /// All calls work, except writing entries.
     FailsToWrite,
-    /// Says nothing of how writes ended.
+    /// Writes without returning outcomes.
     WritesWithoutOutcomes,
-    /// Writes the pages of fills, and says that nobody knows.
+    /// Writes the pages of fills, and returns an unknown outcome.
     LosesReplies,
     /// Scans only from the start.
     ForgetsCursors,

@@ -19,21 +19,20 @@ use crate::error::CatalogError;
 
 const APPLY: &str = "apply stock events to the cache";
 
-/// Writes the stock events of one topic to a cache, and what their heartbeats say of each
-/// partition.
+/// Writes the stock events of one topic to a cache, and the heartbeats of each partition.
 ///
-/// - It remembers the last record of each partition that it applied, and sends it along with the
-///   next ones. A cache that has not reached that record has lost writes: it says so, pages no
-///   longer trust it, and an [`AvailabilityRefill`](crate::AvailabilityRefill) has to fill it
-///   again.
-/// - Where it is given a partition, it first checks that the cache reaches the offset that its
-///   group has committed.
-/// - An event of an older epoch than the cache's is dead-lettered and logged as an error: somebody
-///   reads or publishes a history that has ended.
-/// - Where an event is dead-lettered because it can't be read, the heartbeats that follow it in
-///   its partition and in the same call do not count, because the cache lacks that event. Those of
-///   the next call do: the event is in the dead letters by then, and inventory publishes its levels
-///   again.
+/// - It remembers the last record of each partition that it applied, and sends its offset with the
+///   next records. A cache that has not reached that offset has lost writes: it becomes unfilled,
+///   pages no longer trust it, and an [`AvailabilityRefill`](crate::AvailabilityRefill) has to fill
+///   it again.
+/// - When a partition is assigned to it, it first checks that the cache has reached the offset that
+///   its group has committed.
+/// - An event of an older epoch than the cache's is dead-lettered and logged as an error: a worker
+///   reads, or a relay publishes, a history that has ended.
+/// - When an event is dead-lettered because it can not be decoded, the heartbeats after it in its
+///   partition and in the same call are ignored, because the cache misses that event. Heartbeats of
+///   the next call count: by then the event is stored as a dead letter, and inventory publishes its
+///   levels again.
 ///
 /// Counters: `stockade_availability_gaps_total`, `stockade_availability_older_epochs_total`.
 ///
@@ -68,7 +67,7 @@ pub struct AvailabilityWorker {
     cache: Arc<dyn AvailabilityCache>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
-    /// Where the next records of each partition begin.
+    /// The place before the next record of each partition.
     next: Mutex<HashMap<u32, ReadFrom>>,
 }
 
@@ -82,7 +81,7 @@ impl fmt::Debug for AvailabilityWorker {
 }
 
 impl AvailabilityWorker {
-    /// Writes to this cache, and gives it 5 s for each call.
+    /// A worker that writes to this cache, with a deadline of 5 s for each call.
     #[must_use]
     pub fn new(cache: Arc<dyn AvailabilityCache>) -> Self {
         Self {
@@ -93,14 +92,14 @@ impl AvailabilityWorker {
         }
     }
 
-    /// With another clock, by which deadlines are counted.
+    /// Sets the clock for deadlines.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// With another deadline for each call of the cache.
+    /// Sets the deadline for each call of the cache.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -112,8 +111,8 @@ impl AvailabilityWorker {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far a batch advances each of its partitions. One that begins without a record is
-    /// checked: that the cache has reached what the group has committed.
+    /// The advance of each partition in a batch. A partition that begins without a record is
+    /// checked: the cache must have reached the committed offset.
     fn advances(&self, batch: Batch<'_>, events: &[Event]) -> Vec<Advance> {
         let mut next = self.next();
         for Beginning { partition, from } in batch.beginnings {
@@ -131,7 +130,7 @@ impl AvailabilityWorker {
         advances.into_values().collect()
     }
 
-    /// Applies a batch, and returns what became of each SKU's entry and of each partition.
+    /// Applies a batch, and returns the outcome of each SKU's entry and of each partition.
     async fn apply(
         &self,
         entries: Vec<StockChanged>,
@@ -159,7 +158,7 @@ impl AvailabilityWorker {
     }
 }
 
-/// What became of each SKU's entry and of each partition.
+/// The outcome of each SKU's entry and of each partition.
 #[derive(Default)]
 struct Outcomes {
     entries: HashMap<Sku, CacheWrite>,
@@ -184,7 +183,7 @@ impl Handler for AvailabilityWorker {
     }
 }
 
-/// What a record says.
+/// The content of a record.
 enum Event {
     Entry(StockChanged),
     Heartbeat(u32, Completeness),
@@ -213,7 +212,8 @@ impl Event {
             ..
         } = heartbeat;
         if partition >= partitions {
-            let reason = format!("a heartbeat for {partitions} partitions in number {partition}");
+            let reason =
+                format!("partition {partition} is beyond the {partitions} of its heartbeat");
             return Self::Malformed(reason);
         }
         let complete = Completeness {
@@ -237,7 +237,7 @@ impl Event {
         }
     }
 
-    /// How it ends where the cache could not be written.
+    /// The disposition when the cache could not be written.
     fn undone(&self, unavailable: &Disposition) -> Disposition {
         match self {
             Self::Nothing => Disposition::Done,
@@ -249,7 +249,7 @@ impl Event {
     }
 }
 
-/// The newest entry of each SKU: the others of the batch are superseded.
+/// The newest entry of each SKU; older entries of the batch are dropped.
 fn newest_entries(events: &[Event]) -> Vec<StockChanged> {
     let mut newest: BTreeMap<&Sku, &StockChanged> = BTreeMap::new();
     for event in events {
@@ -263,7 +263,7 @@ fn newest_entries(events: &[Event]) -> Vec<StockChanged> {
     newest.into_values().cloned().collect()
 }
 
-/// How far these records advance each of their partitions.
+/// The advance of each partition by these records.
 fn advances_of(
     records: &[Record],
     events: &[Event],
@@ -315,7 +315,7 @@ fn heard(partition: u32, complete: &Completeness, outcome: Option<&Advanced>) ->
     counter!("stockade_availability_older_epochs_total").increment(1);
     let reason = format!(
         "a heartbeat of partition {partition} is of epoch {}, older than the cached {kept}: \
-         a relay goes on with a history that has ended",
+         a relay still publishes a history that has ended",
         complete.epoch
     );
     tracing::error!("{reason}");
@@ -332,17 +332,17 @@ fn report_gap(advance: &Advance, advanced: &Advanced) {
         partition,
         ?after,
         ?reached,
-        "the cache of availability lacks stock events; pages ask inventory until it is refilled"
+        "the availability cache misses stock events; pages ask inventory until it is refilled"
     );
 }
 
-/// Says loudly that stock of a history was met that an operator has ended.
+/// Logs as an error that stock of an ended history was received.
 pub(crate) fn report_older_epoch(entry: &StockChanged, cached: Version) -> String {
     let StockChanged { sku, version, .. } = entry;
     counter!("stockade_availability_older_epochs_total").increment(1);
     let reason = format!(
         "{sku} at version {version} is of an older epoch than the cached {cached}: \
-         its source goes on with a history that has ended"
+         its publisher still publishes a history that has ended"
     );
     tracing::error!("{reason}");
     reason

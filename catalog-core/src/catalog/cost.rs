@@ -1,4 +1,4 @@
-//! How much it takes to check a value against a schema, told from the schema and the value alone.
+//! The work of checking a value against a schema, computed from the schema and the value alone.
 
 use std::collections::HashMap;
 
@@ -11,15 +11,15 @@ use crate::product::Attributes;
 pub(crate) const SCHEMA_DEPTH: usize = 64;
 const SCHEMA_NODES: usize = 10_000;
 const PATTERNS: usize = 50;
-/// What one byte that is matched against one pattern counts for: a hard pattern takes that long.
+/// The cost of matching one byte against one pattern: a hard pattern takes that long.
 const MATCHED_BYTE: usize = 10;
-/// How often a schema is evaluated that asks what it left unevaluated; nested ones multiply.
+/// How often a schema with `unevaluated` keywords is evaluated; nested ones multiply.
 const AGAIN: usize = 3;
-/// How much of a text counts as one value.
+/// How many bytes of a text count as one value.
 const TEXT_BYTES: usize = 64;
 
-/// How many values a schema is asked about: long texts count for more, as lengths and equality
-/// read all of them.
+/// How many values a schema is applied to. Long texts count for more, because checks of length and
+/// equality read all of them.
 fn values(attributes: &Attributes) -> usize {
     1 + attributes.iter().map(member).sum::<usize>()
 }
@@ -37,7 +37,7 @@ fn value_and_below(value: &Value) -> usize {
     }
 }
 
-/// All that patterns may be matched against: texts, and the names of members.
+/// The bytes that patterns may be matched against: texts, and the names of members.
 fn text_bytes(attributes: &Attributes) -> usize {
     let member = |(name, value): (&String, &Value)| name.len() + text_bytes_of(value);
     attributes.iter().map(member).sum()
@@ -52,39 +52,39 @@ fn text_bytes_of(value: &Value) -> usize {
     }
 }
 
-/// What a schema costs.
+/// The cost of a schema.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
-    /// How much it asks of each value.
+    /// How much it checks for each value.
     pub(crate) nodes: usize,
     /// How many patterns it has, with references replaced.
     pub(crate) patterns: usize,
 }
 
 impl Cost {
-    /// How much it takes to find out whether attributes follow the schema.
+    /// The work of finding out whether attributes follow the schema.
     pub(crate) fn work(self, attributes: &Attributes) -> usize {
         let matched = self.patterns.saturating_mul(text_bytes(attributes));
         self.listing(attributes)
             .saturating_add(matched.saturating_mul(MATCHED_BYTE))
     }
 
-    /// How much it takes to list where they don't.
+    /// The work of listing where they do not.
     pub(crate) fn listing(self, attributes: &Attributes) -> usize {
         self.nodes.saturating_mul(values(attributes))
     }
 }
 
-/// Finds out whether references stay within the schema, and how large it becomes when each of
-/// them is replaced by what it refers to: that bounds the work for each attribute.
+/// Checks that references stay within the schema, and computes how large it becomes when each of
+/// them is replaced by its target: that bounds the work for each attribute.
 pub(crate) struct References<'a> {
     field: &'a str,
     root: &'a Value,
-    /// The size of what each reference stands for; none while it is being measured.
+    /// The size of the target of each reference; none while it is being measured.
     sizes: HashMap<&'a str, Option<Size>>,
 }
 
-/// The size of a schema whose references were replaced.
+/// The size of a schema with its references replaced.
 #[derive(Clone, Copy, Default)]
 struct Size {
     nodes: usize,
@@ -157,7 +157,7 @@ impl<'a> References<'a> {
         Ok(size)
     }
 
-    /// What a keyword adds that refers to other places or changes what references mean.
+    /// The cost of a keyword that refers to other places or changes what references mean.
     fn keyword(
         &mut self,
         name: &str,
@@ -169,7 +169,7 @@ impl<'a> References<'a> {
         match name {
             "$ref" => self.reference(text, at, level),
             "$dynamicRef" | "$recursiveRef" => {
-                refuse("use $ref: what a reference stands for has to be known beforehand")
+                refuse("use $ref: the target of a reference must not depend on the value")
             }
             "$id" if level > 0 => refuse("only the root of a schema may have an $id"),
             "$schema" if level > 0 => refuse("only the root of a schema may name its draft"),
@@ -187,15 +187,15 @@ impl<'a> References<'a> {
             .filter(|pointer| !pointer.contains('%'))
         else {
             return refuse(
-                "a reference has to stay within the schema, such as #/$defs/size; nothing is fetched",
+                "a reference must point into the schema, such as #/$defs/size; nothing is fetched",
             );
         };
         let size = match self.sizes.get(text) {
             Some(Some(size)) => *size,
-            Some(None) => return refuse("a reference must not lead back to itself"),
+            Some(None) => return refuse("a reference must not lead to itself"),
             None => {
                 let Some(target) = self.root.pointer(pointer) else {
-                    return refuse("there is nothing at that place of the schema");
+                    return refuse("the reference points to a place that the schema does not have");
                 };
                 self.sizes.insert(text, None);
                 let size = self.measure(target, at, level + 1)?;
@@ -215,7 +215,7 @@ impl<'a> References<'a> {
     }
 }
 
-/// How many patterns a keyword has of its own.
+/// How many patterns a keyword itself has.
 fn patterns(name: &str, value: &Value) -> usize {
     match (name, value) {
         ("pattern", Value::String(_)) => 1,

@@ -1,5 +1,5 @@
-//! What a product may contain, whatever its type says: everything is bounded, so that pages,
-//! rows and search documents are, and nothing is in it that a store could not hold.
+//! The limits of a product, whatever its type: they bound pages, rows and search documents, and
+//! exclude values that a store can not hold.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -21,16 +21,16 @@ const OPTIONS: usize = 20;
 const OPTION_NAME_CHARS: usize = 100;
 const OPTION_VALUE_CHARS: usize = 300;
 const ATTRIBUTES_BYTES: usize = 64 << 10;
-/// Most bytes of the attributes that a listing asks for, as JSON.
+/// Most bytes of the attributes that a listing filters by, as JSON.
 const WANTED_BYTES: usize = 1 << 10;
 const ATTRIBUTES_DEPTH: usize = 16;
-/// Escaped as a string and published before and after, a row of this size still fits in the
-/// usual megabyte of a log's message.
+/// A row of this size still fits in the usual megabyte of a log's message, escaped as a string,
+/// with its content before and after the change.
 const PRODUCT_ROW_BYTES: usize = 224 << 10;
 const PRODUCT_BYTES: usize = 1 << 20;
 const PRICE_MINOR: u64 = (1 << 53) - 1;
 
-/// Checks everything that a product contains but what its type says about attributes.
+/// Checks everything in a product except the attributes that its type checks.
 pub(crate) fn check_product(content: &ProductContent) -> Result<(), CatalogError> {
     check_line("title", &content.title, TITLE_CHARS)?;
     check_description(&content.description)?;
@@ -54,7 +54,7 @@ pub(crate) fn check_product(content: &ProductContent) -> Result<(), CatalogError
     check_sizes(content)
 }
 
-/// At most so many levels of objects and arrays. To be asked before anything recurses.
+/// At most `most` levels of objects and arrays. Called before any recursion.
 pub(crate) fn check_depth(field: &str, value: &Value, most: usize) -> Result<(), CatalogError> {
     if deeper_than(value, most) {
         let reason = format!("at most {most} levels of objects and arrays are allowed");
@@ -63,7 +63,7 @@ pub(crate) fn check_depth(field: &str, value: &Value, most: usize) -> Result<(),
     Ok(())
 }
 
-/// At most so many bytes as JSON; returns how many.
+/// At most `most` bytes as JSON; returns the number of bytes.
 pub(crate) fn check_json_bytes(
     field: &str,
     value: &impl Serialize,
@@ -129,7 +129,7 @@ fn check_variant(field: &str, variant: &Variant) -> Result<(), CatalogError> {
     check_attributes(&format!("{field}.attributes"), &variant.attributes)
 }
 
-/// Bounds and characters of an object of attributes.
+/// Limits and characters of an object of attributes.
 pub(crate) fn check_attributes(field: &str, attributes: &Attributes) -> Result<(), CatalogError> {
     for (name, value) in attributes {
         check_depth(
@@ -142,8 +142,8 @@ pub(crate) fn check_attributes(field: &str, attributes: &Attributes) -> Result<(
     check_object_without_nul(field, attributes)
 }
 
-/// What a listing asks for is compared with every product's attributes, element by element, so it
-/// is bounded much lower than they are.
+/// The attributes that a listing filters by are compared with every product's attributes, element
+/// by element, so their limit is much lower.
 pub(super) fn check_wanted(attributes: &Attributes) -> Result<(), CatalogError> {
     check_attributes("attributes", attributes)?;
     check_json_bytes("attributes", attributes, WANTED_BYTES).map(drop)
@@ -211,7 +211,7 @@ fn check_object_without_nul(field: &str, members: &Attributes) -> Result<(), Cat
     })
 }
 
-/// A name as part of a path; hostile ones are long.
+/// A name as part of a path, shortened because a hostile one may be long.
 fn shown(name: &str) -> String {
     stockade_change_feed::shorten(name)
 }

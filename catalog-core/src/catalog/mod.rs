@@ -1,4 +1,4 @@
-//! The catalogue as an embedding backend holds it: a store behind the rules for what is written.
+//! The catalogue that a backend holds: a store, with checks of everything that is written.
 
 mod cost;
 mod limits;
@@ -29,27 +29,28 @@ const BATCH: usize = 1_000;
 const COMPILED: usize = 256;
 /// Most memory of those, about.
 const COMPILED_BYTES: usize = 16 << 20;
-/// Products of a type that are looked at in one call.
+/// Products of a type that are read in one call.
 const PAGE: NonZeroUsize = NonZeroUsize::new(200).unwrap();
-/// Most products of a type that are looked at where it has changed.
+/// Most products of a type that are checked when it has changed.
 const SCANNED: usize = 10_000;
-/// Most products named where a type has changed.
+/// Most products that are named when a type has changed.
 const NAMED: usize = 20;
 
-/// A product catalogue: checks what is written, and asks a store within a deadline.
+/// A product catalogue: checks every write, and calls a store with a deadline.
 ///
-/// A call of the store that fails in a way that may pass is repeated until the deadline, with
-/// pauses that grow. Writes can be repeated: content that is stored already changes nothing.
-/// With [`Expected::Any`] a repeated write may replace what another caller wrote in between.
+/// A call of the store with a temporary error is repeated until the deadline, with growing pauses.
+/// Repeating a write is safe: content that is stored already changes nothing. With
+/// [`Expected::Any`], a repeated write may replace what another caller wrote in between.
 ///
-/// Every text, list and number of a product is bounded, and its attributes follow the JSON Schema
-/// of its type. What is refused is refused with the path of the field.
+/// Every text, list and number of a product has a limit, and its attributes must follow the JSON
+/// Schema of its type. An error names the path of the field.
 ///
-/// So is the work of checking: the values of a product times those of its type's schemas, and the
-/// bytes of its texts times 10 for each of their patterns, may be 5,000,000 together. References
-/// count for what they refer to; a long text and a schema with `unevaluatedProperties` count for
-/// several values. A product beyond that is refused. Attributes that do not follow their schema,
-/// and whose values times the schema's are beyond 50,000, have one violation that stands for all.
+/// The work of checking is limited too. The values of a product times those of its type's schemas,
+/// plus the bytes of its texts times 10 for each of their patterns, may be at most 5,000,000. A
+/// reference counts as its target; a long text and a schema with `unevaluatedProperties` count as
+/// several values. A product above the limit is refused. If attributes do not follow their schema,
+/// and their values times the schema's are above 50,000, the error has one violation for all of
+/// them.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -98,7 +99,7 @@ impl fmt::Debug for Catalog {
 }
 
 impl Catalog {
-    /// A catalogue over a store, which has 5 s for each operation, its repetitions included.
+    /// A catalogue over a store, with a timeout of 5 s for each operation, retries included.
     #[must_use]
     pub fn new(store: Arc<dyn CatalogStore>) -> Self {
         Self {
@@ -109,21 +110,21 @@ impl Catalog {
         }
     }
 
-    /// With another clock, by which it waits and deadlines are counted.
+    /// Sets the clock for pauses and deadlines.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// With another deadline for each operation of the store.
+    /// Sets the deadline for each operation of the store.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Writes a product whole; see [`CatalogStore::put`] for what repeating it does.
+    /// Writes a whole product; see [`CatalogStore::put`] for repeated writes.
     ///
     /// # Errors
     /// [`CatalogError::Invalid`] and [`CatalogError::SchemaViolated`] with the paths of fields;
@@ -132,12 +133,12 @@ impl Catalog {
         self.put_many(vec![write]).await?.remove(0)
     }
 
-    /// Writes at most 1,000 products, each for itself, and returns an outcome for each. Those
-    /// that are refused keep no other from being written.
+    /// Writes at most 1,000 products, each on its own, and returns an outcome for each. A refused
+    /// product does not keep the others from being written.
     ///
     /// # Errors
-    /// [`CatalogError::Invalid`] for more; [`CatalogError::Failed`] where the store failed as a
-    /// whole.
+    /// [`CatalogError::Invalid`] for more than 1,000; [`CatalogError::Failed`] when the store
+    /// failed as a whole.
     pub async fn put_many(
         &self,
         writes: Vec<ProductWrite>,
@@ -162,7 +163,7 @@ impl Catalog {
         Ok(outcomes.collect())
     }
 
-    /// Deletes a product with its variants; what is not there is deleted already.
+    /// Deletes a product with its variants. Succeeds if there is no such product.
     ///
     /// # Errors
     /// [`CatalogError::VersionConflict`] with the current product; [`CatalogError::Failed`].
@@ -174,10 +175,11 @@ impl Catalog {
         self.ask("delete", || self.store.delete(id, expected)).await
     }
 
-    /// The product of each key, in their order; `None` for what is not there. At most 1,000.
+    /// The product of each key, in their order; `None` when there is no such product. At most
+    /// 1,000.
     ///
     /// # Errors
-    /// [`CatalogError::Invalid`] for more; [`CatalogError::Failed`] and the like.
+    /// [`CatalogError::Invalid`] for more than 1,000; [`CatalogError::Failed`] and similar errors.
     pub async fn get(&self, keys: &[ProductKey]) -> Result<Vec<Option<Product>>, CatalogError> {
         check_batch("keys", keys.len())?;
         if keys.is_empty() {
@@ -186,31 +188,31 @@ impl Catalog {
         self.ask("get", || self.store.get(keys)).await
     }
 
-    /// A page of products that match, in the order of their ids. The next page comes after the
-    /// last id of this one.
+    /// A page of matching products, in the order of their ids. For the next page, set `after` to
+    /// the last id of this one.
     ///
-    /// The attributes asked for are at most 1 KiB as JSON.
+    /// The attributes of the query are at most 1 KiB as JSON.
     ///
     /// # Errors
     /// [`CatalogError::Invalid`] for a limit over 1,000, and for attributes that no product can
-    /// have; [`CatalogError::Failed`] and the like.
+    /// have; [`CatalogError::Failed`] and similar errors.
     pub async fn find(&self, query: &ProductQuery) -> Result<Vec<Product>, CatalogError> {
         check_batch("limit", query.limit.get())?;
         check_wanted(&query.attributes)?;
         self.ask("find", || self.store.find(query)).await
     }
 
-    /// Writes a product type in place of the one of its name, and says what that means for the
-    /// products there are: they stay as they are, and their next write has to follow the new
-    /// schemas. They are looked at within the deadline of one call, and at most 10,000 of them:
-    /// beyond that it is unknown how many do not follow, and the type is stored all the same.
+    /// Creates a product type, or replaces the one with its name, and returns how many existing
+    /// products do not follow it. Existing products stay as they are; their next write must follow
+    /// the new schemas. They are checked within the deadline of one call, at most 10,000 of them.
+    /// If there are more, the number is unknown; the type is stored in any case.
     ///
     /// # Errors
-    /// [`CatalogError::Invalid`] for a schema that is no JSON Schema of draft 6 or later, is over
-    /// 64 KiB or nested too deeply, has over 10,000 values or 50 patterns with its references
-    /// replaced, has a pattern that is large or can't be matched in linear time, or has references
-    /// that leave the schema or lead back to themselves; [`CatalogError::Failed`] and the
-    /// like. Repeating it after an unknown outcome is safe.
+    /// [`CatalogError::Invalid`] for a schema that is not a JSON Schema of draft 6 or later, is
+    /// over 64 KiB or nested too deeply, has over 10,000 values or 50 patterns with its references
+    /// replaced, has a pattern that is large or can not be matched in linear time, or has
+    /// references that leave the schema or refer to themselves; [`CatalogError::Failed`] and
+    /// similar errors. Repeating the call after an unknown outcome is safe.
     pub async fn put_type(&self, product_type: ProductType) -> Result<TypeChange, CatalogError> {
         self.compiled(&product_type)?;
         let before = self
@@ -246,14 +248,14 @@ impl Catalog {
     /// All product types, by name.
     ///
     /// # Errors
-    /// [`CatalogError::Failed`] and the like.
+    /// [`CatalogError::Failed`] and similar errors.
     pub async fn types(&self) -> Result<Vec<ProductType>, CatalogError> {
         self.ask("all_types", || self.store.all_types()).await
     }
 }
 
 impl Catalog {
-    /// What the store answers within the deadline.
+    /// Calls the store within the deadline.
     async fn ask<T, F>(
         &self,
         operation: &'static str,
@@ -347,7 +349,8 @@ impl Catalog {
         self.ask(GET_TYPES, get).await
     }
 
-    /// The compiled form of a type as the store has it now: another process may have changed it.
+    /// The compiled form of a type as the store has it now, because another process may have
+    /// changed it.
     fn compiled(&self, product_type: &ProductType) -> Result<Arc<CompiledType>, CatalogError> {
         let lock = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(compiled) = lock().get(&product_type.name)
@@ -365,8 +368,8 @@ impl Catalog {
         Ok(compiled)
     }
 
-    /// How many products of a type do not follow it, and the first of those; `None` where there
-    /// are too many to look at.
+    /// How many products of a type do not follow it, and the first of them; `None` when there are
+    /// too many to check.
     async fn nonconforming(
         &self,
         compiled: &CompiledType,
@@ -400,19 +403,19 @@ impl Catalog {
     }
 }
 
-/// What a new product type, or a new version of one, means for the products there are.
+/// The result of writing a product type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TypeChange {
     /// What the write did.
     pub effect: WriteEffect,
-    /// How many products of the type do not follow its schemas. They stay as they are, and their
-    /// next write has to follow them. `None` where it is unknown, because there are over 10,000
-    /// products of the type or the store could not list them within the deadline; putting the type
-    /// again counts again.
+    /// How many products of the type do not follow its schemas. They stay as they are; their next
+    /// write must follow the schemas. `None` when the number is unknown, because the type has over
+    /// 10,000 products or the store could not list them within the deadline. Putting the type again
+    /// counts them again.
     pub nonconforming: Option<u64>,
-    /// The first of those, at most 20, in the order of their ids; some of them where it is unknown
-    /// how many there are.
+    /// The first of those products, at most 20, in the order of their ids. Only some of them when
+    /// the number is unknown.
     pub examples: Vec<ProductId>,
 }
 
@@ -423,7 +426,7 @@ fn count<T>(operation: &'static str, outcome: &Result<T, CatalogError>) {
 
 fn check_batch(field: &str, count: usize) -> Result<(), CatalogError> {
     if count > BATCH {
-        let reason = format!("at most {BATCH} at once are allowed");
+        let reason = format!("at most {BATCH} products in one call are allowed");
         return Err(CatalogError::invalid(field, count.to_string(), reason));
     }
     Ok(())

@@ -1,8 +1,8 @@
-//! JSON Schemas of product types: what they may be, and what attributes they refuse.
+//! The JSON Schemas of product types: which schemas are allowed, and which attributes they refuse.
 //!
 //! A schema comes from outside, so the cost of checking a product against it is bounded: patterns
-//! are few, small and matched in linear time, references stay within the schema and don't recurse,
-//! and a product is refused that has too many values for its schema.
+//! are few, small and matched in linear time; references stay within the schema and are not
+//! recursive; a product that has too many values for its schema is refused.
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::LocationSegment;
@@ -16,13 +16,12 @@ use crate::error::{CatalogError, Violation};
 use crate::product::{Attributes, ProductContent, ProductType};
 
 const SCHEMA_BYTES: usize = 64 << 10;
-/// Of a compiled pattern, and of what matching it keeps.
+/// Most bytes of a compiled pattern, and of the memory for matching it.
 const PATTERN_BYTES: usize = 64 << 10;
 const VIOLATIONS: usize = 20;
-/// How much the check of a product may take; see [`Cost::work`].
+/// Most work for the check of a product; see [`Cost::work`].
 const WORK: usize = 5_000_000;
-/// How much may be searched for all violations, which takes long and much memory; see
-/// [`Cost::listing`].
+/// Most work for listing all violations, which takes much time and memory; see [`Cost::listing`].
 const DETAILED_WORK: usize = 50_000;
 
 /// A product type, ready to check products.
@@ -33,12 +32,12 @@ pub(crate) struct CompiledType {
     variant: Compiled,
 }
 
-/// A schema with how much it asks of each value.
+/// A schema with its cost.
 #[derive(Debug)]
 struct Compiled {
     validator: Validator,
     cost: Cost,
-    /// What it keeps in memory, about.
+    /// Its size in memory, approximately.
     bytes: usize,
 }
 
@@ -57,7 +56,7 @@ impl CompiledType {
         self.product_type == *product_type
     }
 
-    /// What it keeps in memory, about.
+    /// Its size in memory, approximately.
     pub(crate) fn bytes(&self) -> usize {
         self.product.bytes + self.variant.bytes
     }
@@ -108,7 +107,7 @@ fn compile(field: &str, schema: &Value) -> Result<Compiled, CatalogError> {
         .build(schema)
         .map_err(|error| {
             let reason = format!(
-                "it is no usable JSON Schema: {}",
+                "it is not a usable JSON Schema: {}",
                 shorten(&error.to_string())
             );
             let field = path(field, error.instance_path().iter());
@@ -122,7 +121,7 @@ fn compile(field: &str, schema: &Value) -> Result<Compiled, CatalogError> {
 }
 
 impl Compiled {
-    /// Adds the work of checking these attributes to that of others of the product.
+    /// Adds the work of checking these attributes to the work for the product.
     fn work(
         &self,
         field: &str,
@@ -147,7 +146,7 @@ impl Compiled {
             return Vec::new();
         }
         if self.cost.listing(attributes) > DETAILED_WORK {
-            let reason = "it does not follow the schema; it is too large to say where";
+            let reason = "they do not follow the schema; they are too large to list where";
             return vec![Violation::new(field, reason)];
         }
         self.validator

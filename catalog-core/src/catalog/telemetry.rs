@@ -1,13 +1,13 @@
-//! The names of the metrics, and what labels their values have.
+//! The names of the metrics, and the values of their labels.
 
 use crate::error::CatalogError;
 
-/// Calls of the catalogue by `operation` and `outcome`; of writes each product counts.
+/// Calls of the catalogue by `operation` and `outcome`; each product of a write counts.
 pub(crate) const OPERATIONS: &str = "stockade_catalog_operations_total";
-/// How long the store took for a call, by `operation`.
+/// Duration of the store's calls, by `operation`.
 pub(crate) const OPERATION_SECONDS: &str = "stockade_catalog_operation_seconds";
 
-/// The outcome of a call in a word.
+/// The outcome of a call, as a label.
 pub(crate) fn outcome<T>(outcome: &Result<T, CatalogError>) -> &'static str {
     match outcome {
         Ok(_) => "ok",

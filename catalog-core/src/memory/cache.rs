@@ -15,12 +15,12 @@ use crate::availability::{
 };
 use crate::error::CatalogError;
 
-/// Most absences that are remembered: whoever asks for SKUs that don't exist fills no memory.
+/// Most absences that are stored: requests for SKUs that do not exist must not fill the memory.
 const ABSENT: usize = 100_000;
-/// Most fills under way at once.
+/// Most fills in progress at once.
 const FILLS: usize = 16;
 
-/// Ids of fills. They are not part of what a cache may lose.
+/// Ids of fills. The cache never loses these.
 static NEXT_FILL: AtomicU64 = AtomicU64::new(0);
 
 /// A cache of availability in memory.
@@ -38,11 +38,11 @@ pub struct SavedCache(State);
 #[derive(Clone, Debug, Default)]
 struct State {
     known: HashMap<Sku, (u64, Version)>,
-    /// Until when each absence is remembered, on the monotonic clock.
+    /// When each absence expires, on the monotonic clock.
     absent: HashMap<Sku, Duration>,
     marks: BTreeMap<u32, PartitionMark>,
     filled: bool,
-    /// How many pages each fill under way has written.
+    /// How many pages each fill in progress has written.
     fills: HashMap<String, u64>,
 }
 
@@ -62,7 +62,7 @@ impl MemoryAvailabilityCache {
         }
     }
 
-    /// With another clock, by which absences are forgotten.
+    /// Sets the clock by which absences expire.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -74,13 +74,13 @@ impl MemoryAvailabilityCache {
         *self.lock() = State::default();
     }
 
-    /// A copy of the content, for tests of what happens when a cache falls back to it.
+    /// A copy of the content, for tests in which a cache falls back to it.
     #[must_use]
     pub fn save(&self) -> SavedCache {
         SavedCache(self.lock().clone())
     }
 
-    /// Falls back to an earlier content, as a server does that comes back from an old snapshot.
+    /// Replaces the content by an earlier one, like a server that restarts from an old snapshot.
     pub fn restore(&self, saved: SavedCache) {
         *self.lock() = saved.0;
     }

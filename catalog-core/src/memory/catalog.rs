@@ -16,7 +16,7 @@ use crate::store::{
     CatalogStore, Deleted, Expected, ProductKey, ProductQuery, ProductWrite, WriteEffect, Written,
 };
 
-/// A catalogue in memory, which can publish the changes of its rows as Debezium would.
+/// A catalogue in memory, which can publish the changes of its rows as Debezium does.
 #[derive(Debug)]
 pub struct MemoryCatalog {
     state: Mutex<State>,
@@ -42,18 +42,18 @@ impl MemoryCatalog {
     }
 
     /// Publishes each change of a row to `topic` of `feed`, in the envelopes that Debezium writes
-    /// under `REPLICA IDENTITY FULL`. A change and its records appear together, so that the
-    /// catalogue and its log can not differ.
+    /// under `REPLICA IDENTITY FULL`. A change and its records become visible together, so that the
+    /// catalogue and its log never differ.
     ///
-    /// A row that is too large for the feed fails the write with [`CatalogError::Feed`]; what
-    /// [`Catalog`](crate::Catalog) lets through fits the feed's usual limit.
+    /// A row that is too large for the feed makes the write fail with [`CatalogError::Feed`].
+    /// Content that [`Catalog`](crate::Catalog) accepts fits the feed's usual limit.
     #[must_use]
     pub fn publishing_to(mut self, feed: MemoryFeed, topic: Topic) -> Self {
         self.outlet = Some((feed, topic));
         self
     }
 
-    /// With another clock for the times of published changes.
+    /// Sets the clock for the times of published changes.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -85,7 +85,7 @@ impl MemoryCatalog {
         Ok(change.written(version))
     }
 
-    /// Publishes what changes in the rows of a product.
+    /// Publishes the changed rows of a product.
     fn publish(
         &self,
         state: &mut State,
@@ -164,12 +164,12 @@ impl CatalogStore for MemoryCatalog {
 #[derive(Debug, Default)]
 struct State {
     catalog: CatalogState,
-    /// The version that each variant's row was last written with, by its place in the product.
+    /// The version that each variant's row was last written with, by its position in the product.
     variant_versions: HashMap<ProductId, Vec<u64>>,
     types: BTreeMap<ProductTypeName, ProductType>,
-    /// The newest version drawn.
+    /// The newest version.
     version: u64,
-    /// The newest place in the published log.
+    /// The newest position in the published log.
     lsn: u64,
 }
 
@@ -203,7 +203,7 @@ impl State {
     }
 }
 
-/// The versions of the variants' rows after a change, where these are those before it.
+/// The versions of the variants' rows after a change, given those before it.
 fn variant_versions(change: &Change, before: &[u64], version: u64) -> Vec<u64> {
     let version = |variant| match variant {
         VariantChange::Kept((position, _)) => Some(version_at(before, position)),
@@ -217,7 +217,7 @@ fn version_at(versions: &[u64], position: usize) -> u64 {
     versions.get(position).copied().unwrap_or_default()
 }
 
-/// What a change does to the tables: a product's row comes before the variants that need it.
+/// The changed rows of a put: the product's row comes before the variants that refer to it.
 fn changed_rows(change: &Change, before: &[u64], version: u64) -> Vec<(&'static str, RowEffect)> {
     let row = |(position, variant): VariantRow<'_>, version| {
         rows::variant_row(&change.content.id, position, variant, version)
@@ -244,7 +244,7 @@ fn changed_rows(change: &Change, before: &[u64], version: u64) -> Vec<(&'static 
         .collect()
 }
 
-/// What a deletion does to the tables: a product's row goes after its variants.
+/// The deleted rows of a deletion: the product's row comes after its variants.
 fn deleted_rows(product: &Product, versions: &[u64]) -> Vec<(&'static str, RowEffect)> {
     let content = &product.content;
     let variants = content

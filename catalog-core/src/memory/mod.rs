@@ -1,4 +1,4 @@
-//! A catalogue and an availability cache in memory, with all that the traits promise but
+//! A catalogue and an availability cache in memory. They keep all promises of the traits except
 //! durability.
 
 mod cache;

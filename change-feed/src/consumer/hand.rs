@@ -13,9 +13,9 @@ pub(super) struct Task {
     pub(super) attempts: u32,
     /// How often in a row something that it needs was unavailable.
     pub(super) waits: u32,
-    /// Why it is to be dead-lettered, once that is decided.
+    /// Why the record becomes a dead letter, once that is decided.
     pub(super) verdict: Option<String>,
-    /// When to go on with it, by the monotonic clock.
+    /// When to continue with the record, on the monotonic clock.
     pub(super) due: Duration,
 }
 
@@ -36,8 +36,8 @@ enum State {
     Waiting(Task),
     /// Taken to be handled.
     Out,
-    /// It stays until all before it are finished as well, and without its record. Of several in
-    /// a row the last one stands for all.
+    /// Finished, but a record before it is not. The record itself is dropped. The last of several
+    /// finished records in a row stands for all of them.
     Finished,
 }
 
@@ -76,7 +76,7 @@ impl Hand {
         }
     }
 
-    /// Forgets a partition: its records are somebody else's.
+    /// Drops a revoked partition: its records belong to another member.
     pub(super) fn lose(&mut self, partition: &TopicPartition) {
         self.partitions.remove(partition);
     }
@@ -110,7 +110,7 @@ impl Hand {
             })
     }
 
-    /// Lets nothing of a partition be due before `until`.
+    /// Makes no record of a partition due before `until`.
     pub(super) fn pause(&mut self, partition: &TopicPartition, until: Duration) {
         for item in self.partitions.get_mut(partition).into_iter().flatten() {
             if let State::Waiting(task) = &mut item.state {
@@ -119,7 +119,7 @@ impl Hand {
         }
     }
 
-    /// Takes what is due by `now`. Each is to be put back or finished.
+    /// Takes what is due by `now`. The caller puts each task back or finishes it.
     pub(super) fn take_due(&mut self, now: Duration) -> Vec<Task> {
         let mut due = Vec::new();
         for item in self.partitions.values_mut().flatten() {
@@ -131,7 +131,7 @@ impl Hand {
         due
     }
 
-    /// Whether a record is still ours to finish.
+    /// Whether this member still has to finish the record.
     pub(super) fn holds(&self, position: &Position) -> bool {
         let items = self.partitions.get(&position.partition);
         items.is_some_and(|items| index(items, position).is_some())
@@ -146,7 +146,7 @@ impl Hand {
         self.set(position, State::Finished);
     }
 
-    /// Does nothing where the partition was lost in the meantime.
+    /// Does nothing when the partition was revoked in the meantime.
     fn set(&mut self, position: &Position, state: State) {
         let Some(items) = self.partitions.get_mut(&position.partition) else {
             return;
@@ -156,8 +156,8 @@ impl Hand {
         }
     }
 
-    /// Lets go of the records that are finished along with all before them, and returns the last
-    /// of them for each partition.
+    /// Removes the records that are finished along with all before them, and returns the last of
+    /// them for each partition.
     pub(super) fn take_finished(&mut self) -> Vec<Position> {
         let mut finished = Vec::new();
         self.partitions.retain(|_, items| {
@@ -173,8 +173,8 @@ impl Hand {
     }
 }
 
-/// Keeps the last one of those that are finished in a row. So what is kept beside the unfinished
-/// records is never more than these.
+/// Keeps only the last of the finished records in a row, so that there are never more of these than
+/// unfinished records.
 fn merge_finished(items: &mut VecDeque<Item>) {
     let mut merged: VecDeque<Item> = VecDeque::new();
     for item in items.drain(..) {

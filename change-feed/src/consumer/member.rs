@@ -13,11 +13,11 @@ use crate::feed::{Gained, PollLimits, Polled, Subscription};
 use crate::record::{Position, TopicPartition};
 use crate::time::{Clock, Deadline};
 
-/// A membership. All that it knows outlives the work, so that leaving can commit it.
+/// A membership. Its state outlives the work, so that leaving can commit it.
 pub(super) struct Member {
     pub(super) subscription: Box<dyn Subscription>,
     pub(super) hand: Hand,
-    /// Where partitions begin that the handler has not heard of yet.
+    /// Where partitions begin; not passed to the handler yet.
     pub(super) beginnings: Vec<Beginning>,
     /// Finished, and not yet committed.
     finished: BTreeMap<TopicPartition, Position>,
@@ -41,7 +41,7 @@ impl Member {
         }
     }
 
-    /// Polls and takes in hand what comes. Cancel-safe, as polling is.
+    /// Polls, and takes the records in hand. Cancel-safe, as polling is.
     pub(super) async fn poll(&mut self, limits: &PollLimits) -> Result<(), FeedError> {
         let timeout = self.timeout.saturating_add(limits.wait);
         let deadline = Deadline::after(self.clock.as_ref(), "polling", timeout);
@@ -71,7 +71,7 @@ impl Member {
                 partition = %reset.partition,
                 committed = %reset.committed,
                 resumed_at = %reset.resumed_at,
-                "the committed offset is gone: records may have been missed, or come again"
+                "the committed offset is no longer in the log; records may be skipped or repeated"
             );
             self.forget(&reset.partition);
             self.beginnings.push(Beginning {
@@ -108,12 +108,12 @@ impl Member {
             };
             if let Err(error) = outcome {
                 // If it lasts, the next poll for records meets it as well and decides.
-                tracing::warn!(%error, "a heartbeat failed");
+                tracing::warn!(%error, "heartbeat failed");
             }
         }
     }
 
-    /// Polls for nothing, which says that this member lives.
+    /// Polls without reading records, as a heartbeat.
     pub(super) async fn beat(&mut self) -> Result<(), FeedError> {
         let limits = PollLimits {
             records: 0,
@@ -124,7 +124,7 @@ impl Member {
         self.poll(&limits).await
     }
 
-    /// Commits what is finished. What fails for now is committed with the next call.
+    /// Commits what is finished. A commit that failed is repeated with the next call.
     pub(super) async fn commit(&mut self) -> Result<(), FeedError> {
         for position in self.hand.take_finished() {
             self.finished.insert(position.partition.clone(), position);
@@ -137,7 +137,7 @@ impl Member {
         let outcomes = match deadline.bound(self.subscription.commit(&positions)).await {
             Ok(outcomes) => outcomes,
             Err(error) if worth_retrying(&error) => {
-                tracing::warn!(%error, "not committed yet");
+                tracing::warn!(%error, "commit failed; the next one repeats it");
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -146,10 +146,10 @@ impl Member {
             match outcome {
                 Ok(()) => {}
                 Err(error @ FeedError::NotAssigned { .. }) => {
-                    tracing::debug!(%error, "not committed; the next owner handles it again");
+                    tracing::debug!(%error, "commit rejected; the next owner repeats the records");
                 }
                 Err(error) if worth_retrying(&error) => {
-                    tracing::warn!(%error, %position, "not committed yet");
+                    tracing::warn!(%error, %position, "commit failed; the next one repeats it");
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -160,7 +160,7 @@ impl Member {
     }
 }
 
-/// Whether the log may accept the same thing later.
+/// Whether the log may accept the same call later.
 pub(super) fn worth_retrying(error: &FeedError) -> bool {
     error.retry() != Retry::Never
 }

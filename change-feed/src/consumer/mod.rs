@@ -25,8 +25,8 @@ use crate::time::{Backoff, Clock, SystemClock};
 /// What a worker does with records.
 ///
 /// The same record may be handled again after a crash, a lost commit or a change of assignment,
-/// also at the same time by another member. So every effect must be conditional: on a version,
-/// a state or an id that the effect itself leaves behind.
+/// possibly at the same time by another member. So every effect must be conditional: on a version,
+/// a state or an id that the effect itself stores.
 #[async_trait]
 #[auto_impl(&, Box, Arc)]
 pub trait Handler: Send + Sync {
@@ -37,22 +37,22 @@ pub trait Handler: Send + Sync {
     async fn handle(&self, batch: Batch<'_>) -> Vec<Disposition>;
 }
 
-/// What a handler gets at once.
+/// The records that a handler gets in one call.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Batch<'a> {
     /// The records.
     pub records: &'a [Record],
-    /// Where the records of partitions begin that come to this handler from now on; each is said
-    /// once, with or before the first of its records, and again where reading begins elsewhere.
+    /// Where reading starts in the partitions that this handler newly gets. A partition is reported
+    /// once, with or before its first record, and again when reading continues at another place.
     ///
-    /// For a handler that has to know whether its records follow those that its effects contain,
-    /// as one that fills a cache does. Others leave it alone.
+    /// Needed by a handler that must know whether its records follow the ones already contained in
+    /// its effects, such as one that fills a cache. Other handlers ignore it.
     pub beginnings: &'a [Beginning],
 }
 
 impl<'a> Batch<'a> {
-    /// Records of partitions that were begun before.
+    /// A batch of records from partitions whose beginnings were reported before.
     #[must_use]
     pub fn of(records: &'a [Record]) -> Self {
         let beginnings = &[];
@@ -62,7 +62,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// With partitions that begin.
+    /// Adds the partitions that begin.
     #[must_use]
     pub fn with_beginnings(mut self, beginnings: &'a [Beginning]) -> Self {
         self.beginnings = beginnings;
@@ -70,24 +70,24 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Where a handler's records of a partition begin.
+/// Where reading of a partition begins for a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beginning {
     /// Which partition.
     pub partition: TopicPartition,
-    /// From where it is read.
+    /// The place from which it is read.
     pub from: ReadFrom,
 }
 
-/// From where a partition is read.
+/// The place from which a partition is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadFrom {
     /// After this offset: the group has finished everything up to it.
     After(Offset),
-    /// From where a group starts that has finished nothing.
+    /// From the start that the options set: the group has committed nothing.
     Start,
-    /// From another place than where the group had stopped, because that is gone: records may be
-    /// missing, and offsets may have begun again.
+    /// From another place than the committed offset, because that offset is no longer in the log.
+    /// Records may be missing, and offsets may have started again from 0.
     Elsewhere,
 }
 
@@ -96,24 +96,24 @@ pub enum ReadFrom {
 pub enum Disposition {
     /// Its effect is durable, or it needed none.
     Done,
-    /// This record failed, perhaps for now. It is handled again, and dead-lettered when its
-    /// budget of attempts is spent.
+    /// This record failed, perhaps only for now. It is handled again, and becomes a dead letter
+    /// after its last attempt.
     Retry {
         /// Why, for the log and the dead letter.
         reason: String,
     },
-    /// Something that this record needs can not be reached: a database, an index, the room in a
-    /// queue. It is handled again after a pause, without limit and without being charged for it:
-    /// the record is not to blame.
+    /// Something that this record needs is unavailable: a database, an index, room in a queue. The
+    /// record is handled again after a pause, without limit, and the attempt is not counted.
     ///
-    /// Meanwhile its partition is paused: nothing of it is read or handled, so that what follows
-    /// does not run into the same. Other partitions go on. Where all records lack the same, each
-    /// partition finds out for itself, with one batch and then with one more after each pause.
+    /// Until then its partition is paused: no records of it are read or handled, because they would
+    /// probably fail in the same way. Other partitions continue. When all records need the same
+    /// unavailable thing, each partition tries it on its own: one batch first, and one more after
+    /// each pause.
     Unavailable {
         /// Why, for the log.
         reason: String,
-        /// The shortest pause; the consumer's backoff counts where that is longer. In a partition
-        /// the longest of its records counts for all.
+        /// The shortest pause. The consumer's backoff is used when it is longer. The longest pause
+        /// among the records of a partition counts.
         retry_after: Duration,
     },
     /// It can never succeed. It is stored as a dead letter, and then counts as finished.
@@ -125,26 +125,26 @@ pub enum Disposition {
 
 /// Follows topics as a member of a group, and hands their records to a [`Handler`].
 ///
-/// - At least once: a record is finished when it is handled or stored as a dead letter, and the
-///   committed offset never passes one that is not. After each call of the handler the finished
-///   prefix of each partition is committed.
-/// - A record that fails is handled again after a pause that doubles each time, and dead-lettered
-///   when its attempts are spent. Meanwhile nothing more is read from its partition; what was
-///   read after it is handled, and other partitions go on.
-/// - What [`Disposition::Unavailable`] is said of pauses its partition alone, without limit.
-/// - Never more unfinished records in hand than [`PollLimits`] allows, whatever the backlog, but
-///   for one of each partition: where the hand is full of records that wait, the partitions
-///   without any are still read, one record at a time.
-/// - While the handler works, the membership is kept alive. Records of a partition that is lost
+/// - At least once: a record is finished when it is handled or stored as a dead letter. The
+///   committed offset never passes an unfinished record. After each call of the handler, the
+///   finished prefix of each partition is committed.
+/// - A record that fails is handled again after a pause that doubles each time. After its last
+///   attempt it becomes a dead letter. Until then no more records are read from its partition;
+///   records that were read already are handled, and other partitions continue.
+/// - [`Disposition::Unavailable`] pauses the record's partition alone, without limit.
+/// - The consumer holds at most [`PollLimits`] unfinished records, whatever the backlog, plus one
+///   of each partition: when the limit is reached by records that wait, partitions without a record
+///   in hand are still read, one record at a time.
+/// - While the handler works, the membership is kept alive. Records of a partition that is revoked
 ///   meanwhile are neither handled again nor committed.
-/// - Where reading could not go on at the committed offset, a warning says so.
-/// - A handler may take as long as it likes. While it has a batch in hand, a gauge says for how
-///   long, and a warning after a minute and whenever that has doubled.
+/// - When reading can not continue at the committed offset, a warning is logged.
+/// - A handler may take as long as it needs. While it has a batch in hand, a gauge reports for how
+///   long. A warning is logged after a minute, and each time that the duration has doubled.
 ///
-/// Counters, each with the labels `group` and `topic`: `stockade_feed_records_handled_total`,
+/// Counters, with the labels `group` and `topic`: `stockade_feed_records_handled_total`,
 /// `stockade_feed_records_retried_total`, `stockade_feed_records_dead_lettered_total`. Gauge, with
-/// the label `group`: `stockade_feed_batch_in_hand_seconds`, brought up to date at each heartbeat
-/// and 0 where nothing is in hand for that long.
+/// the label `group`: `stockade_feed_batch_in_hand_seconds`, updated at each heartbeat; 0 when no
+/// batch is in hand.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -204,7 +204,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// A consumer with the defaults that its options state.
+    /// A consumer with the default options; each `with_` method states its default.
     #[must_use]
     pub fn new(
         feed: Arc<dyn Feed>,
@@ -229,8 +229,8 @@ impl Consumer {
         }
     }
 
-    /// With other bounds for the records in hand ([`PollLimits::default`]); at least one record
-    /// is read at a time.
+    /// Sets the limits for the records in hand ([`PollLimits::default`]). At least one record is
+    /// read at a time.
     #[must_use]
     pub fn with_limits(mut self, limits: PollLimits) -> Self {
         self.limits = PollLimits {
@@ -240,87 +240,87 @@ impl Consumer {
         self
     }
 
-    /// With another place to start, or another policy for lost offsets.
+    /// Sets where to start, and what to do with a lost offset.
     #[must_use]
     pub fn with_options(mut self, options: SubscribeOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// With another number of times that a record may be handled before it is dead-lettered (5).
+    /// Sets how often a record may be handled before it becomes a dead letter (5).
     #[must_use]
     pub fn with_attempts(mut self, attempts: NonZeroU32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// With another pause before something is tried again: `first` (200 ms), doubled each time up
-    /// to `most` (10 s), and up to half as much again at random.
+    /// Sets the pauses before a retry: `first` (200 ms), doubled each time up to `most` (10 s),
+    /// each lengthened at random by up to half.
     #[must_use]
     pub fn with_backoff(mut self, first: Duration, most: Duration) -> Self {
         self.backoff = Backoff::new(first, most);
         self
     }
 
-    /// With another interval at which the membership is kept alive while the handler works (3 s).
-    /// It must be well below the log's session timeout.
+    /// Sets the interval of heartbeats while the handler works (3 s). It must be well below the
+    /// log's session timeout.
     #[must_use]
     pub fn with_heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = interval.max(Duration::from_millis(1));
         self
     }
 
-    /// With another time that the handler gets to finish after the stop (5 s).
+    /// Sets the time that the handler gets to finish after the stop (5 s).
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// With another deadline for each answer of the log (30 s): to joining the group, to polling
-    /// (beyond its own wait), to committing, and to storing dead letters.
+    /// Sets the deadline for each answer of the log (30 s): to joining the group, to polling (in
+    /// addition to the poll's own wait), to committing, and to storing dead letters.
     ///
-    /// What has no answer by then is tried again, a commit along with the next one; it may have
-    /// taken effect. While a commit is under way there are no heartbeats, so a deadline well below
-    /// the log's session timeout lets a membership outlive commits that hang.
+    /// A call without an answer in time is tried again, a commit together with the next one; it may
+    /// have taken effect. During a commit there are no heartbeats, so choose a deadline well below
+    /// the log's session timeout: then the membership survives a commit that hangs.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
-    /// With another clock than the machine's.
+    /// Sets the clock; the machine's by default.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// With a place for records that can not be handled. Without one, such a record stops the
+    /// Sets where records that can not be handled are stored. Without it, such a record stops the
     /// consumer with [`FeedError::Poisoned`]; it is never skipped.
     ///
-    /// A dead letter that can not be stored is tried again, without limit; its record stays
-    /// unfinished until then.
+    /// Storing a dead letter is tried again without limit; the record stays unfinished until then.
     #[must_use]
     pub fn with_dead_letters(mut self, dead_letters: DeadLetters) -> Self {
         self.dead_letters = Some(dead_letters);
         self
     }
 
-    /// Works until `stop` ends.
+    /// Works until the future `stop` is ready.
     ///
-    /// Then nothing more is read, the handler may finish within the grace period (after that its
-    /// future is dropped), what is finished is committed, and the group is left. Dropping this
-    /// future instead is like a crash: what is not committed comes again, to others after the
-    /// session timeout.
+    /// Then no more records are read, the handler may finish within the grace period (after that
+    /// its future is dropped), finished records are committed, and the consumer leaves the group.
+    /// Dropping this future instead is like a crash: what is not committed is handled again, by
+    /// other members after the session timeout.
     ///
-    /// A log that can not be reached, or gives no answer in time, is tried again, without limit.
+    /// When the log is unavailable or does not answer in time, the call is tried again, without
+    /// limit.
     ///
     /// # Errors
-    /// What the log says can not be mended by trying again, [`FeedError::OffsetLost`] among it;
-    /// [`FeedError::Poisoned`] where there is no place for dead letters; [`FeedError::Invalid`]
-    /// when the handler returns another number of dispositions than it got records. What had
-    /// been finished before is committed, and the group left.
+    /// Errors of the log that a retry can not fix, such as [`FeedError::OffsetLost`];
+    /// [`FeedError::Poisoned`] when a record can not be handled and no place for dead letters is
+    /// set; [`FeedError::Invalid`] when the handler returns another number of dispositions than it
+    /// got records. What was finished before is committed, and the consumer leaves the group.
     #[tracing::instrument(name = "consume", skip_all, fields(group = %self.group))]
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), FeedError> {
         let (stopping, stopped) = watch::channel(false);
@@ -334,7 +334,7 @@ impl Consumer {
             biased;
             outcome = self.work(&mut member, stopped) => outcome,
             () = overdue => {
-                tracing::warn!(grace = ?self.grace, "the handler did not finish in time; its records come again");
+                tracing::warn!(grace = ?self.grace, "the handler did not finish in time");
                 Ok(())
             }
         };

@@ -8,11 +8,11 @@ use metrics::{Gauge, gauge};
 use super::Consumer;
 
 const IN_HAND: &str = "stockade_feed_batch_in_hand_seconds";
-/// After this long it is worth a word, and then whenever it has doubled.
+/// After this long a warning is logged, and again each time that it has doubled.
 const LONG: Duration = Duration::from_secs(60);
 
 impl Consumer {
-    /// Waits for the handler's `work`, and tells meanwhile how long that takes.
+    /// Waits for the handler's `work`, and reports meanwhile how long it takes.
     pub(super) async fn watched<T>(
         &self,
         records: usize,
@@ -38,7 +38,7 @@ impl Consumer {
     }
 }
 
-/// The gauge, which is 0 again whatever ends the work.
+/// The gauge. It is set back to 0 however the work ends.
 struct Age(Gauge);
 
 impl Drop for Age {

@@ -19,7 +19,7 @@ const HANDLED: &str = "stockade_feed_records_handled_total";
 const RETRIED: &str = "stockade_feed_records_retried_total";
 const DEAD_LETTERED: &str = "stockade_feed_records_dead_lettered_total";
 
-/// How things have gone lately, which decides how long to pause.
+/// Recent failures, which decide how long to pause.
 #[derive(Default)]
 struct Weather {
     /// Polls that failed in a row.
@@ -29,7 +29,7 @@ struct Weather {
 }
 
 impl Consumer {
-    /// Joins the group and works until the stop, or until something fails for good.
+    /// Joins the group and works until the stop, or until an error that a retry can not fix.
     pub(super) async fn work(
         &self,
         place: &mut Option<Member>,
@@ -56,7 +56,7 @@ impl Consumer {
                 Err(error) if worth_retrying(&error) => {
                     weather.failed_polls = weather.failed_polls.saturating_add(1);
                     let pause = self.backoff.after(weather.failed_polls).max(hint(&error));
-                    tracing::warn!(%error, ?pause, "the log can not be read");
+                    tracing::warn!(%error, ?pause, "reading the log failed; it is repeated");
                     tokio::select! {
                         biased;
                         () = stopped(&mut stop) => return Ok(()),
@@ -82,10 +82,10 @@ impl Consumer {
         Ok(Member::new(subscription, self.clock.clone(), self.timeout))
     }
 
-    /// Takes in hand what fits, and returns when there may be something to do.
+    /// Takes in hand what fits, and returns when there may be work.
     ///
-    /// There is always room for one record of a partition that has none in hand, so that a hand
-    /// full of records that wait keeps no other partition from being read.
+    /// There is always room for one record of a partition that has none in hand, so that waiting
+    /// records keep no other partition from being read.
     async fn gather(&self, member: &mut Member) -> Result<(), FeedError> {
         let now = self.clock.monotonic();
         let records = self.limits.records.saturating_sub(member.hand.records());
@@ -100,7 +100,7 @@ impl Consumer {
         member.poll(&limits).await
     }
 
-    /// Goes on with what is due, and commits what is finished then.
+    /// Continues with what is due, and commits what is finished then.
     async fn round(&self, member: &mut Member, weather: &mut Weather) -> Result<(), FeedError> {
         let due = member.hand.take_due(self.clock.monotonic());
         let (mut hopeless, due): (Vec<Task>, Vec<Task>) =
@@ -115,7 +115,7 @@ impl Consumer {
         member.commit().await
     }
 
-    /// Hands records to the handler, and returns those that are to be dead-lettered.
+    /// Hands records to the handler, and returns those that become dead letters.
     async fn handle(&self, member: &mut Member, due: Vec<Task>) -> Result<Vec<Task>, FeedError> {
         let (records, tries): (Vec<Record>, Vec<(u32, u32)>) = due
             .into_iter()
@@ -159,7 +159,7 @@ impl Consumer {
                 }
                 Disposition::Retry { reason } if task.attempts < self.attempts.get() => {
                     retried.add(&task.record.position);
-                    tracing::debug!(position = %task.record.position, attempts = task.attempts, reason, "to be retried");
+                    tracing::debug!(position = %task.record.position, attempts = task.attempts, reason, "record is retried");
                     task.due = now.saturating_add(pause(task.attempts));
                     member.hand.put_back(task);
                 }
@@ -237,7 +237,7 @@ impl Consumer {
         let pause = self.backoff.after(weather.unburied);
         for (mut task, error) in failed {
             let pause = pause.max(hint(&error));
-            tracing::error!(%error, position = %task.record.position, ?pause, "a dead letter can not be stored");
+            tracing::error!(%error, position = %task.record.position, ?pause, "storing a dead letter failed");
             task.due = self.clock.monotonic().saturating_add(pause);
             member.hand.put_back(task);
         }
@@ -258,17 +258,17 @@ impl Consumer {
     pub(super) async fn leave(&self, mut member: Member) {
         let leaving = async {
             if let Err(error) = member.commit().await {
-                tracing::warn!(%error, "not committed; the next owner handles it again");
+                tracing::warn!(%error, "commit failed; the next owner handles the records again");
             }
             member.subscription.close().await
         };
         tokio::select! {
             biased;
             outcome = leaving => if let Err(error) = outcome {
-                tracing::warn!(%error, "the group finds out by its session timeout");
+                tracing::warn!(%error, "leaving failed; the session timeout ends the membership");
             },
             () = self.clock.sleep(self.grace) => {
-                tracing::warn!("the log did not answer; the group finds out by its session timeout");
+                tracing::warn!("leaving had no answer; the session timeout ends the membership");
             }
         }
     }
@@ -284,7 +284,7 @@ impl Consumer {
     }
 }
 
-/// What the records of each partition lack: for how long to pause, and why.
+/// What the records of each partition need and can not get: for how long to pause, and why.
 #[derive(Default)]
 struct Absences(BTreeMap<TopicPartition, (Duration, String)>);
 
@@ -299,7 +299,7 @@ impl Absences {
 
     fn pause(self, hand: &mut Hand, now: Duration) {
         for (partition, (pause, reason)) in self.0 {
-            tracing::warn!(%partition, reason, ?pause, "the handler lacks something; the partition waits");
+            tracing::warn!(%partition, reason, ?pause, "handler lacks a resource; partition paused");
             hand.pause(&partition, now.saturating_add(pause));
         }
     }
@@ -316,7 +316,7 @@ impl Count {
     }
 }
 
-/// How long the log asks to wait.
+/// The pause that the error asks for.
 fn hint(error: &FeedError) -> Duration {
     match error.retry() {
         Retry::After(after) => after,

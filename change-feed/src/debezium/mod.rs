@@ -1,7 +1,7 @@
 //! Row changes in the envelopes that Debezium's Postgres connector writes as JSON.
 //!
 //! The format is the one documented for Debezium 3, "Debezium connector for PostgreSQL", data
-//! change events: with the schema beside the payload or, as [`encode`] writes it, without.
+//! change events: with the schema next to the payload, or without it, as [`encode`] writes it.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -10,16 +10,16 @@ use crate::error::FeedError;
 use crate::text::shorten;
 use crate::time::Timestamp;
 
-/// What Debezium puts in place of a column that it could not read: an unchanged TOASTed value of
-/// a table without `REPLICA IDENTITY FULL`.
+/// The value that Debezium writes for a column that it could not read: an unchanged TOASTed value
+/// of a table without `REPLICA IDENTITY FULL`.
 pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
 
-/// The columns of a row, as Debezium renders them: JSONB is a string that holds JSON.
+/// The columns of a row, as Debezium renders them. A JSONB value is a string that holds JSON.
 pub type Columns = Map<String, Value>;
 
 /// One change of one table.
 ///
-/// Exhaustive on purpose: who publishes changes must say all that readers build on.
+/// Exhaustive on purpose: a publisher of changes must set every field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowChange {
     /// The Postgres schema, such as `public`.
@@ -28,7 +28,7 @@ pub struct RowChange {
     pub table: String,
     /// What happened, with the row before and after.
     pub change: Change,
-    /// Where in the write-ahead log.
+    /// The place in the write-ahead log.
     pub sequence: Sequence,
     /// When it was committed, or read by a snapshot (`source.ts_us`, else `source.ts_ms`).
     pub timestamp: Timestamp,
@@ -63,10 +63,10 @@ pub enum Change {
     Truncate,
 }
 
-/// `source.sequence`: what orders the changes of a table that has no version of its own.
+/// `source.sequence`: orders the changes of a table that has no version of its own.
 ///
-/// Ordered by the commit before it, in which a snapshot's absent one ranks lowest, and then by
-/// its own place: a change's own place alone is not commit order.
+/// Compared by the last commit first (absent, as in a snapshot, is lowest), then by the change's
+/// own LSN. The own LSN alone is not commit order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence {
     /// The LSN of the last commit seen before this change; none in a snapshot.
@@ -75,14 +75,13 @@ pub struct Sequence {
     pub lsn: Option<u64>,
 }
 
-/// Decodes the value of a record. `None` for what says nothing of a row: a bare tombstone, or a
-/// message written with `pg_logical_emit_message` (`m`).
+/// Decodes the value of a record. `None` for a record that is not about a row: a bare tombstone, or
+/// a message written with `pg_logical_emit_message` (`m`).
 ///
-/// Fields that are not needed are not looked at, so that envelopes of other Debezium versions
-/// decode as well.
+/// Other fields are ignored, so that envelopes of other Debezium versions can be decoded too.
 ///
 /// # Errors
-/// [`FeedError::Malformed`] naming the field, for anything that is not such an envelope.
+/// [`FeedError::Malformed`], naming the field, for anything that is not an envelope.
 pub fn decode(value: Option<&Bytes>) -> Result<Option<RowChange>, FeedError> {
     let Some(bytes) = value.filter(|bytes| !bytes.is_empty()) else {
         return Ok(None);
@@ -113,7 +112,7 @@ pub fn decode(value: Option<&Bytes>) -> Result<Option<RowChange>, FeedError> {
         _ => {
             return Err(malformed(
                 "op",
-                format!("{:?} is none of r c u d t m", shorten(&op)),
+                format!("{:?} is not one of r c u d t m", shorten(&op)),
             ));
         }
     };
@@ -132,8 +131,8 @@ pub fn decode(value: Option<&Bytes>) -> Result<Option<RowChange>, FeedError> {
 
 /// Encodes a change as an envelope without schema.
 ///
-/// It has all the fields of Debezium 3.5. Those that only a connector could fill are null, and
-/// `source.version` says who wrote it and in which version of this format.
+/// It has all the fields of Debezium 3.5. Fields that only a connector could fill are null.
+/// `source.version` names the writer and its version of this format.
 #[must_use]
 pub fn encode(change: &RowChange) -> Bytes {
     let (op, before, after) = match &change.change {
@@ -179,7 +178,7 @@ pub fn encode(change: &RowChange) -> Bytes {
     Bytes::from(envelope.to_string())
 }
 
-/// The envelope itself: the payload where a schema stands beside it.
+/// The envelope itself: the payload when the value has a schema.
 fn envelope(value: Value) -> Result<Option<Fields>, FeedError> {
     let mut fields = match value {
         Value::Null => return Ok(None),
@@ -220,7 +219,10 @@ fn sequence(source: &mut Fields) -> Result<Sequence, FeedError> {
             })
         });
     parsed.ok_or_else(|| {
-        let reason = format!("{:?} is no JSON array of two LSNs or nulls", shorten(&text));
+        let reason = format!(
+            "{:?} is not a JSON array of two LSNs or nulls",
+            shorten(&text)
+        );
         malformed("source.sequence", reason)
     })
 }
@@ -242,7 +244,7 @@ fn timestamp(source: &mut Fields) -> Result<Timestamp, FeedError> {
     }
 }
 
-/// An object of the envelope, and where it stands in it.
+/// An object of the envelope, and its path.
 struct Fields {
     at: &'static str,
     fields: Columns,

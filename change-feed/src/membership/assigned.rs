@@ -6,12 +6,12 @@ use super::Generation;
 use crate::feed::{Gained, OffsetReset, Polled};
 use crate::record::{Offset, TopicPartition};
 
-/// The partitions that a subscription reads, each with a cursor of the log's own kind, and what
-/// the next successful poll has to report.
+/// The partitions that a subscription reads, each with a cursor of the log's own type, and the
+/// report for the next successful poll.
 ///
-/// [`update`](Self::update) notes changes, and [`take_report`](Self::take_report) returns them. Take
-/// the report as the last step of a poll: a poll that fails before that, or is dropped, loses no
-/// report.
+/// [`update`](Self::update) records changes, and [`take_report`](Self::take_report) returns them.
+/// Take the report as the last step of a poll: then a poll that fails before that step, or is
+/// dropped, loses no report.
 #[derive(Debug)]
 pub struct AssignedPartitions<C> {
     partitions: BTreeMap<TopicPartition, AssignedPartition<C>>,
@@ -23,9 +23,9 @@ pub struct AssignedPartitions<C> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AssignedPartition<C> {
-    /// Of its assignment: what a commit has to name.
+    /// The generation of its assignment, which a commit names.
     pub generation: Generation,
-    /// Where reading goes on.
+    /// Where reading continues.
     pub cursor: C,
 }
 
@@ -40,11 +40,12 @@ impl<C> Default for AssignedPartitions<C> {
 }
 
 impl<C> AssignedPartitions<C> {
-    /// Notes what the member owns now. For a partition that is new here, or of a new generation,
-    /// `start` returns where reading begins, and up to where the group has committed it.
+    /// Records what the member owns now. For each new partition and each new generation, `start`
+    /// returns where reading begins, and the committed offset.
     ///
-    /// A partition of a new generation may have been another member's in between: it is reported
-    /// as lost and as gained. One that was never reported as gained is not reported as lost.
+    /// A partition with a new generation may have belonged to another member in between, so it is
+    /// reported as revoked and as assigned. A partition that was never reported as assigned is not
+    /// reported as revoked.
     pub fn update(
         &mut self,
         owned: &BTreeMap<TopicPartition, Generation>,
@@ -74,7 +75,7 @@ impl<C> AssignedPartitions<C> {
         }
     }
 
-    /// Notes that reading goes on elsewhere than where the group had stopped.
+    /// Records that reading did not continue at the committed offset.
     pub fn note_reset(&mut self, reset: OffsetReset) {
         self.report.resets.push(reset);
     }
@@ -84,9 +85,8 @@ impl<C> AssignedPartitions<C> {
         std::mem::take(&mut self.report)
     }
 
-    /// The partitions that a poll reads, in the order in which it reads them, without those that are
-    /// paused. Another one is first each time, so that a partition with many records does not keep
-    /// the others from being read.
+    /// The partitions to read, without the paused ones. They are rotated with each call, so that a
+    /// partition with many records does not keep the others from being read.
     pub fn in_turn(&mut self, paused: &[TopicPartition]) -> Vec<TopicPartition> {
         let mut all: Vec<&TopicPartition> = self.partitions.keys().collect();
         let first = self.turn.checked_rem(all.len()).unwrap_or(0);
@@ -102,13 +102,13 @@ impl<C> AssignedPartitions<C> {
         self.partitions.get(partition)
     }
 
-    /// The same, to move its cursor.
+    /// As [`get`](Self::get), to move the cursor.
     #[must_use]
     pub fn get_mut(&mut self, partition: &TopicPartition) -> Option<&mut AssignedPartition<C>> {
         self.partitions.get_mut(partition)
     }
 
-    /// All of them, in the order of their names.
+    /// All assigned partitions, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&TopicPartition, &AssignedPartition<C>)> {
         self.partitions.iter()
     }

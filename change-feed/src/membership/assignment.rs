@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Member, MemberId, Ownership};
 use crate::record::{Topic, TopicPartition};
 
-/// Gives each partition to a member that reads its topic: evenly, and to its present owner where
-/// that is possible.
+/// Assigns each partition to a member that reads its topic: evenly, and to its present owner when
+/// possible.
 ///
 /// All members that ask with the same state get the same answer.
 pub(super) fn assign(
@@ -65,7 +65,8 @@ impl<'a> Assignment<'a> {
         *self.loads.entry(to).or_default() += 1;
     }
 
-    /// Of the members that read a topic, the one that owns the fewest partitions, and how many.
+    /// The member with the fewest partitions among those that read a topic, and its number of
+    /// partitions.
     fn least_loaded(&self, topic: &Topic) -> Option<(MemberId, usize)> {
         let loads = self.loads.iter().map(|(id, load)| (*id, *load));
         loads
@@ -73,8 +74,8 @@ impl<'a> Assignment<'a> {
             .min_by_key(|(_, load)| *load)
     }
 
-    /// Moves partitions from members that own more to members that own fewer, and says whether it
-    /// moved any. Each move makes the loads more equal, so there is an end.
+    /// Moves partitions from members that own more to members that own fewer, and returns whether
+    /// it moved any. Each move makes the loads more equal, so this ends.
     fn level(&mut self, partitions: &'a [TopicPartition]) -> bool {
         let mut moved = false;
         for at in partitions {

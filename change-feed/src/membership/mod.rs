@@ -157,7 +157,7 @@ pub struct Ownership {
 
 /// A poll of a member.
 ///
-/// Exhaustive on purpose: a log must say all of it.
+/// Exhaustive on purpose: a log must set every field.
 #[derive(Clone, Copy, Debug)]
 pub struct MemberPoll<'a> {
     /// Which member polls.
@@ -187,8 +187,8 @@ pub struct Changes {
     pub removed: Vec<MemberId>,
     /// Partitions that were taken or released: insert each row, or replace the row that is there.
     pub partitions: BTreeMap<TopicPartition, Ownership>,
-    /// Whether other members may have something to release or to take. A log that can wakes them;
-    /// else they find out with their next polls.
+    /// Whether other members may have something to release or to take. A log that can notify them
+    /// does; otherwise their next polls find out.
     pub others_should_poll: bool,
 }
 
@@ -231,9 +231,10 @@ impl GroupState {
         topics.into_iter()
     }
 
-    /// A member polls. It joins if it is new; other members that were silent for the session
-    /// timeout expire; it releases partitions that other members should own, and takes those that
-    /// are free and meant for it. What it owns after that is [`owned_by`](Self::owned_by).
+    /// A member polls. It joins if it is new. Other members that were silent for the session
+    /// timeout expire. The member releases partitions that other members should own, and takes
+    /// those that are free and assigned to it. [`owned_by`](Self::owned_by) returns what it owns
+    /// after that.
     pub fn poll(&mut self, poll: &MemberPoll<'_>) -> Changes {
         let member = Member {
             id: poll.id,
@@ -259,8 +260,8 @@ impl GroupState {
         self.changes(&before, removed.into_iter().collect())
     }
 
-    /// Members that were silent for the session timeout expire, without a poll: to find out whether
-    /// a group has members that live.
+    /// Members that were silent for the session timeout expire, without a poll. Used to find out
+    /// whether a group has live members.
     pub fn expire(&mut self, now: Timestamp, session_timeout: Duration) -> Changes {
         let removed = self.expire_all_but(None, now, session_timeout);
         let before = self.owners.clone();
@@ -278,7 +279,8 @@ impl GroupState {
             .collect()
     }
 
-    /// The fence: whether this member owns the partition now, by this assignment, and may commit.
+    /// The fence: whether this member owns the partition now, under this generation, and may
+    /// commit.
     #[must_use]
     pub fn may_commit(
         &self,

@@ -30,7 +30,7 @@ impl Default for Log {
 }
 
 impl Log {
-    /// The partitions of a topic, which is created if need be.
+    /// The partitions of a topic, which is created if it does not exist.
     pub(super) fn topic(&mut self, topic: &Topic) -> &mut Vec<Partition> {
         let Self {
             topics, partitions, ..
@@ -55,7 +55,7 @@ impl Log {
             .collect()
     }
 
-    /// A partition; none where the topic has not so many or was deleted.
+    /// A partition; none when the topic has fewer partitions or was deleted.
     pub(super) fn partition(&self, at: &TopicPartition) -> Option<&Partition> {
         self.topics.get(&at.topic)?.get(at.partition as usize)
     }
@@ -153,8 +153,8 @@ impl Partition {
         }
     }
 
-    /// Whether reading on at `cursor` misses nothing: neither were the next records trimmed, nor
-    /// is this another topic of the same name.
+    /// Whether reading can continue at `cursor` without a gap: the next records were not trimmed,
+    /// and the topic was not created again.
     pub(super) fn holds(&self, cursor: Cursor) -> bool {
         let within = (self.first..=self.end()).contains(&cursor.next);
         let before = cursor
@@ -169,13 +169,13 @@ impl Partition {
     }
 }
 
-/// Where a reader goes on.
+/// Where a reader continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// The first offset that is not finished.
     pub(super) next: u64,
-    /// When the record before it was appended, if one was read: a topic that was created anew
-    /// has another time there.
+    /// When the record before it was appended, if one was read. A topic that was created again has
+    /// another time there.
     pub(super) after: Option<Timestamp>,
 }
 

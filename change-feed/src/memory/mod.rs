@@ -1,4 +1,4 @@
-//! A log in memory, with all that the traits promise but durability.
+//! A log in memory. It keeps all promises of the traits except durability.
 
 mod log;
 mod subscription;
@@ -20,13 +20,13 @@ use crate::membership::{GroupState, MemberId};
 use crate::record::{Message, Offset, Position, Published, Topic, TopicPartition};
 use crate::time::Clock;
 
-/// A log in memory. Clones share it. Topics are created when first named.
+/// A log in memory. Clones share it. A topic is created when it is first used.
 ///
 /// - Offsets start at 0 and have no gaps. All records are kept, until [`trim`](Self::trim) or
 ///   [`delete_topic`](Self::delete_topic).
 /// - The partition of a key is the same in every process.
-/// - A partition changes hands when its reader polls and so lets go of it; when the reader
-///   closes; or when another member polls after the reader was silent for the session timeout.
+/// - A partition is revoked when its reader polls and releases it, when the reader closes, or when
+///   another member polls after the reader was silent for the session timeout.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -64,7 +64,7 @@ pub struct MemoryFeed {
 struct Shared {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// Rises with everything that a waiting poll should look at.
+    /// Increases with each change that a waiting poll should look at.
     changes: watch::Sender<u64>,
 }
 
@@ -81,7 +81,7 @@ struct State {
 #[derive(Debug, Default)]
 struct GroupOfReaders {
     state: GroupState,
-    /// Where it goes on.
+    /// The committed positions.
     progress: BTreeMap<TopicPartition, Cursor>,
 }
 
@@ -105,29 +105,30 @@ impl MemoryFeed {
         }
     }
 
-    /// With another number of partitions for topics created from now on, at least 1.
+    /// Sets the number of partitions of topics that are created from now on, at least 1 (4).
     #[must_use]
     pub fn with_partitions(self, partitions: u32) -> Self {
         self.lock().log.partitions = partitions.max(1);
         self
     }
 
-    /// With another time after which a member that does not poll loses its partitions (30 s).
+    /// Sets the session timeout: a member that does not poll for so long loses its partitions (30
+    /// s).
     #[must_use]
     pub fn with_session_timeout(self, timeout: Duration) -> Self {
         self.lock().session_timeout = timeout;
         self
     }
 
-    /// With another limit for key, value and headers of a message together (1 MiB).
+    /// Sets the limit for key, value and headers of a message together (1 MiB).
     #[must_use]
     pub fn with_max_message_bytes(self, bytes: usize) -> Self {
         self.lock().log.max_message_bytes = bytes;
         self
     }
 
-    /// Appends one message at once: what a store in memory does under its own lock, so that its
-    /// state and its log can not differ.
+    /// Appends one message without waiting. A store in memory calls it under its own lock, so that
+    /// its state and its log never differ.
     ///
     /// # Errors
     /// [`FeedError::UnknownPartition`]; [`FeedError::TooLarge`].
@@ -140,7 +141,7 @@ impl MemoryFeed {
         Ok(position)
     }
 
-    /// Appends several messages at once, in their order: all of them, or none where one can't be.
+    /// Appends several messages in their order: all of them, or none when one is refused.
     ///
     /// # Errors
     /// [`FeedError::UnknownPartition`]; [`FeedError::TooLarge`].
@@ -161,21 +162,21 @@ impl MemoryFeed {
         positions
     }
 
-    /// Keeps at most so many records in each partition of a topic, from now on; all of them
-    /// otherwise. A group that falls further behind has lost its offset.
+    /// Keeps at most `records` records in each partition of a topic from now on; without this, all
+    /// records are kept. A group that falls further behind loses its offset.
     pub fn retain(&self, topic: &Topic, records: usize) {
         self.lock().log.retain(topic, records);
         self.wake();
     }
 
-    /// Forgets the records of a partition before `before`, as retention does.
+    /// Deletes the records of a partition before `before`, as retention does.
     pub fn trim(&self, partition: &TopicPartition, before: Offset) {
         self.lock().log.trim(partition, before);
         self.wake();
     }
 
-    /// Deletes a topic. It is created anew, with offsets from 0, when next named; what groups
-    /// committed stays, as in other logs, and is then found to be lost.
+    /// Deletes a topic. Its next use creates it again, with offsets from 0. Committed offsets stay,
+    /// as in other logs, and are then reported as lost.
     pub fn delete_topic(&self, topic: &Topic) {
         self.lock().log.delete(topic);
         self.wake();

@@ -14,7 +14,7 @@ use crate::membership::{AssignedPartitions, MemberId, MemberPoll};
 use crate::record::{Offset, Position, Record, Topic, TopicPartition};
 use crate::time::Timestamp;
 
-/// A member of a group. Dropped, it stays one until the session timeout.
+/// A member of a group. When dropped, it stays a member until the session timeout.
 pub(super) struct MemorySubscription {
     feed: MemoryFeed,
     group: Group,
@@ -42,8 +42,8 @@ impl MemorySubscription {
         }
     }
 
-    /// What can be returned without waiting. Nothing is awaited between a change of this state
-    /// and returning it, which makes `poll` cancel-safe.
+    /// Returns what is there, without waiting. There is no await between a change of this state and
+    /// the return, which makes `poll` cancel-safe.
     fn poll_now(&mut self, limits: &PollLimits) -> Result<Polled, FeedError> {
         let feed = self.feed.clone();
         let mut state = feed.lock();
@@ -101,8 +101,8 @@ impl MemorySubscription {
         });
     }
 
-    /// Applies the policy where reading can't go on. Before anything is read, so that an error
-    /// loses no record.
+    /// Applies the policy for lost offsets. Done before anything is read, so that an error loses no
+    /// record.
     fn check_offsets(
         &mut self,
         group: &mut GroupOfReaders,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::chance;
 
-/// Pauses that double, from `first` up to `most`, each lengthened by up to half of itself at
-/// random, so that those who failed together do not come back together.
+/// Pauses that double, from `first` up to `most`. Each is lengthened at random by up to half, so
+/// that callers which failed together do not retry together.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses from `first` to `most`, which counts as `first` where it is shorter.
+    /// Pauses from `first` to `most`. If `most` is shorter than `first`, all pauses are `first`.
     #[must_use]
     pub const fn new(first: Duration, most: Duration) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl Backoff {
         self.after(self.failures)
     }
 
-    /// The pause after that many failures in a row; none after 0.
+    /// The pause after this many failures in a row; no pause after 0.
     #[must_use]
     pub fn after(&self, failures: u32) -> Duration {
         let Some(doublings) = failures.checked_sub(1) else {
@@ -56,14 +56,14 @@ impl Backoff {
         lengthened(base, 0.5)
     }
 
-    /// Begins again with the first pause.
+    /// Starts again with the first pause.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
-/// Three quarters to one and a quarter of an interval, so that workers which started together do
-/// not stay together.
+/// A random duration between 75 % and 125 % of `interval`, so that workers which started together
+/// do not stay in step.
 #[must_use]
 pub fn jittered(interval: Duration) -> Duration {
     let interval = interval.min(LONGEST);

@@ -9,7 +9,7 @@ thread_local! {
     static IS_SEEDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes what follows on this thread depend on `seed` alone: the same seed gives the same numbers.
+/// Seeds the random numbers of this thread: the same seed gives the same numbers.
 ///
 /// For simulations, which run a whole system on one thread.
 pub fn seed_thread(seed: u64) {
@@ -17,13 +17,14 @@ pub fn seed_thread(seed: u64) {
     IS_SEEDED.set(true);
 }
 
-/// A number from 0 (inclusive) to 1 (exclusive). For pauses and the like, not for secrets or ids.
+/// A number from 0 (inclusive) to 1 (exclusive). For pauses and spreading load, not for secrets or
+/// ids.
 #[must_use]
 pub fn fraction() -> f64 {
     GENERATOR.with_borrow_mut(Rng::f64)
 }
 
-/// A number from 0 to `end`, exclusive; 0 where `end` is 0. For spreading load, not for secrets.
+/// A number from 0 to `end`, exclusive; 0 if `end` is 0. For spreading load, not for secrets.
 #[must_use]
 pub fn below(end: usize) -> usize {
     match end {
@@ -32,11 +33,11 @@ pub fn below(end: usize) -> usize {
     }
 }
 
-/// 128 random bits for an id that nobody else has: from the operating system, or from the seed
-/// after [`seed_thread`].
+/// 128 random bits for a unique id: from the operating system, or from the seed after
+/// [`seed_thread`].
 ///
 /// # Panics
-/// Where the operating system has no random numbers.
+/// When the operating system has no random numbers.
 #[must_use]
 pub fn bits() -> u128 {
     if IS_SEEDED.get() {

@@ -1,4 +1,4 @@
-//! Points in time, and the clock that says which one is now.
+//! Points in time, and the clock.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,16 +18,16 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// The Unix epoch.
     pub const EPOCH: Self = Self(0);
-    /// Later than any time that is written down.
+    /// The latest time.
     pub const MAX: Self = Self(i64::MAX);
 
-    /// The time that many microseconds after the Unix epoch (before it, if negative).
+    /// The time `micros` microseconds after the Unix epoch (before it, if negative).
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// The time that many milliseconds after the Unix epoch; saturates.
+    /// The time `millis` milliseconds after the Unix epoch; saturates.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis.saturating_mul(1_000))
@@ -88,14 +88,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Where the time comes from, so that a test can pass it by hand.
+/// The source of time, so that a test can set it.
 #[async_trait]
 #[auto_impl(&, Box, Arc)]
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The wall clock. It may be stepped, also backwards.
+    /// The wall clock. It may be set forward or back.
     fn now(&self) -> Timestamp;
 
-    /// Time since some fixed moment of this process. It never runs backwards.
+    /// Time since a fixed moment of this process. It never runs backwards.
     fn monotonic(&self) -> Duration;
 
     /// Returns once `duration` has passed on the monotonic clock.
@@ -139,7 +139,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when it is told to: for tests.
+/// A clock that moves only when a test moves it.
 #[derive(Debug)]
 pub struct ManualClock {
     hands: watch::Sender<Hands>,
@@ -163,7 +163,7 @@ impl ManualClock {
         }
     }
 
-    /// Lets `duration` pass, and wakes whoever slept that long.
+    /// Advances both clocks by `duration`, and wakes the sleepers whose time is over.
     pub fn advance(&self, duration: Duration) {
         self.hands.send_modify(|hands| {
             hands.now = hands.now.plus(duration);
@@ -171,7 +171,7 @@ impl ManualClock {
         });
     }
 
-    /// Steps the wall clock to `now`, as an operator or NTP does; no time passes.
+    /// Sets the wall clock to `now`, as an operator or NTP does. The monotonic clock stays.
     pub fn step_to(&self, now: Timestamp) {
         self.hands.send_modify(|hands| hands.now = now);
     }

@@ -1,4 +1,4 @@
-//! Bounds on remote calls, and their repetition.
+//! Deadlines for remote calls, and retries within them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::failure::{Failing, Failure, Retry};
 /// Between attempts.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
 
-/// The end of the time that an operation may take, all its attempts together.
+/// The deadline of an operation, with all its attempts.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -37,7 +37,7 @@ pub struct Deadline<'a> {
 }
 
 impl<'a> Deadline<'a> {
-    /// The operation may take `timeout` from now on, on this clock.
+    /// The operation may take `timeout` from now on, by this clock.
     #[must_use]
     pub fn after(clock: &'a dyn Clock, operation: &'static str, timeout: Duration) -> Self {
         Self {
@@ -54,16 +54,17 @@ impl<'a> Deadline<'a> {
         self.at.saturating_sub(self.clock.monotonic())
     }
 
-    /// The failure of an operation that had no answer in time.
+    /// The failure of an operation without an answer in time.
     #[must_use]
     pub fn missed(&self) -> Failure {
         Failure::timed_out(self.operation, self.timeout)
     }
 
-    /// The answer of a call, or [`missed`](Self::missed); the call is dropped then.
+    /// Awaits a call until the deadline. After that the call is dropped, and
+    /// [`missed`](Self::missed) is returned.
     ///
     /// # Errors
-    /// Those of the call, and [`Failure::timed_out`].
+    /// The errors of the call, and [`Failure::timed_out`].
     pub async fn bound<T, E: From<Failure>>(
         &self,
         call: impl Future<Output = Result<T, E>>,
@@ -75,12 +76,13 @@ impl<'a> Deadline<'a> {
         }
     }
 
-    /// Makes a call, and again, with growing pauses, while it fails in a way that may pass and
-    /// time is left. Only for calls whose effect takes place once however often they are made.
+    /// Makes a call, and repeats it with growing pauses while its error is temporary and time is
+    /// left. Only for calls whose effect takes place once, however often they are made.
     ///
     /// # Errors
-    /// Those of the call. Where an attempt may have taken effect, only a decision on a later one
-    /// ([`Failing::is_decision`]) says more than that: [`Retry::OutcomeUnknown`] stays.
+    /// The errors of the call. When an attempt may have taken effect, the error stays
+    /// [`Retry::OutcomeUnknown`] unless a later attempt returns a decision
+    /// ([`Failing::is_decision`]).
     pub async fn repeat<T, E, F>(&self, call: impl Fn() -> F) -> Result<T, E>
     where
         E: Failing,
@@ -101,11 +103,11 @@ impl<'a> Deadline<'a> {
         }
     }
 
-    /// As [`repeat`](Self::repeat), for a batch with an outcome for each item: only the items
-    /// that failed are asked for again.
+    /// As [`repeat`](Self::repeat), for a batch with an outcome for each item: only the items that
+    /// failed are requested again.
     ///
     /// # Errors
-    /// As [`repeat`](Self::repeat), where the call for all items failed as a whole.
+    /// As [`repeat`](Self::repeat), when the call for all items failed as a whole.
     pub async fn repeat_each<I, T, E, F>(
         &self,
         items: &[I],
@@ -168,7 +170,7 @@ impl<'a> Deadline<'a> {
         }
     }
 
-    /// An answer with an outcome for each item.
+    /// Makes one attempt, which has an outcome for each item.
     async fn ask<I, T, E, F>(
         &self,
         items: Vec<I>,
@@ -187,7 +189,8 @@ impl<'a> Deadline<'a> {
 /// Checks that a batch has an outcome for each of `expected` items.
 ///
 /// # Errors
-/// [`Failure::outcome_unknown`] where it has more or fewer: nobody knows whose they are.
+/// [`Failure::outcome_unknown`] when it has more or fewer: it is unknown which item each belongs
+/// to.
 pub fn one_for_each<T>(
     operation: &'static str,
     expected: usize,
@@ -209,8 +212,8 @@ fn wait_after(error: &impl Failing) -> Option<Duration> {
     }
 }
 
-/// Takes the newer outcome, unless an earlier attempt may have taken effect and the newer one
-/// does not say whether it did.
+/// Takes the newer outcome, except when an earlier attempt may have taken effect and the newer
+/// outcome does not show whether it did.
 fn replace<T, E: Failing>(outcome: &mut Result<T, E>, newer: Result<T, E>) {
     match (outcome, newer) {
         (Err(error), Err(newer)) => replace_error(error, newer),

@@ -1,9 +1,10 @@
-//! Time and chance: all that waits, retries or draws lots does it through this module, so that a
-//! simulator with a [`Clock`] of its own and a [seed](chance::seed_thread) repeats a whole system.
+//! Time and random numbers. All code that waits, retries or uses chance does it through this
+//! module, so that a simulator with its own [`Clock`] and a [seed](chance::seed_thread) can repeat
+//! a whole run.
 //!
-//! - [`Clock`] says what time it is, and sleeps.
-//! - [`Deadline`] bounds a call, and repeats it until it succeeds or time is up.
-//! - [`Backoff`] is how long to pause between attempts.
+//! - [`Clock`] returns the time, and sleeps.
+//! - [`Deadline`] limits a call, and repeats it until it succeeds or the time is over.
+//! - [`Backoff`] computes the pause between attempts.
 //! - [`Stop`] ends all loops of a worker at once.
 
 mod backoff;

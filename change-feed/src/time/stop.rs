@@ -1,8 +1,8 @@
-//! The end of a worker, for the loops in it.
+//! Stops the loops of a worker.
 
 use tokio::sync::watch;
 
-/// Ends all loops of a worker at once.
+/// Stops all loops of a worker at once.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -20,13 +20,13 @@ use tokio::sync::watch;
 pub struct Stop(watch::Sender<bool>);
 
 impl Stop {
-    /// Not stopped.
+    /// A stop that has not happened yet.
     #[must_use]
     pub fn new() -> Self {
         Self(watch::Sender::new(false))
     }
 
-    /// Stops when `signal` is done.
+    /// Stops when `signal` is ready.
     pub async fn when(&self, signal: impl Future<Output = ()>) {
         signal.await;
         self.0.send_replace(true);
@@ -38,7 +38,8 @@ impl Stop {
         *self.0.borrow()
     }
 
-    /// The output of `work`, or none where the stop comes first; `work` is dropped then.
+    /// Runs `work` until the stop. Returns its output, or none when the stop comes first; `work` is
+    /// dropped then.
     pub async fn or<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut stopped = self.0.subscribe();
         tokio::select! {

@@ -18,7 +18,7 @@ pub fn routes() -> Router<App> {
     Router::new().route("/", get(|State(app): State<App>| async move { app.name }))
 }
 
-/// Who is asking. This one stands in for your authentication: it believes whatever it is told.
+/// The customer who sends the request. Replace it by your authentication: it accepts any name.
 pub struct Customer(pub OwnerId);
 
 impl<S: Sync> FromRequestParts<S> for Customer {

@@ -1,4 +1,4 @@
-//! The check that whoever writes has a token.
+//! Checks the tokens of writing requests.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::problem::{Problem, ProblemType};
 /// The fewest characters of a token: shorter ones can be guessed.
 const LENGTH: usize = 16;
 
-/// The bearer tokens of those who may write. Without any, everybody may.
+/// The bearer tokens for writing. Without any token, all clients may write.
 ///
-/// Only digests of the tokens are kept. They are compared in constant time, so the time of an
-/// answer tells nothing about a token.
+/// Only digests of the tokens are kept. They are compared in constant time, so the response time
+/// shows nothing about a token.
 #[derive(Clone, Default)]
 pub struct WriteTokens(Arc<[[u8; 32]]>);
 
@@ -27,8 +27,8 @@ impl WriteTokens {
     /// These tokens.
     ///
     /// # Errors
-    /// If a token is shorter than 16 characters or has characters that RFC 6750 does not allow.
-    /// The error does not have the token.
+    /// If a token is shorter than 16 characters or has characters that RFC 6750 does not allow. The
+    /// error does not contain the token.
     pub fn new(tokens: &[SecretString]) -> anyhow::Result<Self> {
         let digests = tokens.iter().map(|token| {
             let token = token.expose_secret();
@@ -46,7 +46,7 @@ impl WriteTokens {
         Ok(Self(digests.collect::<anyhow::Result<_>>()?))
     }
 
-    /// Whether there are no tokens, so that everybody may write.
+    /// Whether there are no tokens, so that all clients may write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -8,21 +8,22 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, Parser};
 use toml::{Table, Value};
 
-/// Reads options. An option `--search-dir` of the service `storefront` is, in this order,
+/// Reads options. The value of the option `--search-dir` of the service `storefront` comes from the
+/// first of these that has one:
 ///
-/// 1. on the command line `--search-dir`,
-/// 2. in the environment `STOREFRONT_SEARCH_DIR`,
-/// 3. `search-dir` in the TOML file that [`--config`](crate::Settings::config) names,
-/// 4. its default.
+/// 1. the command line: `--search-dir`
+/// 2. the environment: `STOREFRONT_SEARCH_DIR`
+/// 3. the TOML file that [`--config`](crate::Settings::config) names: `search-dir`
+/// 4. its default
 ///
-/// A list in the file gives an option several times. Neither the help nor an error has a value of
-/// the environment, and no error has a line of the file, because both may hold secrets. To keep a
-/// secret out of errors about its value, give its option a type that takes any text, such as
+/// A list in the file gives an option several times. The help and errors contain no value of the
+/// environment, and errors contain no line of the file, because both may contain secrets. To keep a
+/// secret out of errors about its value, give its option a type that accepts any text, such as
 /// `SecretString`.
 ///
 /// # Errors
-/// A [`clap::Error`] for options that are not allowed, or for help that was asked for. Another
-/// error names the file and the option in it that can't be read.
+/// A [`clap::Error`] for options that are not allowed, and for requested help. Another error names
+/// the file and the option in it that can not be read.
 pub fn parse<A: Parser>(
     name: &str,
     arguments: impl IntoIterator<Item = OsString>,
@@ -36,7 +37,7 @@ pub fn parse<A: Parser>(
     A::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command).into())
 }
 
-/// Gives options the variable of their name, unless they have another one.
+/// Gives each option the environment variable of its name, unless it has another one.
 fn with_environment(command: Command, service: &str) -> Command {
     command.mut_args(|arg| match (arg.get_long(), arg.get_env()) {
         (Some(long), None) => {
@@ -93,7 +94,7 @@ fn with_default(command: Command, key: &str, value: &Value) -> anyhow::Result<Co
     }))
 }
 
-/// What is wrong and where, without the text of the file.
+/// The error and its place, without the text of the file.
 fn malformed(text: &str, error: &toml::de::Error) -> anyhow::Error {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
     let line = 1 + text.as_bytes()[..start]
@@ -103,7 +104,7 @@ fn malformed(text: &str, error: &toml::de::Error) -> anyhow::Error {
     anyhow!("line {line}: {}", error.message())
 }
 
-/// The values of an option in the file, as the command line would have them.
+/// The values of an option in the file, in the form of the command line.
 fn values(arg: &Arg, value: &Value) -> anyhow::Result<Vec<String>> {
     let one = |value: &Value| match value {
         Value::String(text) => Ok(text.clone()),

@@ -1,19 +1,22 @@
-//! What every HTTP service over the stockade crates needs, so that a service is its routes, its
-//! workers, and little else.
+//! The common parts of HTTP services over the stockade crates. A service adds only its routes and
+//! its workers.
+//!
+//! Read [`Service`] first.
 //!
 //! | For | See |
 //! |---|---|
 //! | A service, from routes to a graceful stop | [`Service`] |
 //! | Reading requests | [`Body`], [`Query`], [`Segment`], [`Headers`], [`IdempotencyKey`] |
-//! | Refusing them | [`Problem`], [`ProblemType`] |
-//! | Bounds | [`Limits`] |
-//! | Who may write | [`WriteTokens`] |
-//! | Work beside the requests | [`Workers`] |
-//! | Whether it can be sent requests | [`Readiness`] |
+//! | Refusing requests | [`Problem`], [`ProblemType`] |
+//! | Limits | [`Limits`] |
+//! | Tokens for writing | [`WriteTokens`] |
+//! | Background work | [`Workers`] |
+//! | Whether the service can be sent requests | [`Readiness`] |
 //! | Options from the command line, the environment and a file | [`Settings`], [`parse`] |
 //! | Logs and metrics | [`telemetry`] |
 //!
-//! The features `inventory`, `catalog` and `search` each make problems of the errors of a core.
+//! The features `inventory`, `catalog` and `search` each convert the errors of one core to
+//! problems.
 
 mod auth;
 mod config;
@@ -46,8 +49,8 @@ pub use self::service::Service;
 pub use self::settings::Settings;
 pub use self::workers::{Outcome, Stop, Workers};
 
-/// Runs a service with its options, as [`parse`] reads them. What keeps it from starting is written
-/// to stderr in one line.
+/// Runs a service with its options, as [`parse`] reads them. An error at the start is written to
+/// stderr in one line.
 pub async fn main<A, R>(
     name: &str,
     arguments: impl IntoIterator<Item = OsString>,

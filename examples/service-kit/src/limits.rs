@@ -6,7 +6,7 @@ use clap::builder::RangedU64ValueParser;
 
 /// How much a service does at once, and how long it waits.
 ///
-/// The fields are command line options too, of the same names: `--max-requests` and so on.
+/// The fields are also command line options with the same names: `--max-requests` and so on.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 #[non_exhaustive]
@@ -29,8 +29,8 @@ pub struct Limits {
     /// The longest time until a request has an answer.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
-    /// Time between the request to stop and the stop. Meanwhile the service answers, and reports at
-    /// /readyz that it is stopping, so that load balancers send no more requests.
+    /// Time between the signal to stop and the stop. Meanwhile the service answers requests, and
+    /// reports at /readyz that it is stopping, so that load balancers send no more requests.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     pub stop_delay: Duration,
     /// The longest time that requests take to finish during the stop; the workers may take the same

@@ -1,4 +1,4 @@
-//! Whether a service can be sent requests.
+//! Whether requests can be sent to a service.
 
 use std::fmt;
 use std::future::Future;
@@ -13,10 +13,10 @@ use utoipa::ToSchema;
 
 /// The longest time that a check takes.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long the outcome of the checks is used again, so that many callers cost no more than one.
+/// How long the outcome of the checks is reused, so that many callers cost no more than one.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Whether a service can be sent requests: its workers run, its checks pass, and it is not
+/// Whether requests can be sent to a service: its workers run, its checks pass, and it is not
 /// stopping. Clones share one state.
 ///
 /// ```
@@ -48,14 +48,14 @@ struct Check {
 
 type Pending = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// Whether a service can be sent requests, and why not.
+/// Whether requests can be sent to a service, and why not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Readiness)]
 #[non_exhaustive]
 pub struct ReadinessReport {
     /// Whether requests may be sent.
     pub status: ReadinessStatus,
-    /// Workers that ended although nobody stopped them. The process must be restarted.
+    /// Workers that ended without being stopped. The process must be restarted.
     pub failed_workers: Vec<FailedWorker>,
     /// The outcome of each check.
     pub checks: Vec<CheckReport>,
@@ -74,7 +74,7 @@ pub enum ReadinessStatus {
     Stopping,
 }
 
-/// A worker that ended although nobody stopped it.
+/// A worker that ended without being stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[non_exhaustive]
 pub struct FailedWorker {
@@ -103,9 +103,9 @@ impl Readiness {
         Self::default()
     }
 
-    /// Adds a check. It runs when somebody asks for the [report](Self::report), at most once a
-    /// second, and fails if it takes longer than a second. The text of its error is shown to
-    /// whoever asks: it must have no secrets.
+    /// Adds a check. It runs when a caller asks for the [report](Self::report), at most once a
+    /// second, and fails if it takes longer than a second. The text of its error is in the report:
+    /// it must not contain secrets.
     pub fn add_check<F, R, E>(&self, name: &'static str, check: F)
     where
         F: Fn() -> R + Send + Sync + 'static,
@@ -120,7 +120,7 @@ impl Readiness {
         locked(&self.0.checks).push(Arc::new(Check { name, run }));
     }
 
-    /// Reports that a worker ended although nobody stopped it, as [`Workers`](crate::Workers) do.
+    /// Reports that a worker ended without being stopped, as [`Workers`](crate::Workers) do.
     pub fn report_failed_worker(&self, worker: &str, reason: impl Into<String>) {
         locked(&self.0.failed).push(FailedWorker {
             worker: worker.to_owned(),
@@ -128,7 +128,7 @@ impl Readiness {
         });
     }
 
-    /// The workers that have failed, in the order in which they did.
+    /// The workers that have failed, in the order of their failures.
     #[must_use]
     pub fn failed_workers(&self) -> Vec<FailedWorker> {
         locked(&self.0.failed).clone()
@@ -198,7 +198,7 @@ impl fmt::Debug for Readiness {
     }
 }
 
-/// Nothing panics while it holds a lock.
+/// No code panics while it holds a lock.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

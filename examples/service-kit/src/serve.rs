@@ -1,4 +1,4 @@
-//! Serving connections within limits, and stopping.
+//! Accepts connections within limits, and stops.
 
 use std::future::Future;
 use std::pin::pin;
@@ -15,13 +15,13 @@ use tokio::task::JoinSet;
 
 use crate::limits::Limits;
 
-/// Pause after a connection could not be accepted, as when the process has too many open files.
+/// Pause after an error of accepting a connection, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves connections until `stop` ends.
+/// Serves connections until `stop` is ready.
 ///
-/// Then it closes the listener and idle connections, and lets requests that have begun finish, for
-/// at most [`Limits::stop_timeout`]. Those that take longer are dropped; when this returns, nothing
+/// Then it closes the listener and idle connections, and lets requests in progress finish, for at
+/// most [`Limits::stop_timeout`]. Requests that take longer are dropped; when this returns, nothing
 /// runs any more.
 ///
 /// A connection is closed if the head of its next request is not complete within
@@ -62,7 +62,7 @@ pub async fn serve(
     }
 }
 
-/// Accepts connections for ever, as many at once as are allowed.
+/// Accepts connections for ever, up to the limit of open connections.
 async fn accept(
     listener: &TcpListener,
     limits: &Limits,
@@ -111,10 +111,10 @@ async fn connection(
     }
 }
 
-/// Ends when the process is asked to stop: by Ctrl-C or SIGTERM.
+/// Ready when the process is asked to stop: by Ctrl-C or SIGTERM.
 ///
-/// SIGTERM is caught from this call on, before the future is first polled: call it before the
-/// service says that it listens, or a signal in between ends the process at once.
+/// SIGTERM is handled from this call on, before the future is first polled. Call it before the
+/// service reports that it listens; otherwise a signal in between ends the process at once.
 ///
 /// # Panics
 /// Outside of a tokio runtime.

@@ -13,7 +13,7 @@ use crate::readiness::Readiness;
 use crate::service::Service;
 use crate::telemetry::LogFormat;
 
-/// The options that every service has, to be flattened into its own:
+/// The options of every service, to be flattened into the options of yours:
 ///
 /// ```
 /// /// Keeps stock.
@@ -35,15 +35,16 @@ pub struct Settings {
     /// A TOML file with options; the command line and the environment override it.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// A bearer token that requests other than GET must have; may be given several times, so that
-    /// a new token can be used before the old one is removed. Other users of the machine can read
-    /// the command line: better give it by the environment or the file.
+    /// A bearer token that requests other than GET must have; may be given several times, so that a
+    /// new token can be used before the old one is removed. Other users of the machine can read the
+    /// command line: use the environment or the file instead.
     #[arg(long, value_name = "TOKEN", value_delimiter = ',')]
     pub write_token: Vec<SecretString>,
-    /// How lines of the log are written.
+    /// The format of log lines.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// What is logged, as the crate tracing-subscriber has it: `info,stockade=debug`.
+    /// Which log lines are written, as a filter of the crate tracing-subscriber:
+    /// `info,stockade=debug`.
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     pub log_filter: String,
     #[allow(
@@ -74,7 +75,7 @@ impl Settings {
         let tokens = WriteTokens::new(&self.write_token)?;
         if tokens.is_empty() && !self.listen.ip().is_loopback() {
             let listen = self.listen;
-            tracing::warn!(%listen, "anybody can write, because there is no --write-token");
+            tracing::warn!(%listen, "all clients can write, because there is no --write-token");
         }
         Ok(Service::new(self.limits, readiness).with_write_tokens(tokens))
     }

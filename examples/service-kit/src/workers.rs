@@ -1,4 +1,4 @@
-//! Work beside the requests.
+//! Background workers.
 
 use std::any::Any;
 use std::future::Future;
@@ -12,14 +12,14 @@ use tokio::task::JoinSet;
 
 use crate::readiness::Readiness;
 
-/// Ends when a worker must stop.
+/// Ready when a worker must stop.
 pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs workers until they are [stopped](Self::stop). A worker that ends by itself, with an error
-/// or by a panic has failed: that is logged, and the [`Readiness`] reports it. The worker is not
-/// started again; the process has to be.
+/// Runs workers until they are [stopped](Self::stop). A worker that ends before it is stopped, or
+/// with an error or a panic, has failed: this is logged, and the [`Readiness`] reports it. The
+/// worker is not started again; the process must be restarted.
 ///
-/// If it is dropped, the workers are aborted.
+/// When this is dropped, the workers are aborted.
 ///
 /// ```
 /// # async fn doc(relay: stockade_change_feed::Consumer) {
@@ -51,7 +51,7 @@ impl Workers {
         }
     }
 
-    /// Spawns a worker. It must end soon after `stop` does; until then it must not end.
+    /// Spawns a worker. It must run until `stop` is ready, and end soon after that.
     pub fn spawn<F, R>(&mut self, name: &'static str, worker: F)
     where
         F: FnOnce(Stop) -> R,
@@ -79,8 +79,8 @@ impl Workers {
         });
     }
 
-    /// Stops all workers, and waits until they have finished what they have begun. Those that take
-    /// longer than `within` are aborted, and logged.
+    /// Stops all workers, and waits until they have ended. Workers that take longer than `within`
+    /// are aborted, and logged.
     pub async fn stop(mut self, within: Duration) {
         self.stop.send_replace(true);
         let Self { tasks, names, .. } = &mut self;
@@ -99,7 +99,7 @@ impl Workers {
     }
 }
 
-/// Why a worker has failed, if it has. One that was stopped may end, but not with an error.
+/// Why a worker has failed, if it has. A worker that was stopped may end without an error.
 fn reason(failure: Option<String>, stopped: bool) -> Option<String> {
     match failure {
         None if stopped => None,

@@ -27,7 +27,7 @@ struct Args {
     /// Import this many generated products first.
     #[arg(long, value_name = "PRODUCTS")]
     generate: Option<usize>,
-    /// Start without the sample catalogue, which is imported if nothing else is.
+    /// Start without the sample catalogue, which is imported if no other import is given.
     #[arg(long, conflicts_with_all = ["import", "generate"])]
     empty: bool,
     /// Keep the search index in this directory instead of in memory.
@@ -36,13 +36,13 @@ struct Args {
     /// Keep products, stock and reservations in this database instead of in memory.
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
-    /// Let `PUT /faults` cut the connection from pages to inventory, to see what pages do then.
+    /// Let `PUT /faults` cut the connection from pages to inventory, to see how pages react.
     #[arg(long)]
     allow_faults: bool,
 }
 
-/// Runs a shop as its options say, until the process is told to end. What keeps it from starting
-/// is written to stderr in one line.
+/// Runs a shop with its options, until the process is asked to stop. An error at the start is
+/// written to stderr in one line.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     service_kit::main("storefront", arguments, serve).await
 }

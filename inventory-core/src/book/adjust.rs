@@ -9,11 +9,12 @@ use crate::model::{
 };
 
 impl Book {
-    /// Changes physical stock, or finds the movement that the operation made before.
+    /// Changes physical stock, or finds the movement that an earlier call with this operation id
+    /// made.
     ///
-    /// The content of an operation is its SKU, location and change. The reason is for people, and
-    /// the first one is kept. Every adjustment makes a movement, also one that sets the count to
-    /// its present value, so that the operation id is known.
+    /// The content of an operation is its SKU, location and change. The reason is for people; the
+    /// first reason is kept. Every adjustment makes a movement, even one that sets the count to its
+    /// present value, so that the operation id is known.
     ///
     /// # Errors
     /// As for [`InventoryStore::adjust`](crate::InventoryStore::adjust).
@@ -78,7 +79,7 @@ impl Book {
             StockChange::Receive(quantity) => i128::from(before) + i128::from(quantity.get()),
             StockChange::Set(count) => i128::from(count),
             StockChange::Correct(0) => {
-                let reason = "a correction is at least one unit, up or down";
+                let reason = "a correction must be at least one unit, up or down";
                 return Err(InventoryError::invalid("change", "0", reason));
             }
             StockChange::Correct(by) if by < 0 && level.is_none() => {
@@ -91,7 +92,7 @@ impl Book {
             .ok()
             .filter(|after| *after <= Counts::MAX)
         else {
-            let reason = format!("it has to stay within 0 to {}", Counts::MAX);
+            let reason = format!("the physical count must stay within 0 to {}", Counts::MAX);
             return Err(InventoryError::invalid("stock", after.to_string(), reason));
         };
         let promised = counts.reserved() + counts.escrowed();

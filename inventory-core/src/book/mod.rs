@@ -24,8 +24,8 @@ use crate::model::{
     Sku, StockLevel, Version,
 };
 
-/// The order in which the locations of a SKU are tried where a line names none: first the listed
-/// ones in their order, then all others by name.
+/// The order in which the locations of a SKU are tried when a line names no location: first the
+/// listed locations in their order, then all others by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocationPriority(Vec<LocationId>);
 
@@ -75,9 +75,10 @@ impl LocationPriority {
 /// - [`adjust`](Book::adjust): the movement of the operation's id with the level that it moved,
 ///   and the level that the adjustment names.
 ///
-/// A row is loaded once. Loading it again changes nothing, because the book may have decided on it
-/// since. A store that reads in several steps without locks reads the reservation after the levels:
-/// otherwise the winner of the last unit, who repeats the request, is refused for lack of stock.
+/// A row is loaded once. Loading it again changes nothing, because the book may have changed it
+/// since. A store that reads in several steps without locks must read the reservation after the
+/// levels. Otherwise a caller that repeats a granted request may get an error that stock is short,
+/// although its own grant took the last unit.
 #[derive(Clone, Debug)]
 pub struct Book {
     now: Timestamp,
@@ -89,8 +90,8 @@ pub struct Book {
     movements: Vec<Movement>,
 }
 
-/// What a store has to write: all of it or nothing, also where the outcome was an error, because
-/// refusing to confirm an overdue reservation expires it.
+/// The rows that a store has to write: all of them or none. Write them even when the outcome was an
+/// error, because refusing to confirm an overdue reservation expires it.
 ///
 /// Exhaustive, so that a store which does not write one of the fields does not compile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,9 +107,9 @@ pub struct Changes {
 
 /// A row as it was loaded, and as it is to be written.
 ///
-/// A store without locks makes its write conditional on `before`: the row is still the same, or it
-/// still does not exist. A store with locks has to handle rows that do not exist yet, because a lock
-/// on existing rows does not stop a second writer from adding the same row.
+/// A store without locks makes its write conditional on `before`: the row is still the same, or
+/// still does not exist. A store with locks must also handle new rows: a lock on existing rows does
+/// not stop a second writer from inserting the same row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed<T> {
     /// The row as it was loaded. None if it is new.
@@ -118,8 +119,8 @@ pub struct Changed<T> {
 }
 
 impl Book {
-    /// An empty book, at a time that was read from the store's clock after the rows were locked, and
-    /// in the store's epoch.
+    /// An empty book. Read `now` from the store's clock after the rows were locked; `epoch` is the
+    /// store's epoch.
     #[must_use]
     pub fn new(now: Timestamp, epoch: u32, priority: LocationPriority) -> Self {
         Self {

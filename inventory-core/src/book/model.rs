@@ -7,7 +7,7 @@ use stockade_change_feed::Timestamp;
 use crate::error::{InventoryError as Error, Shortage};
 use crate::model::*;
 
-/// One request of any kind.
+/// A request of any kind.
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
     Reserve(ReserveRequest),
@@ -17,7 +17,7 @@ pub(super) enum Ask {
     Adjust(Adjustment),
 }
 
-/// What came of it, in one word each and comparable.
+/// The comparable result of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Told {
     Reservation(Effect, Reservation),
@@ -32,10 +32,10 @@ pub(super) fn refused(error: &Error) -> Told {
 
 type Place = (Sku, LocationId);
 
-/// Says what should come of a request, from physical counts and the list of reservations.
+/// Computes the expected result of a request, from physical counts and the list of reservations.
 #[derive(Default)]
 pub(super) struct Model {
-    /// The order of the locations where a line names none.
+    /// The order of the locations when a line names none.
     tried: Vec<LocationId>,
     physical: BTreeMap<Place, i64>,
     reservations: BTreeMap<ReservationId, Reservation>,
@@ -129,7 +129,7 @@ impl Model {
         Ok(Told::Reservation(Effect::Applied, reservation))
     }
 
-    /// The reservation, if it is there and the asker's.
+    /// The reservation, if it exists and belongs to the caller.
     fn find(&self, id: &ReservationId, acting_for: &ActingFor) -> Result<Reservation, Error> {
         let id = id.clone();
         match (self.reservations.get(&id), acting_for) {
@@ -221,7 +221,7 @@ impl Model {
             StockChange::Receive(quantity) => before.unwrap_or(0) + quantity.get() as i64,
             StockChange::Set(count) => count as i64,
             StockChange::Correct(0) => {
-                let reason = "a correction is at least one unit, up or down";
+                let reason = "a correction must be at least one unit, up or down";
                 return Err(Error::invalid("change", "0", reason));
             }
             StockChange::Correct(by) if before.is_none() && by < 0 => {
@@ -232,7 +232,7 @@ impl Model {
             StockChange::Correct(by) => before.unwrap_or(0) + by,
         };
         if after < 0 {
-            let reason = format!("it has to stay within 0 to {}", Counts::MAX);
+            let reason = format!("the physical count must stay within 0 to {}", Counts::MAX);
             return Err(Error::invalid("stock", after.to_string(), reason));
         }
         let promised = before.map_or(0, |before| before - self.open(&place));

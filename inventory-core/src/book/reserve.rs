@@ -16,7 +16,7 @@ enum Refused {
 }
 
 impl Book {
-    /// Grants all lines of a request, finds its earlier grant, or refuses it.
+    /// Grants all lines of a request, finds its earlier grant, or refuses the request.
     ///
     /// The earlier grant has the same content if it has the same owner and the units that the lines
     /// ask for. A line without a location asks for units of its SKU at any location.
@@ -63,7 +63,7 @@ impl Book {
 
     /// Finds a location for every line, or collects all reasons for a refusal.
     ///
-    /// No two lines take from the same level, so each is judged by itself.
+    /// No two lines take from the same level, so each line is checked on its own.
     fn grant(&self, lines: &[Line]) -> Result<Vec<ReservedLine>, InventoryError> {
         let mut granted = Vec::with_capacity(lines.len());
         let (mut unknown, mut shortages) = (Vec::new(), Vec::new());

@@ -35,7 +35,7 @@ impl Book {
     /// Takes a reservation one step further.
     ///
     /// After the deadline, every step except release expires the reservation instead. A release
-    /// gives the units back by itself.
+    /// gives the units back anyway.
     ///
     /// # Errors
     /// As for [`InventoryStore::transition`](crate::InventoryStore::transition).
@@ -96,7 +96,7 @@ impl Book {
     /// Expires a reservation if it is held and overdue.
     ///
     /// # Errors
-    /// [`InventoryError::Damaged`] where a level of its lines is missing or too small.
+    /// [`InventoryError::Damaged`] when a level of its lines is missing or too small.
     pub fn expire(&mut self, id: &ReservationId) -> Result<Expiry, InventoryError> {
         let Some(reservation) = self.reservation(id) else {
             return Ok(Expiry::Unknown);

@@ -1,5 +1,5 @@
-//! A store and reservation timers in memory. They keep every rule of the traits; what they hold
-//! ends with the process.
+//! A store and reservation timers in memory. They keep every rule of the traits. Their data ends
+//! with the process.
 
 mod journals;
 mod ledger;

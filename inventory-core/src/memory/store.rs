@@ -22,7 +22,7 @@ use crate::store::{
 
 /// A store in memory. Clones share its rows.
 ///
-/// It keeps every rule of the traits, and its rows end with the process. One lock makes every call
+/// It keeps every rule of the traits. Its rows end with the process. One lock makes every call
 /// atomic. Reservations, movements and ids stay until they are purged.
 ///
 /// ```
@@ -52,7 +52,8 @@ impl MemoryInventory {
         Self { clock, ledger }
     }
 
-    /// Takes units from locations in this order, where a line names none. All clones do so.
+    /// Takes units from locations in this order, for lines that name no location. Applies to all
+    /// clones.
     #[must_use]
     pub fn with_locations(self, priority: LocationPriority) -> Self {
         self.lock().priority = priority;
@@ -60,7 +61,7 @@ impl MemoryInventory {
     }
 
     /// Raises the epoch, as an operator does after a restore; see [`Version`]. For tests of a host:
-    /// a store in memory begins empty with its process, and is never restored.
+    /// a store in memory starts empty and is never restored.
     pub fn raise_epoch(&self) {
         self.lock().raise_epoch();
     }
@@ -284,7 +285,7 @@ fn last_sku(cursor: Option<&Cursor>) -> Result<Option<Sku>, InventoryError> {
         .transpose()
 }
 
-/// A cursor is the position of the movement that was next when the cursor was made.
+/// A cursor is the position of the next movement at the time when the cursor was made.
 fn place(cursor: &Cursor, end: u64) -> Result<u64, InventoryError> {
     let place = cursor.0.parse().ok();
     place.filter(|place| *place <= end).ok_or_else(|| {

@@ -34,7 +34,7 @@ struct Timers {
 }
 
 impl MemoryTimer {
-    /// No timers yet, on this clock.
+    /// Timers on this clock; none are set.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let shared = Arc::default();

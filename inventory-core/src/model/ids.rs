@@ -31,7 +31,7 @@ text_newtype! {
 }
 
 text_newtype! {
-    /// The id of a reservation. The caller chooses it before the first attempt, so that an attempt
+    /// The id of a reservation. The caller chooses it before the first attempt, so that the attempt
     /// can be repeated.
     ReservationId, "reservation_id", 128, InventoryError
 }
@@ -60,8 +60,8 @@ impl ReservationId {
     }
 
     /// A random id, from the operating system unless the thread is
-    /// [seeded](stockade_change_feed::time::chance::seed_thread). Keep it: without the id an
-    /// attempt can not be repeated safely.
+    /// [seeded](stockade_change_feed::time::chance::seed_thread). Keep the id: an attempt can be
+    /// repeated safely only with the same id.
     #[must_use]
     pub fn random() -> Self {
         Self::of(uuid::Builder::from_random_bytes(chance::bits().to_be_bytes()).into_uuid())

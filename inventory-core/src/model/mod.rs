@@ -1,4 +1,4 @@
-//! The values that stores, hosts and the decisions share. They check themselves when they are made.
+//! The values that stores, hosts and the decisions share. Their constructors check them.
 
 mod ids;
 mod movement;

@@ -7,8 +7,8 @@ use crate::model::{Delta, LocationId, OperationId, Quantity, Reason, Reservation
 
 /// One change of one stock level.
 ///
-/// The movements of a level add up to its three counts. Where old movements were purged, the first
-/// one is an opening balance, which carries their sum.
+/// The movements of a level add up to its three counts. When old movements were purged, the first
+/// movement is an opening balance with their sum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Movement {
@@ -90,8 +90,8 @@ pub enum MovementCause {
         /// The reason, for people.
         reason: Reason,
     },
-    /// The sum of all movements of the level up to this version and time, which a
-    /// [`StockRetention`](crate::StockRetention) has purged. It is the first movement of its level.
+    /// The sum of all movements of the level up to this version and time, which were purged by
+    /// [`StockRetention`](crate::StockRetention). It is the first movement of its level.
     OpeningBalance,
 }
 

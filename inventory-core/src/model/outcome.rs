@@ -1,4 +1,4 @@
-//! What calls answer.
+//! The results of calls.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub enum Effect {
     Repeated,
 }
 
-/// A granted request. An earlier call may have made the grant.
+/// A granted request. The grant may be from an earlier call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reserved {
@@ -24,8 +24,8 @@ pub struct Reserved {
     pub reservation: Reservation,
     /// Whether this call made the grant.
     pub effect: Effect,
-    /// The time to the deadline on the store's clock: zero once it has passed, and without meaning
-    /// unless the reservation is held.
+    /// The time to the deadline on the store's clock: zero after the deadline. Meaningful only
+    /// while the reservation is held.
     pub remaining: Duration,
     /// What the grant survives.
     pub durability: Durability,
@@ -50,8 +50,8 @@ impl Reserved {
     }
 
     /// Whether the units still belong to the owner: the reservation is held and has time left, or
-    /// it is confirmed or fulfilled. A repeated request finds its first grant, which may have
-    /// ended since.
+    /// it is confirmed or fulfilled. Check this after a repeated request: the first grant that it
+    /// finds may have ended since.
     #[must_use]
     pub fn stands(&self) -> bool {
         match self.reservation.state {
@@ -64,7 +64,7 @@ impl Reserved {
     }
 }
 
-/// A transition or an extension that succeeded. An earlier call may have made the change.
+/// A transition or an extension that succeeded, in this call or an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transitioned {
@@ -72,8 +72,8 @@ pub struct Transitioned {
     pub reservation: Reservation,
     /// Whether this call made the change.
     pub effect: Effect,
-    /// The time to the deadline on the store's clock: zero once it has passed, and without meaning
-    /// unless the reservation is held.
+    /// The time to the deadline on the store's clock: zero after the deadline. Meaningful only
+    /// while the reservation is held.
     pub remaining: Duration,
 }
 
@@ -100,17 +100,17 @@ pub enum Expiry {
         /// The time to the deadline on the store's clock.
         remaining: Duration,
     },
-    /// It was not held any more. This is its state.
+    /// It was not held any more. Contains its state.
     Settled(ReservationState),
     /// The store has no such reservation.
     Unknown,
 }
 
-/// An adjustment that took effect. An earlier call may have made the change.
+/// An adjustment that took effect, in this call or an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Adjusted {
-    /// The movement that it made when it took effect.
+    /// The movement that the adjustment made.
     pub movement: Movement,
     /// The level as it is now.
     pub level: StockLevel,
@@ -132,17 +132,17 @@ impl Adjusted {
 
 /// Whether a call left work for the next one.
 ///
-/// A store may do less in a call than its limit allows, so only this says whether to call again.
+/// A store may do less in a call than its limit allows. Only this value says whether to call again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rest {
-    /// No work was left that the call could have done.
+    /// The call did all the work that it could find.
     None,
     /// There is more to do, or there may be: call again.
     More,
 }
 
 impl Rest {
-    /// [`Rest::More`] where a store knows that work is left, or can not rule it out.
+    /// [`Rest::More`] when a store knows that work is left, or can not exclude it.
     #[must_use]
     pub const fn more_if(work_is_left: bool) -> Self {
         if work_is_left { Self::More } else { Self::None }
@@ -171,10 +171,10 @@ impl Purged {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Sweep {
-    /// The reservations that expired, the longest overdue first, and an error for each damaged one
-    /// that is reported.
+    /// The reservations that expired, the longest overdue first, and an error for each damaged
+    /// reservation that is reported.
     pub outcomes: Vec<Result<Reservation, InventoryError>>,
-    /// Whether there are more reservations to expire. Damaged ones alone are no rest.
+    /// Whether there are more reservations to expire. Damaged reservations do not count.
     pub rest: Rest,
 }
 

@@ -1,4 +1,4 @@
-//! What callers ask for.
+//! The requests of callers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,8 +17,8 @@ use crate::model::{
 pub struct Line {
     /// The SKU.
     pub sku: Sku,
-    /// The location to take them from. Without one, the store takes the first location by
-    /// priority that has all of them.
+    /// The location that the units are taken from. Without one, the store takes the first location
+    /// by priority that has all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<LocationId>,
     /// How many.
@@ -68,8 +68,8 @@ impl Lines {
     /// Adds up the lines and orders them.
     ///
     /// # Errors
-    /// [`InventoryError::Invalid`] without a line, with more than [`Lines::MAX`], where a sum is
-    /// over [`Quantity::MAX`], or where some lines of a SKU name a location and others do not.
+    /// [`InventoryError::Invalid`] without a line, with more than [`Lines::MAX`], when a sum is
+    /// over [`Quantity::MAX`], or when some lines of a SKU name a location and others do not.
     pub fn new(lines: impl IntoIterator<Item = Line>) -> Result<Self, InventoryError> {
         let mut sums: BTreeMap<(Sku, Option<LocationId>), u64> = BTreeMap::new();
         for (count, line) in lines.into_iter().enumerate() {
@@ -138,7 +138,7 @@ impl Ttl {
     /// Checks a time to live.
     ///
     /// # Errors
-    /// [`InventoryError::Invalid`] for less than a second and for more than 30 days.
+    /// [`InventoryError::Invalid`] for less than one second and for more than 30 days.
     pub fn new(ttl: Duration) -> Result<Self, InventoryError> {
         if ttl < Self::MIN.0 || ttl > Self::MAX.0 {
             let reason = "it has to be 1 second to 30 days (2592000 seconds)";
@@ -160,7 +160,7 @@ impl Default for Ttl {
     }
 }
 
-/// What a grant survives once it is answered.
+/// What a grant survives after it was returned.
 ///
 /// Exhaustive, so that a store which does not handle a durability does not compile.
 #[derive(
@@ -168,7 +168,7 @@ impl Default for Ttl {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
-    /// The answer comes after the commit: the grant survives whatever the store survives.
+    /// The grant is returned after the commit: it survives whatever the store survives.
     #[default]
     Committed,
 }
@@ -178,7 +178,7 @@ pub enum Durability {
 /// Exhaustive, so that a store which ignores a field does not compile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReserveRequest {
-    /// A repeated request with the same id finds the first grant.
+    /// The id. A repeated request with the same id finds the first grant.
     pub id: ReservationId,
     /// The holder.
     pub owner: OwnerId,
@@ -203,8 +203,8 @@ impl ReserveRequest {
         }
     }
 
-    /// A request whose id is derived from its owner and an idempotency key: sent again with the
-    /// same key, it finds its first grant. See [`ReservationId::derived`].
+    /// A request whose id is derived from its owner and an idempotency key: a repeated request with
+    /// the same key finds the first grant. See [`ReservationId::derived`].
     ///
     /// # Errors
     /// [`InventoryError::Invalid`] for an empty or blank key, and as for [`Lines::new`].
@@ -214,7 +214,7 @@ impl ReserveRequest {
         lines: impl IntoIterator<Item = Line>,
     ) -> Result<Self, InventoryError> {
         if idempotency_key.trim().is_empty() {
-            let reason = "it must not be empty; choose one for each request, and keep it";
+            let reason = "the key must not be empty; choose one for each request, and keep it";
             return Err(InventoryError::invalid(
                 "idempotency_key",
                 idempotency_key,
@@ -253,7 +253,7 @@ pub enum Transition {
     Fulfil,
 }
 
-/// The request that an error refuses.
+/// The step that an error refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Asked {
     /// A transition.
@@ -277,7 +277,7 @@ impl fmt::Display for Asked {
 /// On whose behalf a call acts on a reservation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ActingFor {
-    /// Anyone: the caller has checked the right to act.
+    /// Any owner: the caller has checked the right to act.
     #[default]
     Anyone,
     /// This owner: a reservation of another owner is refused with [`InventoryError::NotOwner`].
@@ -316,7 +316,7 @@ pub struct ExtendRequest {
 /// Exhaustive, so that a store which ignores a field does not compile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adjustment {
-    /// A repeated adjustment with the same id changes nothing.
+    /// The id of the operation. A repeated adjustment with the same id changes nothing.
     pub operation: OperationId,
     /// The SKU.
     pub sku: Sku,

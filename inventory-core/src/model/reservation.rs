@@ -54,7 +54,7 @@ impl ReservationState {
 impl FromStr for ReservationState {
     type Err = InventoryError;
 
-    /// Reads the name that [`as_str`](Self::as_str) gives.
+    /// Parses the name that [`as_str`](Self::as_str) returns.
     fn from_str(name: &str) -> Result<Self, InventoryError> {
         let all = [
             Self::Held,
@@ -92,7 +92,7 @@ pub struct ReservedLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Reservation {
-    /// The id that its request came with.
+    /// The id of its request.
     pub id: ReservationId,
     /// The holder.
     pub owner: OwnerId,
@@ -130,7 +130,7 @@ impl Reservation {
         }
     }
 
-    /// The same reservation in a state that it took at `changed_at`.
+    /// The same reservation in `state`, which it took at `changed_at`.
     #[must_use]
     pub fn with_state(mut self, state: ReservationState, changed_at: Timestamp) -> Self {
         self.state = state;
@@ -138,7 +138,7 @@ impl Reservation {
         self
     }
 
-    /// Whether it has to expire at `now`: it is held, and its deadline has come.
+    /// Whether it has to expire at `now`: it is held, and its deadline has passed.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         self.state == ReservationState::Held && self.deadline <= now

@@ -15,21 +15,20 @@ use crate::model::{LocationId, Sku};
 ///
 /// **The epoch** is for the one case in which numbers run backwards: the store lost changes that
 /// readers have seen, because it was restored from a backup, or failed over to a replica that
-/// lacked the last writes. Its numbers then begin again below those that readers keep, and readers
-/// would ignore every change until the numbers have caught up.
+/// missed the last writes. Its numbers are then lower than those that readers keep. Readers would
+/// ignore every change until the numbers have caught up.
 ///
 /// - An operator raises the epoch, by a command of the store, after every such restore or failover
 ///   and before the store takes calls again.
-/// - The store keeps the epoch durably beside the levels, so that it is backed up and restored
-///   with them.
-/// - Raising it gives every level a version of the new epoch, with the number that it has, and
-///   puts every SKU into the outbox, so that readers hear of all of them. Counts, times and earlier
-///   movements do not change. Later changes, pages of the outbox and heartbeats carry the new
-///   epoch.
-/// - Readers, and marks as published, take a version of an older epoch for older whatever its
-///   number is.
-/// - A store that can not lose acknowledged changes, and one that begins empty with its process,
-///   stays in epoch 0 for ever.
+/// - The store keeps the epoch durably with the levels, so that both are backed up and restored
+///   together.
+/// - Raising the epoch gives every level a version of the new epoch, with the number that it has,
+///   and puts every SKU into the outbox, so that readers get all of them. Counts, times and earlier
+///   movements do not change. Later changes, pages of the outbox and heartbeats have the new epoch.
+/// - Readers, and [`mark_published`](crate::StockOutbox::mark_published), treat a version of an
+///   older epoch as older, whatever its number.
+/// - A store that can not lose acknowledged changes stays in epoch 0 for ever. So does a store that
+///   starts empty with its process.
 ///
 /// ```
 /// use stockade_inventory_core::Version;
@@ -92,7 +91,7 @@ impl Counts {
     /// Checks the counts.
     ///
     /// # Errors
-    /// [`InventoryError::Damaged`] where they break the rule, because counts come from a store.
+    /// [`InventoryError::Damaged`] when they break the rule, because counts come from a store.
     pub fn new(physical: u64, reserved: u64, escrowed: u64) -> Result<Self, InventoryError> {
         let promised = reserved.checked_add(escrowed);
         if physical > Self::MAX || promised.is_none_or(|promised| promised > physical) {
@@ -137,7 +136,7 @@ impl Counts {
         self.physical - self.reserved - self.escrowed
     }
 
-    /// The counts after a change, or `None` where they would break the rule.
+    /// The counts after a change, or `None` when they would break the rule.
     #[must_use]
     pub fn after(&self, delta: Delta) -> Option<Self> {
         Self::new(
@@ -215,11 +214,11 @@ impl StockLevel {
 pub struct SkuStock(Vec<StockLevel>);
 
 impl SkuStock {
-    /// Puts the levels of one SKU together. They have to be of one snapshot.
+    /// Combines the levels of one SKU. They must be from one snapshot.
     ///
     /// # Errors
-    /// [`InventoryError::Damaged`] without a level, with levels of several SKUs, or with two levels
-    /// of one location.
+    /// [`InventoryError::Damaged`] for no level, for levels of several SKUs, and for two levels of
+    /// one location.
     pub fn new(mut levels: Vec<StockLevel>) -> Result<Self, InventoryError> {
         levels.sort_by(|a, b| a.location.cmp(&b.location));
         let damaged = |what: String| Err(InventoryError::Damaged { what });
@@ -280,8 +279,8 @@ impl SkuStock {
         self.sum(Counts::available)
     }
 
-    /// The SKU's version: the newest epoch, and the sum of the numbers. It rises with the version of
-    /// any location. A level is never deleted, so the sum can not fall.
+    /// The SKU's version: the newest epoch, and the sum of the numbers. It rises with the version
+    /// of any location. A level is never deleted, so the sum never falls.
     #[must_use]
     pub fn version(&self) -> Version {
         let epoch = self

@@ -1,6 +1,6 @@
 //! The traits that a store of stock implements.
 //!
-//! Each of them is implemented for `&T`, `Box<T>` and `Arc<T>` as well, where `T` implements it.
+//! Each trait is also implemented for `&T`, `Box<T>` and `Arc<T>`, if `T` implements it.
 
 mod cursor;
 mod inventory;

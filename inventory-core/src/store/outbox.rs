@@ -1,4 +1,4 @@
-//! What is to be published.
+//! The stock events that are not published yet.
 
 use std::num::NonZeroUsize;
 
@@ -16,8 +16,8 @@ use crate::store::cursor::Cursor;
 ///
 /// An [`OutboxRelay`](crate::workers::OutboxRelay) publishes it.
 ///
-/// - **Written with the change.** A SKU comes into the outbox in the transaction that changes its
-///   level, and stays until it is marked. Reading takes nothing out.
+/// - **Written with the change.** The transaction that changes a level puts its SKU into the
+///   outbox. The SKU stays there until it is marked as published. Reading removes nothing.
 /// - **Durable.** In a durable store the outbox and its marks survive the end of the process.
 /// - **The epoch.** [`OutboxPage::epoch`] is the store's epoch, and raising it puts every SKU into
 ///   the outbox again. See [`Version`] for who raises it and where it is kept.
@@ -40,22 +40,22 @@ use crate::store::cursor::Cursor;
 #[async_trait]
 #[auto_impl(&, Box, Arc)]
 pub trait StockOutbox: Send + Sync {
-    /// At most `limit` unpublished SKUs after `after`, in a fixed order of the store's choice.
-    /// Unpublished is a SKU whose newest version is not marked as published.
+    /// At most `limit` unpublished SKUs after `after`, in a fixed order that the store chooses. A
+    /// SKU is unpublished when its newest version is not marked as published.
     ///
-    /// A change that was committed before the page's `complete_as_of` is on this page, or before
-    /// or after it in the order, or it is published. So a caller that publishes all pages from the
-    /// first to the last knows that everything is published that was committed before the first
-    /// page's time, also while changes go on.
+    /// Every change that was committed before the page's `complete_as_of` is published, or is in
+    /// the outbox: on this page, or on a page before or after it. So a caller that publishes all
+    /// pages from the first to the last knows: everything that was committed before the first
+    /// page's time is published. This holds also while changes continue.
     ///
-    /// To keep this, a store reads the time before it takes the snapshot, from the clock that
-    /// stamps the changes. Where the clocks of several processes stamp them, it subtracts the most
-    /// by which these clocks can differ. An earlier time is always true; it makes readers wait
-    /// longer.
+    /// To keep this promise, a store reads the time before it takes the snapshot, from the clock
+    /// that stamps the changes. If several processes stamp changes with their own clocks, the store
+    /// subtracts the largest possible difference between these clocks. An earlier time is always
+    /// correct; it only makes readers wait longer.
     ///
     /// # Errors
-    /// [`InventoryError::Failed`] and the like, and [`InventoryError::Invalid`] for a cursor that
-    /// this store can not have made.
+    /// [`InventoryError::Failed`] and similar errors, and [`InventoryError::Invalid`] for a cursor
+    /// that is not from this store.
     async fn unpublished(
         &self,
         after: Option<&Cursor>,
@@ -67,7 +67,7 @@ pub trait StockOutbox: Send + Sync {
     /// nothing, and unknown SKUs are ignored.
     ///
     /// # Errors
-    /// [`InventoryError::Failed`] and the like. The SKUs are then published again, which is
+    /// [`InventoryError::Failed`] and similar errors. The SKUs are then published again, which is
     /// harmless.
     async fn mark_published(&self, published: &[(Sku, Version)]) -> Result<(), InventoryError>;
 }
@@ -81,7 +81,7 @@ pub struct OutboxPage {
     /// The store's epoch, also on an empty page.
     pub epoch: u32,
     /// A time on the store's clock, read before the snapshot was taken. Everything that was
-    /// committed before it is in the snapshot.
+    /// committed before this time is in the snapshot.
     pub complete_as_of: Timestamp,
     /// The position of the next page. None on the last page.
     pub next: Option<Cursor>,

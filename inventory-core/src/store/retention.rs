@@ -1,4 +1,4 @@
-//! Removing what is long finished.
+//! Removal of old rows.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -11,13 +11,15 @@ use crate::model::Purged;
 
 /// Removes finished reservations and old movements, so that a store does not grow with every sale.
 ///
-/// Nothing else changes: no count, no version, and nothing is put into the outbox. Each call is
-/// one transaction of bounded size, and takes effect whole or not at all. Concurrent calls share
-/// the work: a call may leave out what another one has locked. A repeated call does what is left.
+/// Nothing else changes: no count, no version, and nothing is put into the outbox. Each call is one
+/// transaction of bounded size, and takes effect completely or not at all. Concurrent calls share
+/// the work: a call may skip rows that another call has locked. A repeated call does the remaining
+/// work.
 ///
-/// **An id is removed with its row.** A request that is sent again later is decided afresh: it may
-/// reserve, or receive, a second time. So keep everything longer than any request can be repeated.
-/// The caller decides how long; [`Retention`](crate::workers::Retention) keeps everything for at
+/// **An id is removed with its row.** A request that is repeated after that is decided as a new
+/// one: it may reserve, or receive, a second time. So keep rows longer than any request can be
+/// repeated. The caller decides how long; [`Retention`](crate::workers::Retention) keeps everything
+/// for at least a day.
 /// least a day.
 ///
 /// ```
@@ -45,15 +47,15 @@ use crate::model::Purged;
 pub trait StockRetention: Send + Sync {
     /// Removes at most `limit` reservations that were fulfilled, released, expired or cancelled at
     /// least `keep` ago on the store's clock, the longest finished first. The store finds them by
-    /// an index on that time. The answer says how many it removed, and whether there are more; a
-    /// store may remove fewer than `limit` in a call and say that there are more.
+    /// an index on that time. The result says how many it removed, and whether there are more. A
+    /// store may remove fewer than `limit` in a call and return [`Rest::More`](crate::Rest::More).
     ///
-    /// A held or confirmed reservation is never removed, whatever its age. Nor is an overdue one
-    /// that has not expired yet. A removed reservation is
+    /// A held or confirmed reservation is never removed, whatever its age. An overdue one that has
+    /// not expired yet is not removed either. A removed reservation is
     /// [unknown](InventoryError::UnknownReservation). Its movements stay.
     ///
     /// # Errors
-    /// [`InventoryError::Failed`] and the like.
+    /// [`InventoryError::Failed`] and similar errors.
     async fn purge_reservations(
         &self,
         keep: Duration,
@@ -61,13 +63,13 @@ pub trait StockRetention: Send + Sync {
     ) -> Result<Purged, InventoryError>;
 
     /// Replaces at most `limit` movements that took effect at least `keep` ago on the store's clock
-    /// by opening balances. The answer says how many it replaced, and whether there are more; a
-    /// store may replace fewer than `limit` in a call and say that there are more. Earlier opening
-    /// balances that are merged into new ones are not counted.
+    /// by opening balances. The result says how many it replaced, and whether there are more. A
+    /// store may replace fewer than `limit` in a call and return [`Rest::More`](crate::Rest::More).
+    /// Earlier opening balances that are merged into new ones are not counted.
     ///
-    /// - Of each level the oldest movements are replaced first. The last of them becomes the
-    ///   [opening balance](crate::Movement::into_opening_balance) of all up to it, at its position
-    ///   in the listing. The others are removed.
+    /// - The oldest movements of each level are replaced first. The last replaced one becomes the
+    ///   [opening balance](crate::Movement::into_opening_balance), with the sum of all up to it, at
+    ///   its position in the listing. The others are removed.
     /// - So a level has at most one opening balance, as its first movement; its movements add up to
     ///   its counts, and their versions rise by one.
     /// - Movements after the first one that must be kept are kept too. A store may apply this to

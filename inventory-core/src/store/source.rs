@@ -9,7 +9,7 @@ use crate::error::InventoryError;
 use crate::model::{Sku, SkuStock};
 use crate::store::cursor::Cursor;
 
-/// Answers how much stock there is, in the same process or over a network.
+/// Returns how much stock there is, from the same process or over a network.
 ///
 /// The catalogue and search read stock through this trait. [`InventoryStore`](crate::InventoryStore)
 /// includes it, and [`Inventory`](crate::Inventory) implements it.
@@ -36,20 +36,20 @@ use crate::store::cursor::Cursor;
 #[auto_impl(&, Box, Arc)]
 pub trait StockSource: Send + Sync {
     /// The stock of each of `skus`, in their order, and `None` for each unknown one. The levels of
-    /// one SKU are of one snapshot. Different SKUs may be of different moments.
+    /// one SKU are from one snapshot. Different SKUs may be from different moments.
     ///
-    /// Any number of SKUs may be asked for, and one more than once.
+    /// Any number of SKUs is allowed, and a SKU may be repeated.
     ///
     /// # Errors
-    /// [`InventoryError::Failed`] and the like, for all of them together.
+    /// [`InventoryError::Failed`] and similar errors, for all SKUs together.
     async fn stock(&self, skus: &[Sku]) -> Result<Vec<Option<SkuStock>>, InventoryError>;
 
-    /// At most `limit` SKUs after `after`, in a fixed order of the store's choice. A SKU that is
-    /// there during the whole scan is returned once.
+    /// At most `limit` SKUs after `after`, in a fixed order that the store chooses. A SKU that
+    /// exists during the whole scan is returned once.
     ///
     /// # Errors
-    /// As for [`stock`](StockSource::stock), and [`InventoryError::Invalid`] for a cursor that
-    /// this store can not have made.
+    /// As for [`stock`](StockSource::stock), and [`InventoryError::Invalid`] for a cursor that is
+    /// not from this store.
     async fn scan(
         &self,
         after: Option<&Cursor>,

@@ -9,12 +9,11 @@ use auto_impl::auto_impl;
 use crate::error::InventoryError;
 use crate::model::ReservationId;
 
-/// Wakes the [expiry worker](crate::workers::ExpiryWorker) when the deadline of a reservation
-/// comes.
+/// Wakes the [expiry worker](crate::workers::ExpiryWorker) at the deadline of a reservation.
 ///
-/// A timer is a hint. It may come late, twice or never, and it survives a crash only where the
+/// A timer is a hint. It may fire late, twice or never. It survives a crash only if the
 /// implementation says so. The store decides which reservations are overdue, and a sweep finds
-/// those whose timer did not come.
+/// those whose timer did not fire.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -38,28 +37,28 @@ use crate::model::ReservationId;
 #[async_trait]
 #[auto_impl(&, Box, Arc)]
 pub trait ReservationTimer: Send + Sync {
-    /// Sets a timer for each reservation, to come after that duration. It replaces the timer that
-    /// the reservation had.
+    /// Sets a timer for each reservation, to fire after that duration. It replaces an earlier timer
+    /// of the reservation.
     ///
     /// # Errors
-    /// [`InventoryError::Failed`] and the like. A sweep then finds what is overdue.
+    /// [`InventoryError::Failed`] and similar errors. A sweep then finds the overdue reservations.
     async fn arm(&self, timers: &[(ReservationId, Duration)]) -> Result<(), InventoryError>;
 
     /// Removes the timers of these reservations, where there are any.
     ///
     /// # Errors
-    /// As for [`arm`](ReservationTimer::arm). The timers then come and are without effect.
+    /// As for [`arm`](ReservationTimer::arm). The timers then fire and have no effect.
     async fn disarm(&self, ids: &[ReservationId]) -> Result<(), InventoryError>;
 
     /// Waits until at least one timer is due, and returns at most `limit` due ones. Returns none
     /// after `wait`.
     ///
     /// A returned timer is removed: the caller acts on it or arms it again. Several callers share
-    /// the due timers, as far as the implementation can. What a dropped call had taken may be lost;
-    /// a sweep finds it.
+    /// the due timers, as far as the implementation can. When the future is dropped, timers that it
+    /// had taken may be lost; a sweep finds their reservations.
     ///
     /// # Errors
-    /// [`InventoryError::Failed`] and the like.
+    /// [`InventoryError::Failed`] and similar errors.
     async fn due(
         &self,
         limit: NonZeroUsize,

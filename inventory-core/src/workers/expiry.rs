@@ -20,11 +20,11 @@ use crate::workers::progress::Progress;
 ///
 /// - The store decides what is overdue, and each expiry takes effect once, however many workers
 ///   run.
-/// - A timer that came early is set again for the time that is left.
-/// - A timer whose reservation could not be expired is set again, unless the error says that a
-///   repetition does not help.
-/// - A sweep goes on while the store says that there is more. If the store then does nothing in 10
-///   calls in a row, the sweep ends with an error, and the next one tries again.
+/// - A timer that fired early is set again for the remaining time.
+/// - When a reservation could not be expired, its timer is set again, unless the error says that a
+///   retry does not help.
+/// - A sweep continues while the store says that there is more. If the store then expires nothing
+///   in 10 calls in a row, the sweep ends with an error, and the next sweep tries again.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -56,11 +56,11 @@ pub struct ExpiryWorker {
     clock: Arc<dyn Clock>,
 }
 
-/// The duration of one wait for due timers.
+/// The longest wait for due timers in one call.
 const TIMER_WAIT: Duration = Duration::from_secs(10);
 /// The first pause after a failure, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
-/// The pause before a timer comes again whose reservation could not be expired.
+/// The pause before the timer of a reservation that could not be expired fires again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const BATCH: NonZeroUsize = NonZeroUsize::new(100).expect("it is not 0");
 
@@ -79,36 +79,36 @@ impl ExpiryWorker {
         }
     }
 
-    /// Pauses about this long between sweeps: three quarters to one and a quarter of it.
+    /// Sets the pause between sweeps: a random 75 % to 125 % of `interval`.
     #[must_use]
     pub fn with_sweep_interval(mut self, interval: Duration) -> Self {
         self.sweep_interval = interval;
         self
     }
 
-    /// Takes at most this many reservations in a call.
+    /// Sets the most reservations in a call.
     #[must_use]
     pub fn with_batch(mut self, reservations: NonZeroUsize) -> Self {
         self.batch = reservations;
         self
     }
 
-    /// Waits this long for an answer of the store or the timers.
+    /// Sets how long to wait for an answer of the store or the timers.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Waits on this clock. What is overdue is judged on the store's.
+    /// Sets the clock for pauses. Whether a reservation is overdue is decided on the store's clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Runs until `stop` is done and the calls under way have ended, which takes a few times the
-    /// timeout at most. The first sweep comes at once. A failure is logged, and the worker goes on.
+    /// Runs until `stop` is ready and the current calls have ended, which takes at most a few times
+    /// the timeout. The first sweep starts at once. A failure is logged, and the worker continues.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let stopped = Stop::new();
         tokio::join!(
@@ -121,8 +121,8 @@ impl ExpiryWorker {
     /// Expires all overdue reservations, batch by batch, and returns their number.
     ///
     /// # Errors
-    /// As for [`InventoryStore::expire_overdue`], and where the store says that there is more and
-    /// does nothing in 10 calls in a row. What expired before stays expired.
+    /// As for [`InventoryStore::expire_overdue`], and when the store says that there is more but
+    /// expires nothing in 10 calls in a row. What expired before stays expired.
     pub async fn sweep(&self) -> Result<usize, InventoryError> {
         self.sweep_unless(&Stop::new()).await
     }
@@ -153,7 +153,7 @@ impl ExpiryWorker {
             .await
     }
 
-    /// Acts on due timers. Each is finished or set again.
+    /// Acts on due timers. Each reservation is expired, or its timer is set again.
     async fn expire(&self, due: &[ReservationId]) {
         if due.is_empty() {
             return;
@@ -175,7 +175,7 @@ impl ExpiryWorker {
         }
     }
 
-    /// The pause before the timer comes again, if it has to.
+    /// The pause before the timer fires again, if it has to.
     fn again_after(
         &self,
         id: &ReservationId,
@@ -251,7 +251,7 @@ impl ExpiryWorker {
 
     fn failed(&self, operation: &'static str, error: &InventoryError) {
         counter!(telemetry::EXPIRY_FAILURES, "operation" => operation).increment(1);
-        tracing::warn!(operation, %error, "the expiry worker failed, and goes on");
+        tracing::warn!(operation, %error, "a call of the expiry worker failed");
     }
 
     fn deadline(&self, operation: &'static str) -> Deadline<'_> {

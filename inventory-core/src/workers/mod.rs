@@ -1,11 +1,12 @@
-//! The loops that run beside a store.
+//! The loops that run next to a store.
 //!
-//! - [`ExpiryWorker`] gives back the units of reservations whose deadline has passed.
-//! - [`OutboxRelay`] publishes what changed.
-//! - [`Retention`] removes what is long finished.
+//! - [`ExpiryWorker`] expires reservations whose deadline has passed, so that their units come
+//!   back.
+//! - [`OutboxRelay`] publishes stock events.
+//! - [`Retention`] removes old reservations and movements.
 //!
-//! Each is a future that the host runs where it likes, until another future ends it. Nothing is
-//! spawned. Any number of each may run, in any number of processes.
+//! Each worker is a future. The host runs it on its own runtime, until another future is ready. No
+//! task is spawned. Any number of each worker may run, in any number of processes.
 
 mod expiry;
 mod progress;

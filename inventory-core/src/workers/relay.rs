@@ -1,4 +1,4 @@
-//! Publishes what changed.
+//! Publishes stock events.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -17,14 +17,14 @@ use crate::model::{Sku, Version};
 use crate::store::{Cursor, StockOutbox, StockSource};
 use crate::telemetry;
 
-/// Publishes the newest state of every SKU that changed, at least once, and then a heartbeat to
-/// every partition that says as of when everything is published.
+/// Publishes the newest state of every SKU that changed, at least once. Then publishes a heartbeat
+/// to every partition, which says up to which time everything is published.
 ///
 /// - It works in passes over the outbox. An event that the log did not acknowledge stays in the
 ///   outbox for the next pass.
-/// - Heartbeats are sent after a pass in which the log acknowledged everything.
-/// - All stock is published again about every 10 minutes, so that a reader that lost an event gets
-///   another one.
+/// - Heartbeats are sent after a pass in which the log acknowledged every event.
+/// - All stock is published again about every 10 minutes, so that a reader that missed an event
+///   gets a newer one.
 /// - Several relays may run, and a stalled one may publish late. Readers keep the highest version.
 ///
 /// ```
@@ -60,16 +60,16 @@ pub struct OutboxRelay {
     clock: Arc<dyn Clock>,
 }
 
-/// What a pass of [`OutboxRelay`] did.
+/// The result of a pass of [`OutboxRelay`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pass {
     /// The number of events that the log acknowledged.
     pub published: usize,
-    /// The number of events that it did not acknowledge. They stay in the outbox.
+    /// The number of events that the log did not acknowledge. They stay in the outbox.
     pub failed: usize,
-    /// Everything that was committed before this time on the store's clock is published, and a
-    /// heartbeat in every partition says so. None where an event failed.
+    /// Everything that was committed before this time on the store's clock is published, and the
+    /// heartbeats have this time. None when an event failed.
     pub complete_as_of: Option<Timestamp>,
 }
 
@@ -111,7 +111,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 impl OutboxRelay {
     /// A relay to the topic `inventory_updates`. It makes a pass every 200 ms in pages of 500 SKUs,
-    /// publishes all stock again about every 10 minutes, and waits 10 seconds for an answer.
+    /// publishes all stock again about every 10 minutes, and waits at most 10 seconds for an
+    /// answer.
     #[must_use]
     pub fn new(
         outbox: Arc<dyn StockOutbox>,
@@ -139,7 +140,7 @@ impl OutboxRelay {
         self
     }
 
-    /// Pauses this long between passes, at least a millisecond. After failed passes the pauses grow,
+    /// Sets the pause between passes, at least a millisecond. After failed passes the pauses grow,
     /// up to 30 seconds.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
@@ -147,44 +148,44 @@ impl OutboxRelay {
         self
     }
 
-    /// Reads and publishes at most this many SKUs in a call. No more are held in memory.
+    /// Sets the most SKUs that are read and published in a call. The relay holds no more in memory.
     #[must_use]
     pub fn with_batch(mut self, skus: NonZeroUsize) -> Self {
         self.batch = skus;
         self
     }
 
-    /// Publishes all stock again about this often, page by page, with the interval between pages.
+    /// Sets how often all stock is published again, page by page, with the interval between pages.
     #[must_use]
     pub fn with_republish_interval(mut self, interval: Duration) -> Self {
         self.republish_interval = interval;
         self
     }
 
-    /// Publishes all stock at the start as well: for readers that begin with nothing, while the
-    /// outbox is empty because everything was published before.
+    /// Publishes all stock at the start as well: for readers that start empty when the outbox is
+    /// empty too, because everything was published before.
     #[must_use]
     pub fn republishing_first(mut self) -> Self {
         self.first = First::Republish;
         self
     }
 
-    /// Waits this long for an answer of the store or the log.
+    /// Sets how long to wait for an answer of the store or the log.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Waits on this clock.
+    /// Sets the clock for pauses.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Runs until `stop` is done. Events that were published and not yet marked are published again
-    /// by the next relay. A failed pass is logged and repeated.
+    /// Runs until `stop` is ready. Events that were published but not marked yet are published
+    /// again by the next relay. A failed pass is logged and repeated.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let stopped = Stop::new();
         let complete = LastComplete(Mutex::new(self.clock.monotonic()));
@@ -198,7 +199,7 @@ impl OutboxRelay {
         tokio::join!(stopped.when(stop), stopped.or(work));
     }
 
-    /// Sets the gauge of the age, also while a pass is under way: it may hang.
+    /// Sets the gauge of the age, also during a pass, because a pass may hang.
     async fn report_age(&self, complete: &LastComplete) {
         loop {
             let age = self.clock.monotonic().saturating_sub(complete.at());
@@ -226,11 +227,11 @@ impl OutboxRelay {
         }
     }
 
-    /// Publishes all pages of the outbox from the first to the last, marks what the log
-    /// acknowledged, and sends the heartbeats if that was everything.
+    /// Publishes all pages of the outbox from the first to the last, and marks the events that the
+    /// log acknowledged. If it acknowledged all, sends the heartbeats.
     ///
     /// # Errors
-    /// Those of the outbox, and those of the log where it did not acknowledge every heartbeat.
+    /// The errors of the outbox, and those of the log when it did not acknowledge every heartbeat.
     /// Events that were acknowledged before are marked.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn pass(&self) -> Result<Pass, InventoryError> {
@@ -310,7 +311,7 @@ impl OutboxRelay {
         Ok(published)
     }
 
-    /// Marks what is published. If that fails, it is published again, which is harmless.
+    /// Marks the published events. If that fails, they are published again, which is harmless.
     async fn mark(&self, acknowledged: &[(Sku, Version)]) {
         if acknowledged.is_empty() {
             return;
@@ -352,7 +353,7 @@ impl OutboxRelay {
     }
 
     /// Publishes all stock again. A page of which the log acknowledges nothing is repeated, with
-    /// growing pauses. Single failed events are left to the next time.
+    /// growing pauses. Single failed events wait for the next time.
     async fn republish(&self) {
         let mut after = None;
         let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);

@@ -1,4 +1,4 @@
-//! Removes what is long finished.
+//! Removes old reservations and movements.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -17,13 +17,14 @@ use crate::workers::progress::Progress;
 
 /// Purges reservations that finished long ago, and replaces old movements by opening balances.
 ///
-/// - A purged reservation loses its id, and a replaced adjustment the id of its operation. A request
-///   that is sent again later is decided afresh, and may reserve or receive a second time. So
-///   nothing is purged within a day. Where requests wait in a queue or a file, keep everything
+/// - A purged reservation loses its id, and a replaced adjustment loses its operation id. A request
+///   that is repeated after that is decided as a new one, and may reserve or receive a second time.
+///   So nothing is purged within a day. If requests wait in a queue or a file, keep everything
 ///   longer than a request can wait there.
-/// - A pass goes on while the store says that there is more. If the store then does nothing in 10
-///   calls in a row, the pass ends with an error, and the next one tries again.
-/// - Any number of these may run, and each may end at any moment. The next pass does what is left.
+/// - A pass continues while the store says that there is more. If the store then purges nothing in
+///   10 calls in a row, the pass ends with an error, and the next pass tries again.
+/// - Any number of these may run, and each may end at any moment. The next pass does the remaining
+///   work.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -54,7 +55,7 @@ pub struct Retention {
     clock: Arc<dyn Clock>,
 }
 
-/// What a pass of [`Retention`] did.
+/// The result of a pass of [`Retention`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetentionPass {
@@ -70,7 +71,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("it is not 0");
 
 impl Retention {
-    /// The shortest time for which anything is kept: a day.
+    /// The shortest time for which rows are kept: a day.
     pub const LEAST: Duration = DAY;
 
     /// A worker that keeps finished reservations for 30 days and movements for 90 days, makes a pass
@@ -88,7 +89,7 @@ impl Retention {
         }
     }
 
-    /// Keeps reservations, and so their ids, for this long after they have finished, at least for a
+    /// Sets how long reservations, and so their ids, are kept after they have finished: at least a
     /// day.
     #[must_use]
     pub fn with_reservations_kept(mut self, keep: Duration) -> Self {
@@ -96,55 +97,55 @@ impl Retention {
         self
     }
 
-    /// Keeps movements, and so the ids of adjustments, for this long, at least for a day.
+    /// Sets how long movements, and so the ids of adjustments, are kept: at least a day.
     #[must_use]
     pub fn with_movements_kept(mut self, keep: Duration) -> Self {
         self.keep_movements = keep.max(Self::LEAST);
         self
     }
 
-    /// Pauses about this long between passes: three quarters to one and a quarter of it.
+    /// Sets the pause between passes: a random 75 % to 125 % of `interval`.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// Purges at most this many rows in a call.
+    /// Sets the most rows that are purged in a call.
     #[must_use]
     pub fn with_batch(mut self, rows: NonZeroUsize) -> Self {
         self.batch = rows;
         self
     }
 
-    /// Waits this long for an answer of the store.
+    /// Sets how long to wait for an answer of the store.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Waits on this clock. What is old is judged on the store's.
+    /// Sets the clock for pauses. The age of rows is decided on the store's clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Runs until `stop` is done. The call that is under way then is dropped, and takes effect or
-    /// not. The first pass comes at once. A failed pass is logged and repeated.
+    /// Runs until `stop` is ready. A call that is in flight then is dropped; it may take effect or
+    /// not. The first pass starts at once. A failed pass is logged and repeated.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let stopped = Stop::new();
         let work = stopped.or(self.keep_purging());
         tokio::join!(stopped.when(stop), work);
     }
 
-    /// Purges everything that is old enough, and returns how much that was.
+    /// Purges everything that is old enough, and returns how many rows.
     ///
     /// # Errors
-    /// As for [`StockRetention`], and where the store says that there is more and does nothing in 10
-    /// calls in a row. What was purged before stays purged, and a failure to purge reservations
-    /// keeps no movement from being purged.
+    /// As for [`StockRetention`], and when the store says that there is more but purges nothing in
+    /// 10 calls in a row. What was purged before stays purged. When purging reservations fails,
+    /// movements are still purged.
     pub async fn purge(&self) -> Result<RetentionPass, InventoryError> {
         let store = &self.store;
         let reservations = self.purge_all("reservations", || {

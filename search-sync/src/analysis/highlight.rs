@@ -1,4 +1,4 @@
-//! Cuts the piece of a text that matches.
+//! Cuts out the part of a text that matches.
 
 use std::ops::Range;
 

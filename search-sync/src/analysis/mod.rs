@@ -1,9 +1,9 @@
-//! Splits text into words, and says which words match a query: for indexes without a text analysis
-//! of their own.
+//! Splits text into words, and decides which words match a query. For indexes that have no text
+//! analysis of their own.
 //!
 //! - [`words`] splits a text.
 //! - [`SearchedText`] is the text of a [`View`](crate::View) that is searched.
-//! - [`QueryText`] is the text of a query, and says how well a word matches it.
+//! - [`QueryText`] is the text of a query, and computes how well a word matches it.
 //! - [`Highlighter`] finds the places in a view that match.
 
 mod highlight;

@@ -10,7 +10,7 @@ pub const MOST_WORDS: usize = 20;
 const MOST_LETTERS: usize = 40;
 /// A word that at least 5 documents contain is not a typo: see [`QueryText::with_known`].
 pub const KNOWN: usize = 5;
-/// How much a match counts, compared with a match of the same word.
+/// The quality of a match, compared with a match of the same word.
 const SPELLING: f64 = 0.9;
 const BEGINNING: f64 = 0.5;
 const TYPO: f64 = 0.05;
@@ -55,7 +55,7 @@ struct QueryWord {
     with_neighbour: Vec<String>,
     /// The prefixes of words that match it as an unfinished word.
     beginnings: Vec<String>,
-    /// How many typos are allowed.
+    /// The number of allowed typos.
     typos: usize,
 }
 
@@ -121,7 +121,7 @@ impl QueryText {
         self.words.iter().map(|word| word.text.as_str())
     }
 
-    /// How many words must match: of one or two all, of more two thirds.
+    /// How many words must match: all of one or two words, two thirds of more words.
     #[must_use]
     pub fn least(&self) -> usize {
         let count = self.words.len();

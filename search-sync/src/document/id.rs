@@ -1,10 +1,10 @@
-//! Which document.
+//! The ids of documents.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which document.
+/// The id of a document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum DocumentId {
     /// The document of a root row, by the row's key. Only these are searched.

@@ -17,16 +17,16 @@ pub use view::{FieldValue, View};
 /// The version of the format of [`Document::encode`]. [`Document::decode`] refuses a newer one.
 const FORMAT_VERSION: u32 = 1;
 
-/// A document as it is merged and stored: its rows. What users search is its [`View`].
+/// A document as it is merged and stored: its rows. Its [`View`] is what users search.
 ///
 /// A document only grows. A deleted row stays as a tombstone, which is a key and a version without
 /// columns, so that a change that arrives late does not bring the row back. A product whose
-/// variants come and go for years keeps a tombstone for each variant, and each write carries all
-/// tombstones. An index that limits the size of a document refuses such a document in the end; a
-/// new generation, which is filled from the existing rows, starts without tombstones.
+/// variants change for years keeps a tombstone for each variant, and each write contains all
+/// tombstones. An index that limits the size of a document refuses such a document in the end. A
+/// new generation is filled from the existing rows, so it starts without tombstones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    /// Which document.
+    /// Its id.
     pub id: DocumentId,
     /// Its rows, including the deleted ones.
     pub rows: BTreeMap<RowKey, Row>,
@@ -58,7 +58,7 @@ impl Document {
         Merged::Changed
     }
 
-    /// The rows as JSON, for an index to store beside the view.
+    /// The rows as JSON, for an index to store with the view.
     ///
     /// # Panics
     /// Never: strings, digits and JSON always serialize.

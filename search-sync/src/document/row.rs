@@ -67,7 +67,7 @@ impl From<Version> for RowVersion {
     }
 }
 
-/// Which row of a document.
+/// Identifies a row of a document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RowKey {
     /// The table.

@@ -1,4 +1,4 @@
-//! What is searched of a document: fields with values.
+//! The searched part of a document: fields with values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What is searched of a document: its fields, each with its values in order. The values of all
+/// The searched part of a document: its fields, each with its values in order. The values of all
 /// child rows are in one list, without duplicates.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -58,7 +58,7 @@ impl From<Generation> for String {
 /// Whether a generation is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GenerationState {
-    /// Queries are answered from it.
+    /// Queries read it.
     Active,
     /// It is being filled, or it is kept so that an operator can go back to it.
     Standby,

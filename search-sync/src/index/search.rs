@@ -6,7 +6,7 @@ use auto_impl::auto_impl;
 use crate::error::SearchError;
 use crate::query::{SearchPage, SearchQuery, Suggestion};
 
-/// Answers queries from the active generation.
+/// Searches the active generation.
 ///
 /// ```
 /// use stockade_search_sync::memory::MemoryIndex;
@@ -39,26 +39,27 @@ use crate::query::{SearchPage, SearchQuery, Suggestion};
 pub trait SearchIndex: Send + Sync {
     /// The hits of one page, and the facets of the whole result.
     ///
-    /// The cost of any query is bounded. A query over the limits of [`SearchQuery`] is refused,
-    /// and its text is never parsed as a query language.
+    /// The cost of any query is bounded. A query over the limits of [`SearchQuery`] is refused. Its
+    /// text is never parsed as a query language.
     ///
     /// # Errors
     /// [`SearchError::Invalid`] naming the part of the query, [`SearchError::NothingActive`],
-    /// [`SearchError::Failed`] and the like.
+    /// [`SearchError::Failed`] and similar errors.
     async fn search(&self, query: &SearchQuery) -> Result<SearchPage, SearchError>;
 
-    /// At most `limit` (1 to 20) titles that complete `prefix`, the best first; none for an empty
+    /// At most `limit` (1 to 20) titles that complete `prefix`, the best first. None for an empty
     /// prefix.
     ///
     /// # Errors
     /// As for [`search`](SearchIndex::search).
     async fn suggest(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, SearchError>;
 
-    /// What this index can not do, and what follows from it. Empty if there is nothing.
+    /// The features that this index does not support, and the consequences. Empty if it supports
+    /// all.
     fn limitations(&self) -> Vec<Limitation>;
 }
 
-/// Something that an index can not do.
+/// A feature that an index does not support.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limitation {

@@ -12,14 +12,15 @@ use crate::projection::Projection;
 
 /// Writes documents into the generations of an index.
 ///
-/// Several writers may change one document: workers of other partitions, of other tables, of
-/// stock, or a worker that was believed dead. So a writer loads the document with its revision,
-/// merges its change, and writes the document only if that revision is still the newest.
+/// Several writers may change one document at the same time: workers of other partitions, of other
+/// tables, of stock, or a worker that was replaced because it seemed dead. So a writer loads the
+/// document with its revision, merges its change, and writes the document only if that revision is
+/// still the newest.
 ///
-/// [`load`](Self::load) and [`write`](Self::write) return a result for each item. An error of the
-/// whole call counts for every item: nothing was written, unless [`SearchError::retry`] is
-/// [`OutcomeUnknown`](stockade_change_feed::Retry::OutcomeUnknown), after which each document may
-/// be written or not.
+/// [`load`](Self::load) and [`write`](Self::write) return a result for each item. If the whole call
+/// fails, nothing was written, unless [`SearchError::retry`] is
+/// [`OutcomeUnknown`](stockade_change_feed::Retry::OutcomeUnknown): then each document may be
+/// written or not.
 ///
 /// ```
 /// use stockade_search_sync::memory::MemoryIndex;
@@ -60,23 +61,23 @@ pub trait IndexWriter: Send + Sync {
     ///
     /// # Errors
     /// [`SearchError::Invalid`] for a projection that is not usable. [`SearchError::Unsupported`]
-    /// if the server can't serve the projection: now, rather than at a query.
+    /// if the server does not support the projection; this call fails then, not a later query.
     async fn create(
         &self,
         generation: &Generation,
         projection: &Projection,
     ) -> Result<(), SearchError>;
 
-    /// Makes a generation the one that is searched, in one step.
+    /// Makes a generation the active one, in one step.
     ///
     /// # Errors
-    /// [`SearchError::UnknownGeneration`], [`SearchError::Failed`] and the like.
+    /// [`SearchError::UnknownGeneration`], [`SearchError::Failed`] and similar errors.
     async fn activate(&self, generation: &Generation) -> Result<(), SearchError>;
 
-    /// All generations, ordered by name, and whether each is searched.
+    /// All generations, ordered by name, each with its state.
     ///
     /// # Errors
-    /// [`SearchError::Failed`] and the like.
+    /// [`SearchError::Failed`] and similar errors.
     async fn generations(&self) -> Result<Vec<(Generation, GenerationState)>, SearchError>;
 
     /// Removes a generation and its documents. Removing a generation that does not exist succeeds.
@@ -85,17 +86,17 @@ pub trait IndexWriter: Send + Sync {
     /// [`SearchError::Invalid`] for the active generation.
     async fn remove(&self, generation: &Generation) -> Result<(), SearchError>;
 
-    /// The newest state of each document, in the order of `ids`. Every write that was answered
-    /// before the call is seen, even if it can't be searched yet. Each document has a result of
-    /// its own:
+    /// The newest state of each document, in the order of `ids`. It contains every write that
+    /// returned before this call, even if searches do not find that write yet. Each document has
+    /// its own result:
     ///
     /// - [`SearchError::Damaged`] for a document that [`Document::decode`] can't read. The other
     ///   documents are returned.
     /// - [`SearchError::Failed`] for a document that can't be loaded now, but may be later.
     ///
     /// # Errors
-    /// [`SearchError::UnknownGeneration`], [`SearchError::Failed`] and the like, for all documents
-    /// together.
+    /// [`SearchError::UnknownGeneration`], [`SearchError::Failed`] and similar errors, for all
+    /// documents together.
     async fn load(
         &self,
         generation: &Generation,
@@ -116,8 +117,8 @@ pub trait IndexWriter: Send + Sync {
     /// written.
     ///
     /// # Errors
-    /// [`SearchError::UnknownGeneration`], [`SearchError::Failed`] and the like, for all documents
-    /// together.
+    /// [`SearchError::UnknownGeneration`], [`SearchError::Failed`] and similar errors, for all
+    /// documents together.
     async fn write(
         &self,
         generation: &Generation,
@@ -127,11 +128,11 @@ pub trait IndexWriter: Send + Sync {
     /// At most `limit` ids of [`DocumentId::Root`] documents, including hidden ones, in a fixed
     /// order, from the first id after `after`. An empty page is the end.
     ///
-    /// Every document whose write was answered before the scan began is found, because a
-    /// truncation must not miss one.
+    /// Finds every document whose write returned before the scan began, because a truncation must
+    /// not miss one.
     ///
     /// # Errors
-    /// [`SearchError::UnknownGeneration`], [`SearchError::Failed`] and the like.
+    /// [`SearchError::UnknownGeneration`], [`SearchError::Failed`] and similar errors.
     async fn scan(
         &self,
         generation: &Generation,
@@ -145,8 +146,8 @@ pub trait IndexWriter: Send + Sync {
 pub enum WriteConcurrency {
     /// Any number: the index refuses a write whose revision is no longer the newest.
     CompareAndSet,
-    /// One: the index does not compare revisions. One [`Ingest`](crate::Ingest) in one process
-    /// reads all topics, and the operator must make sure that nobody else writes.
+    /// One: the index does not compare revisions. One [`Ingest`](crate::Ingest) in one process must
+    /// read all topics, and the operator must make sure that there is no other writer.
     SingleWriter,
 }
 
@@ -183,10 +184,10 @@ impl Loaded {
 /// Exhaustive: an index that ignores a field must not compile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DocumentWrite {
-    /// The document. Later loads return exactly the same: [`Document::encode`] and
-    /// [`Document::decode`] keep it as text.
+    /// The document. Later loads must return exactly this document: store it as the text that
+    /// [`Document::encode`] returns, for [`Document::decode`].
     pub document: Document,
-    /// What is searched of it. `None` hides the document.
+    /// The view of the document, which is searched. `None` hides the document.
     pub view: Option<View>,
     /// The revision that the document was loaded with.
     pub expected: Revision,

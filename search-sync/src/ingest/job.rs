@@ -70,7 +70,7 @@ impl Job {
 
     /// Returns the records of a document to the consumer, which handles them again, without limit.
     pub(super) fn postpone(&mut self, edits: &[RecordEdit], reason: String, retry_after: Duration) {
-        warn!(%reason, "a document can't be written now");
+        warn!(%reason, "a document can not be written now");
         let unavailable = Disposition::Unavailable {
             reason,
             retry_after,
@@ -113,7 +113,7 @@ impl Job {
         for (record, ended) in records.iter().zip(&self.ended) {
             if let Disposition::DeadLetter { reason } = ended {
                 counter!(DEAD_LETTERS).increment(1);
-                warn!(position = %record.position, %reason, "a record can never be merged");
+                warn!(position = %record.position, %reason, "a record becomes a dead letter");
             }
         }
         self.ended
@@ -192,7 +192,7 @@ impl Chunk {
         self.postpone(job, |_| true);
     }
 
-    /// Their records are not to blame, and records of other documents go on.
+    /// Records of other documents continue.
     fn postpone(&mut self, job: &mut Job, which: impl Fn(Duration) -> bool) {
         self.pending.retain(|id, edits| {
             let truncated = || ("truncations kept arriving".to_owned(), Duration::ZERO);

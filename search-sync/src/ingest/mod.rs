@@ -1,4 +1,4 @@
-//! From records of a change feed to documents of an index.
+//! Merges the records of a change feed into the documents of an index.
 
 mod job;
 mod settle;
@@ -34,9 +34,9 @@ pub use telemetry::{CONFLICTS, CUT, DEAD_LETTERS, IGNORED, ROWS, STALE_EPOCHS, W
 ///   other documents are done. If the index fails as a whole, all records are unavailable.
 /// - Records of other tables, heartbeats and tombstones are done at once.
 ///
-/// A stock event, or a row that owns a SKU, is first merged into the document of the SKU. Then
-/// the stock in that document is copied to the document of its owner. So of two concurrent
-/// writers, the second sees what the first wrote, and a replay completes the work after a crash.
+/// A stock event, or a row that owns a SKU, is first merged into the document of the SKU. Then the
+/// stock in that document is copied to the document of its owner. So of two concurrent writers, the
+/// second one sees the change of the first, and a replay completes the work after a crash.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -95,7 +95,7 @@ impl Ingest {
     ) -> Result<Self, SearchError> {
         projection.validate()?;
         if writer.concurrency() == WriteConcurrency::SingleWriter {
-            warn!(%generation, "this index does not compare revisions; make sure that nobody else writes it");
+            warn!(%generation, "this index does not compare revisions; run one writer only");
         }
         Ok(Self {
             writer,

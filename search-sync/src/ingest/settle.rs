@@ -174,7 +174,7 @@ impl Ingest {
             if stock::is_of_older_epoch(&document, edit) {
                 counter!(STALE_EPOCHS).increment(1);
                 let sku = &edit.key.key;
-                warn!(%sku, "stock event of an older epoch ignored; find out who publishes it");
+                warn!(%sku, "stock event of an older epoch ignored; find its publisher");
             }
             merged = merged.or(self.projection.merge(&mut document, edit));
         }

@@ -13,6 +13,6 @@ pub const CONFLICTS: &str = "stockade_search_conflicts_total";
 pub const CUT: &str = "stockade_search_documents_cut_total";
 /// Records that can never succeed.
 pub const DEAD_LETTERS: &str = "stockade_search_dead_letters_total";
-/// Stock events of an older epoch than a known one: inventory was restored, and a publisher of the
-/// time before still runs.
+/// Stock events of an older epoch than a known one: inventory was restored, and an old publisher
+/// still runs.
 pub const STALE_EPOCHS: &str = "stockade_search_stale_epochs_total";

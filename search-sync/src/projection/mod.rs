@@ -88,17 +88,17 @@ pub struct Table {
     pub key: String,
     /// The column that names the document. For the root it is the same as `key`.
     pub document: String,
-    /// What orders the changes of a row.
+    /// The source of the version that orders the changes of a row.
     pub version: RowVersionSource,
     /// The columns that become fields. Other columns are left out.
     pub columns: Vec<Column>,
 }
 
-/// What orders the changes of a row.
+/// The source of the version that orders the changes of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RowVersionSource {
-    /// A bigint column. Its values come from one sequence, and are drawn under a lock that
-    /// outlives the row.
+    /// A bigint column. Its values come from one sequence, and are drawn under a lock that is held
+    /// even when the row is deleted.
     Column(String),
     /// Debezium's `source.sequence`, for tables without such a column.
     LogSequence,

@@ -1,4 +1,4 @@
-//! What a row change does to documents.
+//! The edits that a row change makes to documents.
 
 use serde_json::{Map, Value};
 use stockade_change_feed::debezium::{Change, Columns, RowChange, UNAVAILABLE};
@@ -7,8 +7,8 @@ use super::{Projection, RowVersionSource, Table, stock, view};
 use crate::document::{DocumentId, Row, RowEdit, RowKey, RowVersion};
 use crate::error::SearchError;
 
-const NO_OLD_ROW: &str = "the old row lacks it; set REPLICA IDENTITY FULL on the table";
-const NO_COLUMN: &str = "the row lacks it; check the projection";
+const NO_OLD_ROW: &str = "the old row does not have it; set REPLICA IDENTITY FULL on the table";
+const NO_COLUMN: &str = "the row does not have it; check the projection";
 
 /// Which row, and the root document that contains it.
 #[derive(PartialEq)]
@@ -101,7 +101,7 @@ impl Projection {
         if let Some(condition) = condition
             && !row.contains_key(&condition.column)
         {
-            let reason = "the row lacks it, and it decides whether the document is shown";
+            let reason = "the row does not have it, but it decides whether the document is shown";
             return Err(table.bad(&condition.column, reason));
         }
         let names = table.columns.iter().map(|column| &column.name);
@@ -183,7 +183,7 @@ impl Table {
 
     fn log_version(&self, change: &RowChange) -> Result<RowVersion, SearchError> {
         if change.sequence.lsn.is_none() {
-            let reason = "the change has none, and nothing else orders the rows of this table";
+            let reason = "the change has none, but the rows of this table are ordered by it";
             return Err(self.bad("source.sequence", reason));
         }
         Ok(change.sequence.into())

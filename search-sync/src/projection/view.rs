@@ -1,4 +1,4 @@
-//! What is searched of a document.
+//! The searched part of a document.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ const MOST_FIELDS: usize = 1_000;
 const MOST_VALUES: usize = 10_000;
 
 impl Projection {
-    /// What is searched of a document. `None` if its root row is absent or must not be shown, and
+    /// The searched part of a document. `None` if its root row is absent or must not be shown, and
     /// for documents that are never hits.
     ///
     /// Children count only if they are newer than the last deletion of their root. Text is cut at

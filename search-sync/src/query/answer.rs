@@ -1,4 +1,4 @@
-//! What an index answers.
+//! The result of a query.
 
 use std::ops::Range;
 
@@ -91,8 +91,9 @@ impl Highlight {
     }
 }
 
-/// The values of a field and how many documents have each. It counts documents that match the text
-/// and all filters except those on this field, so that a user sees what else could be chosen.
+/// The values of a field, and how many documents have each value. Counts the documents that match
+/// the text and all filters except those on this field, so that a user sees the other possible
+/// choices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Facet {

@@ -1,4 +1,4 @@
-//! What an index is asked.
+//! Queries.
 
 mod answer;
 mod cursor;

@@ -1,4 +1,4 @@
-//! What hits are sorted by, and where a page starts: for indexes that sort hits themselves.
+//! The order of hits and the start of pages: for indexes that sort hits themselves.
 
 use std::cmp::Ordering;
 
@@ -12,7 +12,7 @@ use crate::error::SearchError;
 /// The largest rarity that a cursor may contain.
 const MOST_RARITY: f64 = 100.0;
 
-/// What a hit is sorted by.
+/// The values that a hit is sorted by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SortKey {
     /// The hit's score, or its value in the field that hits are sorted by. Hits without a value
@@ -65,8 +65,8 @@ impl SortKey {
         values.then_with(|| self.key.cmp(&other.key))
     }
 
-    /// The cursor of the page that starts after this hit. `rarities` and `known` say how the words
-    /// were read on the first page: see [`PageStart`].
+    /// The cursor of the page that starts after this hit. For `rarities` and `known` of the first
+    /// page, see [`PageStart`].
     ///
     /// # Panics
     /// Never: numbers and text always serialize.

@@ -1,4 +1,4 @@
-//! Kills a process or a server in the midst of calls, and checks the data that is left..
+//! Kills a process or a server during calls, and checks the data that is left.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -9,18 +9,19 @@ use async_trait::async_trait;
 
 use crate::harness::{Absent, CaseFuture, Harness, Outcome, finish};
 
-/// For data that survives the sudden end of its process, or of its server.
+/// For data that survives a crash of its process, or of its server.
 ///
-/// A child process makes the calls: the test binary, started again for the same `#[test]`. It writes
-/// down every answer, and is killed with SIGKILL in the midst of its calls. Then the case opens the
-/// data and checks it against the answers.
+/// A child process makes the calls: the test binary, started again for the same `#[test]`. It
+/// writes down every result, and is killed with SIGKILL during its calls. Then the case opens the
+/// data and checks it against these results.
 ///
-/// **What this proves:** an answer comes after the data has left the process, and, where a server is
+/// **What this proves:** a call returns after the data has left the process, and, if a server is
 /// killed, after the data is in the server's log.
 ///
-/// **What it does not prove:** that the data is on the disk. The operating system keeps what was
-/// written when a process is killed, so no test here notices that a store does not call `fsync`, or
-/// that a server is set not to. Loss of power is up to the adapter's author.
+/// **What it does not prove:** that the data is on the disk. The operating system keeps written
+/// data when a process is killed, so no test here notices that a store does not call `fsync`, or
+/// that a server is configured not to. The adapter's author must ensure that data survives a loss
+/// of power.
 #[async_trait]
 pub trait Crash: Harness {
     /// The data, which no process has opened: a temporary folder, or a server of its own that
@@ -30,17 +31,17 @@ pub trait Crash: Harness {
     /// Creates empty data.
     ///
     /// # Errors
-    /// [`Absent`] where there is no such backend here. What else goes wrong should panic.
+    /// [`Absent`] when the backend is not available here. Panic for other errors.
     async fn create() -> Result<Self::Data, Absent>;
 
-    /// Where another process finds the data: a path, or a URL.
+    /// The address of the data for another process: a path, or a URL.
     fn address(data: &Self::Data) -> String;
 
     /// Opens the data at an address: in the child process, and after the crash.
     async fn open_at(address: &str) -> Self;
 
-    /// Kills the server of the data and starts it again, while the child process is calling it.
-    /// An embedded store has none: it ends with the child process, which is killed in any case.
+    /// Kills the server of the data and starts it again, while the child process makes calls. An
+    /// embedded store has no server: it ends with the child process, which is killed in any case.
     async fn kill_server(_data: &mut Self::Data) {}
 }
 
@@ -61,8 +62,8 @@ impl<H> Clone for CrashCase<H> {
 impl<H> Copy for CrashCase<H> {}
 
 impl<H> CrashCase<H> {
-    /// A case: the calls that the child process makes until it is killed, and the check of what is
-    /// left against the answers that it wrote.
+    /// A case: the calls that the child process makes until it is killed, and the check of the data
+    /// against the results that it wrote.
     #[must_use]
     pub const fn new(
         name: &'static str,
@@ -79,7 +80,7 @@ impl<H> CrashCase<H> {
     }
 }
 
-/// Where the child process writes the answers that it got.
+/// Writes the results of the child process.
 #[derive(Clone, Copy, Debug)]
 pub struct Answers(());
 
@@ -98,8 +99,7 @@ const DEADLINE: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Answers {
-    /// Writes an answer, of one line. What is written when the process is killed was answered, and
-    /// is checked.
+    /// Writes a result, in one line. The case checks the results that were written before the kill.
     pub fn write(self, answer: &str) {
         let mut stdout = std::io::stdout().lock();
         // A new line first: the test runner may have left one open.
@@ -111,7 +111,7 @@ impl Answers {
 /// Runs the case of that name for the `#[test]` at this path, as `module_path!()` gives it.
 ///
 /// # Panics
-/// Where the case fails, and where there is no case of that name.
+/// When the case fails, and when no case has that name.
 pub fn run_crash<H: Crash>(cases: &[CrashCase<H>], test: &str) {
     let name = test.rsplit("::").next().unwrap_or(test);
     let Some(case) = cases.iter().find(|case| case.name == name) else {
@@ -124,7 +124,7 @@ pub fn run_crash<H: Crash>(cases: &[CrashCase<H>], test: &str) {
 /// runs the same `#[test]`, it makes the calls and does not return.
 ///
 /// # Panics
-/// Where no runtime can be built.
+/// When no runtime can be built.
 #[must_use]
 pub fn attempt_crash<H: Crash>(case: &CrashCase<H>, test: &str) -> Outcome {
     let CrashCase { name, calls, check } = *case;

@@ -1,8 +1,9 @@
-//! The row changes of a catalogue as a file, so that who writes them and who reads them are
-//! tested against the same lines.
+//! The row changes of a catalogue as a file, so that writers and readers are tested against the
+//! same lines.
 //!
-//! A store that runs [`catalog_script`] publishes, once made [`canonical`], what is in
-//! [`CATALOG_ROWS`]: `catalog_changes_conformance!` proves it. A reader may be fed these lines.
+//! A store that runs [`catalog_script`] must publish the rows in [`CATALOG_ROWS`], in [`canonical`]
+//! form; `catalog_changes_conformance!` checks it. A test of a reader may use these lines as its
+//! input.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use stockade_change_feed::debezium::{self, Change, Columns, RowChange, Sequence}
 
 use crate::catalog::shop::{id, media, money, object, product, shirt, sku, slug};
 
-/// Debezium envelopes, one a line: what [`catalog_script`] publishes, made [`canonical`].
+/// Debezium envelopes, one on each line: the changes of [`catalog_script`], in [`canonical`] form.
 pub const CATALOG_ROWS: &str = include_str!("../golden/catalog-rows.ndjson");
 
 /// A step of [`catalog_script`].
@@ -23,9 +24,9 @@ pub const CATALOG_ROWS: &str = include_str!("../golden/catalog-rows.ndjson");
 pub enum Step {
     /// Put this type.
     Type(ProductType),
-    /// Put this product, whatever is there.
+    /// Put this product, in any state.
     Put(ProductContent),
-    /// Delete this product, whatever is there.
+    /// Delete this product, in any state.
     Delete(ProductId),
 }
 
@@ -58,7 +59,7 @@ pub fn catalog_script() -> Vec<Step> {
     ]
 }
 
-/// A product with something odd in every field.
+/// A product with unusual values in every field.
 fn tee() -> ProductContent {
     let variant = |name: &str, size: &str| {
         let mut variant = Variant::new(sku(name));
@@ -111,12 +112,12 @@ pub fn catalog_rows() -> Vec<RowChange> {
         .collect()
 }
 
-/// Row changes of a catalogue without what differs from one store to another:
+/// Row changes of a catalogue without the differences between stores:
 ///
-/// - the place in the log and the time are 0, and versions are 1, 2, 3, … in their order;
-/// - JSONB is written without white space, and columns beside those of [`rows`] are left out;
-/// - changes are ordered by product, and those of variants between two of the product itself by
-///   SKU. The changes of one row keep their order.
+/// - the position in the log and the time are 0, and versions are 1, 2, 3, … in their order;
+/// - JSONB is written without white space, and columns that are not in [`rows`] are removed;
+/// - changes are ordered by product. Changes of variants between two changes of their product are
+///   ordered by SKU. The changes of one row keep their order.
 ///
 /// # Panics
 /// For changes of other tables, and for rows that are not as in [`rows`].
@@ -229,7 +230,7 @@ fn version(row: &mut Columns) -> Option<u64> {
     row.get("version").and_then(Value::as_u64)
 }
 
-/// The newest image of a row that a change has.
+/// The newest state of the row in a change.
 pub(crate) fn image(change: &Change) -> &Columns {
     match change {
         Change::Create { after } | Change::Read { after } | Change::Update { after, .. } => after,

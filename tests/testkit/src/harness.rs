@@ -15,18 +15,19 @@ use tokio::task::JoinError;
 /// The longest that a case may run.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Opens an instance to be tested. The traits of the suites add what they need from it.
+/// Opens the instance of a test. The traits of the suites add the methods that they need.
 #[async_trait]
 pub trait Harness: Send + Sync + Sized + 'static {
-    /// The name of the backend, such as `postgres`. Where it is absent the cases are skipped,
-    /// unless the environment variable `STOCKADE_REQUIRE_` and this name in capitals is set.
+    /// The name of the backend, such as `postgres`. If the backend is absent, the cases are
+    /// skipped, unless the environment variable `STOCKADE_REQUIRE_` with this name in capitals is
+    /// set.
     const BACKEND: &'static str;
 
-    /// Opens an instance that is empty and shared with nobody: a database or a prefix of its
-    /// own. Cases run at the same time and use the same names.
+    /// Opens an instance that is empty and not shared: its own database or prefix. Cases run at the
+    /// same time and use the same names.
     ///
     /// # Errors
-    /// [`Absent`] where there is no such backend here. What else goes wrong should panic.
+    /// [`Absent`] when the backend is not available here. Panic for other errors.
     async fn open() -> Result<Self, Absent>;
 
     /// Lets `by` pass on the instance's clock. By default it waits. A harness whose instance has a
@@ -36,10 +37,10 @@ pub trait Harness: Send + Sync + Sized + 'static {
     }
 }
 
-/// For data that survives an orderly end of its process: a close.
+/// For data that survives a normal end of its process: a close.
 ///
-/// It does not prove that an answer comes after the write is durable, because closing may write what
-/// is left. [`Crash`](crate::Crash) is for that.
+/// It does not prove that a call returns after its write is durable, because closing may write the
+/// rest. [`Crash`](crate::Crash) does.
 #[async_trait]
 pub trait Reopen: Harness {
     /// Closes the instance and opens its data again.
@@ -66,7 +67,7 @@ impl fmt::Display for Absent {
 /// A case that is running.
 pub type CaseFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// One case of a suite. It panics where the rule that it tests is broken.
+/// One case of a suite. It panics when the tested rule is broken.
 #[derive(Debug)]
 pub struct Case<H> {
     name: &'static str,
@@ -102,15 +103,16 @@ pub enum Outcome {
     Passed,
     /// The backend is absent and not required.
     Skipped(Absent),
-    /// The instance breaks the rule, and how; or the case did not end within [`DEADLINE`].
+    /// The instance breaks the rule (with the details), or the case did not end within
+    /// [`DEADLINE`].
     Failed(String),
 }
 
-/// Runs the case of that name, as its `#[test]` does. A skip is written to stderr, past the capture
-/// of the test runner.
+/// Runs the case of that name, as its `#[test]` does. A skip is written to stderr, also when the
+/// test runner captures output.
 ///
 /// # Panics
-/// Where the case fails, and where there is no case of that name.
+/// When the case fails, and when no case has that name.
 pub fn run<H: Harness>(cases: &[Case<H>], name: &str) {
     let Some(case) = cases.iter().find(|case| case.name == name) else {
         panic!("there is no case {name}");
@@ -138,7 +140,7 @@ impl Outcome {
 /// Runs a case on an instance that its harness opens, and returns how it ended.
 ///
 /// # Panics
-/// Where no runtime can be built.
+/// When no runtime can be built.
 #[must_use]
 pub fn attempt<H: Harness>(case: &Case<H>) -> Outcome {
     attempt_on(case, H::open())
@@ -148,7 +150,7 @@ pub fn attempt<H: Harness>(case: &Case<H>) -> Outcome {
 /// which open an instance that breaks a rule.
 ///
 /// # Panics
-/// Where no runtime can be built.
+/// When no runtime can be built.
 #[must_use]
 pub fn attempt_on<H: Harness>(
     case: &Case<H>,
@@ -229,11 +231,11 @@ fn panic_message(error: JoinError) -> String {
     }
 }
 
-/// Runs futures at the same time, each as a task of its own, all set off at once, and returns
-/// their outputs in order. For cases with concurrent callers.
+/// Runs futures at the same time, each as its own task, all started at once, and returns their
+/// outputs in order. For cases with concurrent callers.
 ///
 /// # Panics
-/// Where one of them does, with its message.
+/// When one of them does, with its message.
 pub async fn together<F>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output>
 where
     F: Future + Send + 'static,
@@ -261,8 +263,8 @@ where
     outputs
 }
 
-/// Drives a future while the instance's clock runs, as finely as the clock allows: in microseconds
-/// where it is moved by hand. For cases that compare times.
+/// Drives a future while the instance's clock runs: in steps of microseconds if it is a
+/// `ManualClock`. For cases that compare times.
 pub async fn while_the_clock_runs<H: Harness, F: Future>(harness: &H, future: F) -> F::Output {
     let running = async {
         loop {
@@ -278,7 +280,7 @@ pub async fn while_the_clock_runs<H: Harness, F: Future>(harness: &H, future: F)
 }
 
 /// Polls a future at most `polls` times and then drops it, so that it is dropped at the await point
-/// that it has reached. Its output, if it ended before.
+/// that it has reached. Returns its output, if it ended before.
 ///
 /// With 1, 2, 3 and so on it drops a call at each of its await points in turn.
 pub async fn dropped_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {

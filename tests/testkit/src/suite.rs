@@ -1,6 +1,6 @@
-//! The one place where a suite's cases are listed.
+//! The list of a suite's cases.
 
-/// Makes, of one list of cases, the exported macro that writes a `#[test]` for each, and the
+/// From one list of cases, makes the exported macro that writes a `#[test]` for each, and the
 /// function that returns them as a table.
 ///
 /// ```text
@@ -12,8 +12,8 @@
 /// }
 /// ```
 ///
-/// The dollar sign is handed in, because a macro can not write one into the macro that it makes.
-/// Cases stay private to the crate, so the compiler reports one that is not listed.
+/// The dollar sign is passed as an argument, because a macro can not write one into the macro that
+/// it makes. Cases stay private to the crate, so the compiler reports a case that is not listed.
 macro_rules! suite {
     (
         $d:tt

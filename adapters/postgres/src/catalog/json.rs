@@ -1,13 +1,13 @@
-//! Numbers as JSONB gives them back.
+//! Numbers as JSONB stores them.
 
 use serde_json::{Number, Value};
 use stockade_catalog_core::{Attributes, ProductContent};
 
-/// The content as it is read back.
+/// The content as it is read back from JSONB.
 ///
-/// JSONB keeps a number's value and its decimal places, not how it was written: 1.0 stays 1.0,
-/// but 1e16 comes back as the integer 10000000000000000. So a large float that is an integer of
-/// 64 bits is taken for one before anything is compared or written; its value stays the same.
+/// JSONB keeps a number's value and its decimal places, not its notation: 1.0 stays 1.0, but 1e16
+/// comes back as the integer 10000000000000000. So a large float with the value of a 64-bit integer
+/// is converted to that integer before anything is compared or written. Its value stays the same.
 pub(super) fn as_stored(content: &ProductContent) -> ProductContent {
     let mut content = content.clone();
     settle_all(&mut content.attributes);

@@ -27,15 +27,15 @@ use crate::migrate::{Component, migrate};
 use crate::names::Schema;
 use crate::session::{Pooled, Sessions as _, Timeouts};
 
-/// Products in Postgres. Clones share it.
+/// Products in Postgres. Clones share one store.
 ///
-/// - Writes of one product wait for each other on its row in `product_ids`, which outlives the
-///   product; its version is drawn after that. Writes that race for a slug or a SKU are decided
-///   again by the one that comes too late.
+/// - A write locks the product's row in `product_ids`, which is never deleted, and then takes a
+///   version. So writes of one product are made one after the other. When writes race for a slug or
+///   a SKU, the later one is decided again.
 /// - Many products are written in a few transactions, with a constant number of statements each.
-/// - A product and its variants are read by one statement, and so of one snapshot.
-/// - Attributes are JSONB, which keeps the value of a number rather than its spelling: see
-///   the crate's README.
+/// - A product and its variants are read by one statement, and so from one snapshot.
+/// - Attributes are JSONB, which keeps the value of a number but not its notation: see the crate's
+///   README.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -60,7 +60,7 @@ pub struct PostgresCatalog {
 }
 
 impl PostgresCatalog {
-    /// Products over a pool of the host's, in the schema `catalog`.
+    /// A store over a pool of the host, in the schema `catalog`.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         let schema = Component::Catalog.schema();
@@ -71,7 +71,7 @@ impl PostgresCatalog {
         }
     }
 
-    /// In this schema.
+    /// Sets the schema.
     #[must_use]
     pub fn with_schema(mut self, schema: Schema) -> Self {
         self.statements = Arc::new(Statements::new(&schema));
@@ -79,7 +79,7 @@ impl PostgresCatalog {
         self
     }
 
-    /// Waits this long.
+    /// Sets the timeouts.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.sessions.timeouts = timeouts;
@@ -89,7 +89,7 @@ impl PostgresCatalog {
     /// Brings the tables up to date; see [`migrate`](crate::migrate()).
     ///
     /// # Errors
-    /// As `migrate` has.
+    /// As for `migrate`.
     pub async fn migrate(&self) -> Result<(), PostgresError> {
         migrate(&self.sessions.pool, Component::Catalog, &self.schema).await
     }
@@ -115,7 +115,8 @@ impl PostgresCatalog {
         self.sessions.in_time(operation, reading).await
     }
 
-    /// By the index of attributes where there are any, and in the order of ids where not.
+    /// Finds products by the index of attributes if the query has attributes, and in the order of
+    /// ids if not.
     fn find_statement(&self, query: &ProductQuery) -> &SqlStr {
         match &query.product_type {
             _ if !query.attributes.is_empty() => &self.statements.find,
@@ -124,10 +125,11 @@ impl PostgresCatalog {
         }
     }
 
-    /// How the server would run a query: `EXPLAIN` of the statement itself.
+    /// The server's plan for a query: `EXPLAIN` of the statement that [`find`](CatalogStore::find)
+    /// runs.
     ///
     /// # Errors
-    /// As `find` has.
+    /// As for `find`.
     pub async fn explain_find(&self, query: &ProductQuery) -> Result<String, PostgresError> {
         const OPERATION: &str = "explain";
         let statement = format!("EXPLAIN {}", self.find_statement(query).as_str());
@@ -271,7 +273,7 @@ impl CatalogStore for PostgresCatalog {
     }
 }
 
-/// Binds what the statement for this query takes.
+/// Binds the parameters of the statement for this query.
 fn bind_find<'q, T>(
     statement: QueryAs<'q, sqlx::Postgres, T, PgArguments>,
     query: &'q ProductQuery,

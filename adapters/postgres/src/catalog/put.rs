@@ -1,4 +1,4 @@
-//! Writing products: many in one transaction, each for itself.
+//! Writes products: many in one transaction, each with its own outcome.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,9 +19,9 @@ use crate::session::Sessions as _;
 
 /// Most products of one transaction.
 const PRODUCTS: usize = 250;
-/// Most variants of one transaction, past the first product.
+/// Most variants of one transaction, in addition to those of the first product.
 const VARIANTS: usize = 4_000;
-/// How often a transaction may lose against others before the caller is told.
+/// How often a transaction may conflict with others before the caller gets the error.
 const ATTEMPTS: usize = 20;
 
 const PUT: &str = "put products";
@@ -30,8 +30,8 @@ const DELETE: &str = "delete product";
 type Outcome = Result<Written, CatalogError>;
 
 impl PostgresCatalog {
-    /// An outcome for each of the writes of one transaction. What is stored already is found
-    /// without a lock.
+    /// Returns an outcome for each write of one transaction. Content that is stored already is
+    /// found without a lock.
     pub(super) async fn put_chunk(
         &self,
         writes: &[ProductWrite],
@@ -73,7 +73,7 @@ impl PostgresCatalog {
         Ok(outcomes.into_iter().filter_map(outcome).collect())
     }
 
-    /// Decides writes on rows that nobody else can change meanwhile, and writes what differs.
+    /// Decides writes on locked rows, and writes the rows that differ.
     async fn put_locked(
         &self,
         connection: &mut PgConnection,
@@ -157,8 +157,8 @@ impl PostgresCatalog {
         Ok(Ok(Deleted::Removed))
     }
 
-    /// Locks products, whether they are there or not: in one order, so that nobody waits in a
-    /// circle.
+    /// Locks the ids of products, including those that do not exist. All writers lock in the same
+    /// order, so that they do not deadlock.
     async fn register(
         &self,
         connection: &mut PgConnection,
@@ -195,7 +195,7 @@ impl PostgresCatalog {
         rows.into_iter().map(product_of).collect()
     }
 
-    /// What the writes are decided on. To be read after their products are locked.
+    /// Loads the rows that the writes are decided on. Call it after their products are locked.
     async fn load(
         &self,
         connection: &mut PgConnection,
@@ -231,7 +231,7 @@ impl PostgresCatalog {
         Ok(state)
     }
 
-    /// This many versions, rising.
+    /// Takes this many rising versions.
     async fn draw(
         &self,
         connection: &mut PgConnection,
@@ -247,8 +247,8 @@ impl PostgresCatalog {
     }
 }
 
-/// How many of the next writes go into one transaction: no product twice, so that each is decided
-/// on what the one before left.
+/// How many of the next writes go into one transaction: no product twice, so that each write is
+/// decided on the result of the one before.
 pub(super) fn chunk_size(writes: &[ProductWrite]) -> usize {
     let mut ids = HashSet::new();
     let mut variants = 0;

@@ -1,4 +1,4 @@
-//! Rows as products.
+//! Converts rows to products.
 
 use std::collections::BTreeMap;
 

@@ -21,7 +21,7 @@ const VARIANT_ROWS: &str = "unnest($1::text[], $2::text[], $3::int[], $4::text[]
     $6::bigint[], $7::text[], $8::text[], $9::bigint[]) AS w (sku, product_id, position, name, \
     options, price_minor, currency, attributes, version)";
 
-/// Each is made once, and prepared once by every connection.
+/// The statements. Each connection prepares each of them once.
 #[derive(Debug)]
 pub(super) struct Statements {
     pub(super) get: SqlStr,

@@ -1,4 +1,4 @@
-//! The rows that changes of products write: those that differ, and no others.
+//! Writes the rows that a change affects: only those that differ.
 
 use sqlx::{PgConnection, SqlStr};
 use stockade_catalog_core::rules::{Change, VariantChange, VariantRow};
@@ -10,7 +10,7 @@ use crate::error::{PostgresError, failed};
 
 const OPERATION: &str = "put products";
 
-/// The rows of some changes, by what is to be done with them.
+/// The rows of some changes, by the kind of write.
 #[derive(Default)]
 pub(super) struct Rows {
     sku_claims: Vec<(Sku, ProductId)>,
@@ -48,7 +48,7 @@ impl Rows {
         }
     }
 
-    /// Writes them, a product before its variants.
+    /// Writes the rows, a product before its variants.
     pub(super) async fn write(
         self,
         connection: &mut PgConnection,

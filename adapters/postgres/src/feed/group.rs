@@ -1,5 +1,5 @@
-//! The rows of a group: its members, and who owns which partition. What changes in them is decided
-//! by [`membership`](stockade_change_feed::membership).
+//! The rows of a group: its members, and the owners of partitions. The changes are decided by
+//! [`membership`](stockade_change_feed::membership).
 
 use std::collections::BTreeMap;
 
@@ -16,31 +16,31 @@ use crate::error::{PostgresError, failed};
 const POLL: &str = "share partitions";
 const LEAVE: &str = "leave group";
 
-/// Where reading goes on in a partition.
+/// Where reading continues in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// Which topic, of those that have had this name.
+    /// The number of the topic. A topic that was created again has another number.
     pub(super) topic: i64,
     /// The first offset that is not read.
     pub(super) next: i64,
 }
 
-/// What a member owns after it polled.
+/// The state of a group after a member polled.
 #[derive(Debug)]
 pub(super) struct PolledGroup {
-    /// The version of the group: it rises whenever members should look again who owns what.
+    /// The version of the group: it rises when members should check which partitions they own.
     pub(super) version: i64,
     pub(super) owned: BTreeMap<TopicPartition, Generation>,
     pub(super) progress: BTreeMap<TopicPartition, Progress>,
 }
 
-/// How far a group is in a partition.
+/// The progress of a group in a partition.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Progress {
     topic: i64,
     /// The oldest record.
     first: i64,
-    /// The first offset that is not finished; none where nothing is.
+    /// The first offset that is not finished; none when nothing is finished.
     next: Option<i64>,
 }
 
@@ -59,7 +59,7 @@ impl Progress {
     }
 }
 
-/// A group that nobody else changes until the end of the transaction, because its row is locked.
+/// A group whose row is locked until the end of the transaction.
 pub(super) struct LockedGroup {
     version: i64,
     /// The server's clock, read after the row was locked.
@@ -116,8 +116,8 @@ impl PostgresFeed {
         self.transact(LEAVE, leaving).await
     }
 
-    /// Locks a group, which is created if need be, and loads its members and the owners of the
-    /// partitions of `topics` and of those that members read.
+    /// Locks a group, which is created if it does not exist, and loads its members and the owners
+    /// of the partitions of `topics` and of the members' topics.
     pub(super) async fn lock_group(
         &self,
         connection: &mut PgConnection,
@@ -171,8 +171,8 @@ impl PostgresFeed {
         })
     }
 
-    /// Writes what was decided. A partition of which nothing is finished starts at `start`, once it
-    /// has an owner.
+    /// Writes the changes. A partition without a commit starts at `start` as soon as it has an
+    /// owner.
     pub(super) async fn write_group(
         &self,
         connection: &mut PgConnection,

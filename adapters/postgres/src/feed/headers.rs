@@ -1,4 +1,4 @@
-//! Headers as bytes: each name and value, with its length in 4 bytes before it.
+//! Encodes headers: each name and value, with its length in 4 bytes before it.
 
 use bytes::{Buf, Bytes};
 use stockade_change_feed::Headers;

@@ -29,18 +29,19 @@ use crate::migrate::{Component, migrate};
 use crate::names::Schema;
 use crate::session::{Pooled, Sessions as _, Timeouts};
 
-/// A log in Postgres. Clones share it.
+/// A log in Postgres. Clones share one log.
 ///
-/// It is published to, and [`PostgresCapture`] fills it with row changes from a replication slot.
+/// Callers publish to it, and [`PostgresCapture`] fills it with row changes from a replication
+/// slot.
 ///
-/// - Topics are created when first named, with 4 partitions unless told otherwise.
-/// - Offsets start at 0. Who appends to a partition holds its row until the commit, so that
-///   offsets appear in their order and no reader misses one.
+/// - A topic is created when it is first used, with 4 partitions unless another number is set.
+/// - Offsets start at 0. An append locks the partition's row until the commit, so that offsets
+///   become visible in their order and no reader skips one.
 /// - All records are kept until they are [trimmed](Self::trim_older).
-/// - A reader in this process hears of what is published through the same instance at once; of
-///   the rest within a twentieth of a second.
-/// - A partition changes hands when its reader polls and so lets go of it; when the reader
-///   closes; or when another member polls after the reader was silent for the session timeout.
+/// - Readers in this process get records that are published through the same instance at once, and
+///   other records within 50 ms.
+/// - A partition is revoked when its reader polls and releases it, when the reader closes, or when
+///   another member polls after the reader was silent for the session timeout.
 ///
 /// ```no_run
 /// use stockade_change_feed::{Message, Publisher, Topic};
@@ -68,12 +69,12 @@ struct Shared {
     partitions: u32,
     session_timeout: Duration,
     max_message_bytes: usize,
-    /// Rises with everything that a waiting poll of this process should look at.
+    /// Increases with each change that a waiting poll of this process should look at.
     changes: watch::Sender<u64>,
 }
 
 impl PostgresFeed {
-    /// A log over a pool of the host's, in the schema `feed`.
+    /// A log over a pool of the host, in the schema `feed`.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self::build(Shared {
@@ -107,7 +108,7 @@ impl PostgresFeed {
         Self::build(shared)
     }
 
-    /// In this schema.
+    /// Sets the schema.
     #[must_use]
     pub fn with_schema(self, schema: Schema) -> Self {
         self.with(|shared| {
@@ -116,26 +117,26 @@ impl PostgresFeed {
         })
     }
 
-    /// Waits this long.
+    /// Sets the timeouts.
     #[must_use]
     pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
         self.with(|shared| shared.sessions.timeouts = timeouts)
     }
 
-    /// With another number of partitions for topics created from now on, at least 1.
+    /// Sets the number of partitions of topics that are created from now on, at least 1 (4).
     #[must_use]
     pub fn with_partitions(self, partitions: u32) -> Self {
         self.with(|shared| shared.partitions = partitions.max(1))
     }
 
-    /// With another time after which a member that does not poll loses its partitions (30 s).
-    /// All processes should agree.
+    /// Sets the session timeout: a member that does not poll for so long loses its partitions (30
+    /// s). All processes must use the same.
     #[must_use]
     pub fn with_session_timeout(self, timeout: Duration) -> Self {
         self.with(|shared| shared.session_timeout = timeout)
     }
 
-    /// With another limit for key, value and headers of a message together (1 MiB).
+    /// Sets the limit for key, value and headers of a message together (1 MiB).
     #[must_use]
     pub fn with_max_message_bytes(self, bytes: usize) -> Self {
         self.with(|shared| shared.max_message_bytes = bytes)
@@ -144,7 +145,7 @@ impl PostgresFeed {
     /// Brings the tables up to date; see [`migrate`](crate::migrate()).
     ///
     /// # Errors
-    /// As `migrate` has.
+    /// As for `migrate`.
     pub async fn migrate(&self) -> Result<(), PostgresError> {
         let Shared {
             sessions, schema, ..
@@ -152,7 +153,7 @@ impl PostgresFeed {
         migrate(&sessions.pool, Component::Feed, schema).await
     }
 
-    /// A statement that is a transaction of its own.
+    /// Runs a statement that is its own transaction.
     async fn execute(
         &self,
         operation: &'static str,
@@ -165,7 +166,7 @@ impl PostgresFeed {
         self.shared.sessions.ask(operation, executing).await
     }
 
-    /// A transaction: all of the work takes effect, or nothing where it fails.
+    /// Runs a transaction: it takes effect completely, or not at all when it fails.
     async fn transact<T>(
         &self,
         operation: &'static str,

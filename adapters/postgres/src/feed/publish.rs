@@ -1,4 +1,4 @@
-//! Appending.
+//! Appends records.
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
@@ -15,7 +15,7 @@ const OPERATION: &str = "publish";
 
 #[async_trait]
 impl Publisher for PostgresFeed {
-    /// Takes the messages of a call together: all that can be appended are, in one transaction.
+    /// Publishes the messages of a call: all that can be appended are appended in one transaction.
     async fn publish(
         &self,
         topic: &Topic,

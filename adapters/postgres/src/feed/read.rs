@@ -1,4 +1,4 @@
-//! Reading records.
+//! Reads records.
 
 use sqlx::PgConnection;
 use stockade_change_feed::{
@@ -12,16 +12,16 @@ use crate::error::{PostgresError, failed};
 
 const OPERATION: &str = "read records";
 
-/// A partition that was read: how it is now, and the records that were found in it.
+/// A partition that was read: its bounds now, and the records that were found.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) at: TopicPartition,
-    /// None where the topic is gone.
+    /// None when the topic was deleted.
     pub(super) now: Option<Bounds>,
     pub(super) records: Vec<(i64, Record)>,
 }
 
-/// What a partition has.
+/// The bounds of a partition.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) topic: i64,
@@ -45,8 +45,8 @@ type Row = (
 );
 
 impl PostgresFeed {
-    /// Reads from partitions, in this order and within the limits, and says the version of the
-    /// group; none where there is no such group.
+    /// Reads from partitions, in this order and within the limits, and returns the version of the
+    /// group; none when the group does not exist.
     pub(super) async fn read(
         &self,
         group: &Group,

@@ -1,4 +1,4 @@
-//! What is forgotten, and where groups begin again.
+//! Deletes old records, and resets groups.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ const RESET: &str = "reset group";
 /// Records that are deleted in one transaction.
 const BATCH: i64 = 1_000;
 
-/// Where a group begins again.
+/// Where a group starts again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetTo {
     /// At the oldest record.
     Earliest,
-    /// At the first record that was published then or later, by the server's clock.
+    /// At the first record that was published at this time or later, by the server's clock.
     Since(Timestamp),
     /// After the newest record.
     Latest,
@@ -36,25 +36,25 @@ impl ResetTo {
 }
 
 impl PostgresFeed {
-    /// Forgets the records of a partition before `before`. A group that has not finished them has
-    /// lost its offset.
+    /// Deletes the records of a partition before `before`. A group that has not finished them loses
+    /// its offset.
     ///
-    /// They are forgotten at once, and deleted in batches that keep nobody from publishing. What
-    /// is not deleted because of an error is with the next call.
+    /// Readers no longer see the records as soon as the call has marked them. They are then deleted
+    /// in batches that do not block publishers. When an error interrupts the deletion, the next
+    /// call continues it.
     ///
     /// # Errors
-    /// [`FeedError::Failed`] and the like.
+    /// [`FeedError::Failed`] and similar errors.
     pub async fn trim(&self, partition: &TopicPartition, before: u64) -> Result<(), FeedError> {
         let before = i64::try_from(before).unwrap_or(i64::MAX);
         Ok(self.trim_before(partition, before).await?)
     }
 
-    /// Forgets the records of a topic that are older than `age`: what retention does, to be
-    /// called now and then. Groups that have not finished them have lost their offset. Otherwise
-    /// as [`trim`](Self::trim).
+    /// Deletes the records of a topic that are older than `age`. Call it from time to time. Groups
+    /// that have not finished these records lose their offset. Otherwise as [`trim`](Self::trim).
     ///
     /// # Errors
-    /// [`FeedError::Failed`] and the like.
+    /// [`FeedError::Failed`] and similar errors.
     pub async fn trim_older(&self, topic: &Topic, age: Duration) -> Result<(), FeedError> {
         let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
         let looking = async |connection: &mut PgConnection| {
@@ -83,7 +83,7 @@ impl PostgresFeed {
         self.delete_forgotten(partition).await
     }
 
-    /// Deletes what was forgotten, in transactions of their own.
+    /// Deletes the trimmed records, in their own transactions.
     async fn delete_forgotten(&self, partition: &TopicPartition) -> Result<(), PostgresError> {
         let mut from = Some(0_i64);
         while let Some(next) = from {
@@ -101,7 +101,7 @@ impl PostgresFeed {
         Ok(())
     }
 
-    /// Deletes what was forgotten in all of a topic.
+    /// Deletes the trimmed records of all partitions of a topic.
     pub(super) async fn delete_all_forgotten(&self, topic: &Topic) -> Result<(), PostgresError> {
         for partition in 0..self.topic(topic).await?.partitions {
             let partition = TopicPartition::new(topic.clone(), partition);
@@ -110,11 +110,11 @@ impl PostgresFeed {
         Ok(())
     }
 
-    /// Deletes a topic. It is created anew, with offsets from 0, when next named; what groups
-    /// committed is then found to be lost.
+    /// Deletes a topic. Its next use creates it again, with offsets from 0. Committed offsets of
+    /// groups are then reported as lost.
     ///
     /// # Errors
-    /// [`FeedError::Failed`] and the like.
+    /// [`FeedError::Failed`] and similar errors.
     pub async fn delete_topic(&self, topic: &Topic) -> Result<(), FeedError> {
         // Few are left to be deleted together with it.
         self.trim_older(topic, Duration::ZERO).await?;
@@ -122,15 +122,15 @@ impl PostgresFeed {
         Ok(self.execute("delete topic", query).await?)
     }
 
-    /// Lets a group begin again elsewhere in these topics, to read once more what it has finished
-    /// or to pass over what it has not. A group that is new begins there. It takes effect in all of
-    /// the topics or in none.
+    /// Moves a group to another place in these topics, to read finished records again or to skip
+    /// unfinished ones. A group that does not exist is created there. Takes effect in all topics or
+    /// in none.
     ///
-    /// A member that crashed counts for one that reads, until the session timeout is over.
+    /// A member that crashed counts as a reader until the session timeout is over.
     ///
     /// # Errors
-    /// [`FeedError::GroupActive`] while members of the group read, whatever their topics;
-    /// [`FeedError::UnknownTopic`]; [`FeedError::Failed`] and the like.
+    /// [`FeedError::GroupActive`] while the group has members, whatever topics they read;
+    /// [`FeedError::UnknownTopic`]; [`FeedError::Failed`] and similar errors.
     pub async fn reset_group(
         &self,
         group: &Group,
@@ -190,9 +190,9 @@ impl PostgresFeed {
         Ok(Reset::Done)
     }
 
-    /// The first record of each partition that was published at a time, given in microseconds
-    /// since 1970, or later. Records are published in the order of their times, as far as the
-    /// server's clock is not set back.
+    /// The first record of each partition that was published at this time (in microseconds since
+    /// 1970) or later. Records are published in the order of their times, unless the server's clock
+    /// is set back.
     async fn since(
         &self,
         connection: &mut PgConnection,
@@ -207,7 +207,7 @@ impl PostgresFeed {
     }
 }
 
-/// What became of a reset.
+/// The outcome of a reset.
 enum Reset {
     Done,
     Active(usize),

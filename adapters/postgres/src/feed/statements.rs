@@ -4,7 +4,7 @@ use sqlx::SqlStr;
 
 use crate::names::Schema;
 
-/// Each is made once, and prepared once by every connection.
+/// The statements. Each connection prepares each of them once.
 macro_rules! statements {
     ($($name:ident),+ $(,)?) => {
         /// The statements by the names of their files.

@@ -17,11 +17,11 @@ use super::read::Found;
 use super::topics::number;
 use crate::error::{PostgresError, committing, failed};
 
-/// How long a waiting poll rests before it asks again for what other processes published.
+/// How often a waiting poll looks for records that other processes published.
 const NAP: Duration = Duration::from_millis(50);
 const COMMIT: &str = "commit offsets";
 
-/// A member of a group. Dropped, it stays one until the session timeout.
+/// A member of a group. When dropped, it stays a member until the session timeout.
 pub(super) struct PostgresSubscription {
     feed: PostgresFeed,
     group: Group,
@@ -29,14 +29,14 @@ pub(super) struct PostgresSubscription {
     options: SubscribeOptions,
     member: MemberId,
     assigned: AssignedPartitions<Cursor>,
-    /// When this member was last heard of, and the version that the group had then.
+    /// The time of this member's last poll, and the version that the group had then.
     heard: Option<(Instant, i64)>,
-    /// Where reading went on elsewhere, and the group's progress does not say so yet.
+    /// Partitions that were reset, and whose reset is not stored in the group's progress yet.
     unsaved: Vec<TopicPartition>,
 }
 
 impl PostgresSubscription {
-    /// A member to be: it joins with its first poll.
+    /// A new member. It joins with its first poll.
     pub(super) async fn new(
         feed: PostgresFeed,
         group: Group,
@@ -65,7 +65,7 @@ impl PostgresSubscription {
         })
     }
 
-    /// What can be returned without waiting. State changes only between awaits, and the report is
+    /// Returns what is there, without waiting. State changes only between awaits, and the report is
     /// taken last, so a poll that fails or is dropped loses nothing.
     async fn poll_now(&mut self, limits: &PollLimits) -> Result<Polled, FeedError> {
         let heartbeat = self.feed.shared.session_timeout / 4;
@@ -96,7 +96,8 @@ impl PostgresSubscription {
         Ok(polled)
     }
 
-    /// Is heard of, and looks which partitions it owns. Says the group's version.
+    /// Polls the group, and updates the partitions that this member owns. Returns the group's
+    /// version.
     async fn poll_group(&mut self) -> Result<i64, PostgresError> {
         let start = self.options.start;
         let polling = self
@@ -113,7 +114,7 @@ impl PostgresSubscription {
         Ok(polled.version)
     }
 
-    /// Reads from the partitions that are not paused, and the group's version.
+    /// Reads from the partitions that are not paused. Also reads the group's version.
     async fn read(
         &mut self,
         limits: &PollLimits,
@@ -127,7 +128,7 @@ impl PostgresSubscription {
         self.feed.read(&self.group, &wanted, limits).await
     }
 
-    /// Applies the policy where reading can't go on. Before anything is returned, so that an error
+    /// Applies the policy for lost offsets. Done before anything is returned, so that an error
     /// loses no record.
     fn check_offsets(&mut self, found: &mut [Found]) -> Result<(), FeedError> {
         for Found { at, now, records } in found {
@@ -167,8 +168,8 @@ impl PostgresSubscription {
         Ok(())
     }
 
-    /// Tells the group where reading went on: its old progress would take every commit for a step
-    /// back.
+    /// Stores resets in the group's progress. With the old progress, every commit would look like a
+    /// step back.
     async fn save_resets(&mut self) -> Result<(), PostgresError> {
         if self.unsaved.is_empty() {
             return Ok(());
@@ -182,7 +183,7 @@ impl PostgresSubscription {
         Ok(())
     }
 
-    /// A statement about partitions that this member owns, and how far they are finished.
+    /// A statement about partitions that this member owns, with the finished offsets.
     fn bind<'q>(
         &self,
         statement: &sqlx::SqlStr,
@@ -206,7 +207,7 @@ impl PostgresSubscription {
             .bind(next.collect::<Vec<_>>())
     }
 
-    /// The partitions of those that are still this member's, and are committed.
+    /// Commits, and returns the partitions that are still assigned to this member.
     async fn commit_assigned(
         &self,
         finished: &BTreeMap<&TopicPartition, AssignedPartition<Cursor>>,

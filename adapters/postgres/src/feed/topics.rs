@@ -1,4 +1,4 @@
-//! Topics, created when first named.
+//! Topics, which are created when they are first used.
 
 use sqlx::PgConnection;
 use stockade_change_feed::{Topic, TopicPartition};
@@ -27,7 +27,7 @@ impl PostgresFeed {
         self.shared.sessions.ask(OPERATION, finding).await
     }
 
-    /// The same on a connection, which may be in a transaction.
+    /// As [`topic`](Self::topic), on a connection that may be in a transaction.
     pub(super) async fn topic_on(
         &self,
         connection: &mut PgConnection,

@@ -1,4 +1,4 @@
-//! Each call, as what it locks and what it decides.
+//! The calls: which rows each one locks, and what it decides.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -146,7 +146,7 @@ impl Call for ExtendRequest {
     }
 }
 
-/// A book with one reservation; and with its levels, where units move or its time is up.
+/// A book with one reservation, and with its levels if units move or its deadline has passed.
 async fn load_one(
     operation: &'static str,
     tables: &Tables,
@@ -170,7 +170,7 @@ async fn load_one(
     Ok(book)
 }
 
-/// Locks reservations by their ids, and reads each that can be read.
+/// Locks reservations by their ids, and reads each one that can be read.
 async fn lock_reservations(
     operation: &'static str,
     tables: &Tables,
@@ -188,7 +188,7 @@ async fn lock_reservations(
     Ok((found, moment(&locked)?))
 }
 
-/// A reservation that is there, and perhaps damaged.
+/// A stored reservation, which may be damaged.
 struct Found {
     id: String,
     read: Result<Reservation, PostgresError>,

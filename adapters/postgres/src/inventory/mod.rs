@@ -30,13 +30,13 @@ use crate::session::{Sessions, Timeouts};
 
 const RAISE_EPOCH: &str = "raise_epoch";
 
-/// Inventory in Postgres. Clones share it.
+/// Inventory in Postgres. Clones share one store.
 ///
-/// Every change of a level is decided under its row's lock and written in the same transaction
-/// with its reservation and its movement; a reservation of one line takes one round trip. The
-/// clock is the server's.
+/// Every change of a level is decided under the lock of its row, and written in one transaction
+/// with its reservation and its movement. A reservation of one line takes one round trip. The clock
+/// is the server's.
 ///
-/// [`within`](Self::within) gives the same store inside a transaction of the host's.
+/// [`within`](Self::within) returns the same store inside a transaction of the host.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -59,7 +59,7 @@ pub struct PostgresInventory<S = Pooled> {
 }
 
 impl PostgresInventory {
-    /// Inventory over a pool of the host's, in the schema `inventory`.
+    /// A store over a pool of the host, in the schema `inventory`.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         let schema = Component::Inventory.schema();
@@ -70,7 +70,7 @@ impl PostgresInventory {
         }
     }
 
-    /// In this schema.
+    /// Sets the schema.
     #[must_use]
     pub fn with_schema(mut self, schema: Schema) -> Self {
         let priority = self.tables.priority.clone();
@@ -79,14 +79,15 @@ impl PostgresInventory {
         self
     }
 
-    /// Tries locations in this order, where a line names none. All processes should agree.
+    /// Tries locations in this order, for lines that name no location. All processes must use the
+    /// same order.
     #[must_use]
     pub fn with_locations(mut self, priority: LocationPriority) -> Self {
         self.tables = Arc::new(Tables::new(&self.schema, priority));
         self
     }
 
-    /// Waits this long.
+    /// Sets the timeouts.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.sessions.timeouts = timeouts;
@@ -101,13 +102,13 @@ impl PostgresInventory {
         migrate(&self.sessions.pool, Component::Inventory, &self.schema).await
     }
 
-    /// The same inventory inside the transaction that was begun on this connection, which has to
-    /// be READ COMMITTED, the default. What it answers holds once the host commits.
+    /// The same store inside the transaction that was begun on this connection. The transaction
+    /// must be READ COMMITTED, the default. Outcomes take effect when the host commits.
     ///
-    /// What can fail is done behind a savepoint, so that a refusal or a lost race leaves the
-    /// host's transaction as it was. After [`TransactionLost`](crate::PostgresError) it may be
-    /// lost as a whole. The locks on stock are held until the host ends the transaction: reserve
-    /// late in it. Timeouts are the host's. There is no timer in here; call
+    /// Statements that can fail run in a savepoint, so that a refusal or a conflict leaves the
+    /// host's transaction unchanged. After an error whose `retry()` is `RestartTransaction`, the
+    /// host must begin its whole transaction again. Locks on stock are held until the host's
+    /// transaction ends, so reserve late in it. The host's timeouts apply. No timer is set; call
     /// `Inventory::committed` after the commit.
     pub fn within<'c>(&self, connection: &'c mut PgConnection) -> PostgresInventory<Within<'c>> {
         PostgresInventory {
@@ -117,16 +118,16 @@ impl PostgresInventory {
         }
     }
 
-    /// Raises the epoch: for an operator, after a restore or a failover that lost its tail, so
-    /// that versions which run backwards are not taken for old news. Every SKU is published again.
+    /// Raises the epoch. Operators call it after a restore, or after a failover that lost the last
+    /// writes, so that readers do not ignore the lower versions. Every SKU is published again.
     ///
-    /// It waits for calls that are under way, and for hosts' transactions with stock in them, as
-    /// long as others wait for a lock; those that come meanwhile stand behind it. Then stock can't
-    /// be changed for about a second for 100,000 levels.
+    /// Waits for calls in progress, and for host transactions that changed stock, up to the lock
+    /// timeout; later calls wait meanwhile. Then stock can not be changed for about a second for
+    /// 100,000 levels.
     ///
     /// # Errors
-    /// [`PostgresError::Locked`] where it waited in vain and nothing was changed: end the
-    /// transaction that is in the way, and do it again. Others where the server can't be reached.
+    /// [`PostgresError::Locked`] when a transaction held its lock too long: nothing was changed;
+    /// end that transaction, and call again. Other errors when the server can not be reached.
     pub async fn raise_epoch(&self) -> Result<u32, PostgresError> {
         let raised = async {
             let mut transaction = self.sessions.begin(RAISE_EPOCH).await?;
@@ -147,8 +148,8 @@ impl PostgresInventory {
 }
 
 impl<S: Sessions> PostgresInventory<S> {
-    /// Makes a call in a transaction: loads, decides, writes and commits. Makes it again where
-    /// another call has added the same row first.
+    /// Makes a call in a transaction: loads, decides, writes and commits. Repeats it when another
+    /// call has added the same row first.
     async fn change<C: Call>(&self, call: &C) -> Result<C::Outcome, PostgresError> {
         const ATTEMPTS: usize = 3;
         let tables = self.tables.as_ref();
@@ -173,7 +174,7 @@ impl<S: Sessions> PostgresInventory<S> {
         self.in_time(C::OPERATION, changing).await
     }
 
-    /// The result of a call, unless it takes too long. The host's transaction has no limit here.
+    /// Waits for the result of a call until the timeout. The host's transaction has no limit here.
     async fn in_time<T>(
         &self,
         operation: &'static str,

@@ -1,4 +1,4 @@
-//! What is to be published.
+//! The outbox.
 
 use std::num::NonZeroUsize;
 
@@ -14,8 +14,8 @@ use crate::inventory::rows::{self, signed};
 use crate::inventory::tables::moment;
 use crate::inventory::{Pooled, PostgresInventory};
 
-/// A mark on the level itself says that it is to be published, so a change costs no row beside
-/// it, and what commits late brings its mark along.
+/// The level's row has a mark that it is unpublished. So a change needs no second row, and the mark
+/// becomes visible with the commit of the change.
 #[async_trait]
 impl StockOutbox for PostgresInventory<Pooled> {
     async fn unpublished(

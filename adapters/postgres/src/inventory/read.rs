@@ -1,4 +1,4 @@
-//! What readers see.
+//! Reads stock, reservations and movements.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -88,17 +88,17 @@ impl<S: Sessions> PostgresInventory<S> {
     }
 }
 
-/// A limit as Postgres takes it.
+/// A limit as a Postgres parameter.
 pub(crate) fn bound(limit: NonZeroUsize) -> i64 {
     i64::try_from(limit.get()).unwrap_or(i64::MAX)
 }
 
-/// One more than asked for shows that there is more.
+/// One row more than the limit shows whether there are more.
 pub(crate) fn one_more(limit: NonZeroUsize) -> i64 {
     bound(limit).saturating_add(1)
 }
 
-/// Cuts a page to its limit, and returns the last entry if there is more behind it.
+/// Cuts a page to its limit, and returns its last entry if there are more rows.
 pub(crate) fn cut<T>(page: &mut Vec<T>, limit: NonZeroUsize) -> Option<&T> {
     if page.len() <= limit.get() {
         return None;
@@ -107,14 +107,14 @@ pub(crate) fn cut<T>(page: &mut Vec<T>, limit: NonZeroUsize) -> Option<&T> {
     page.last()
 }
 
-/// A listing goes on after the SKU that it ended with.
+/// A listing of SKUs continues after the last SKU of the page.
 pub(crate) fn last_sku(cursor: Option<&Cursor>) -> Result<Option<Sku>, InventoryError> {
     cursor
         .map(|cursor| Sku::new(&cursor.0).map_err(|_| foreign(cursor)))
         .transpose()
 }
 
-/// A listing of movements goes on after a number at a location: `7@main`.
+/// A listing of movements continues after a number at a location: `7@main`.
 fn last_movement(cursor: &Cursor) -> Result<(i64, String), InventoryError> {
     let read = || {
         let (number, location) = cursor.0.split_once('@')?;

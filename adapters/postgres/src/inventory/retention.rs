@@ -1,4 +1,4 @@
-//! Forgetting what is long over.
+//! Purges old reservations and movements.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -52,8 +52,8 @@ impl StockRetention for PostgresInventory<Pooled> {
 }
 
 impl PostgresInventory {
-    /// The number of replaced movements, and of those that are old, up to the limit. Waits for other
-    /// purges first: the statement has to see what they left.
+    /// The number of replaced movements, and of old movements, up to the limit. Waits for other
+    /// purges first, because the statement must see their result.
     async fn purge(
         &self,
         keep: Duration,
@@ -71,7 +71,7 @@ impl PostgresInventory {
     }
 }
 
-/// A duration as Postgres keeps it: whole microseconds, and nothing before its calendar.
+/// A duration as Postgres stores it: whole microseconds, within its calendar.
 fn interval(keep: Duration) -> Duration {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     let keep = keep.min(CENTURY);

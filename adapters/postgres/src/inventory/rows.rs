@@ -1,4 +1,4 @@
-//! Rows as the database has them, and as the core has them.
+//! Converts rows of the database to values of the core.
 
 use std::fmt::Display;
 
@@ -16,15 +16,16 @@ use crate::inventory::time::Time;
 /// The columns of a level, in the order in which [`level`] reads them by name.
 pub(crate) const LEVEL: &str =
     "l.sku, l.location, l.physical, l.reserved, l.escrowed, l.epoch, l.number, l.changed_at";
-/// Those of a reservation. Its lines are read as text, so that damage in one row stays there.
+/// The columns of a reservation. Its lines are read as text, so that a damaged row does not affect
+/// others.
 pub(crate) const RESERVATION: &str = "r.id, r.owner, r.state, r.deadline, r.created_at, \
      r.changed_at AS settled_at, r.lines::text AS lines";
-/// Those of a movement.
+/// The columns of a movement.
 pub(crate) const MOVEMENT: &str = "m.sku, m.location, m.number, m.epoch, m.moved_at, m.physical, \
      m.reserved, m.escrowed, m.cause, m.cause_id, (m.asked).change, (m.asked).amount, \
      (m.asked).reason";
 
-/// Why a row can't be read; the driver's reasons and the core's alike.
+/// Why a row can not be read: an error of the driver or of the core.
 type Unreadable = Box<dyn std::error::Error + Send + Sync>;
 
 /// The time in a row, as the server read it.
@@ -48,7 +49,7 @@ fn row<T>(name: &str, read: Result<T, Unreadable>) -> Result<T, PostgresError> {
     read.map_err(|error| damaged(format!("a row of {name}: {error}")))
 }
 
-/// A level, if there is one in this row of an outer join.
+/// A level, if this row of an outer join has one.
 pub(crate) fn level(found: &PgRow) -> Result<Option<StockLevel>, PostgresError> {
     let read = || -> Result<Option<StockLevel>, Unreadable> {
         let Some(sku) = found.try_get::<Option<String>, _>("sku")? else {
@@ -70,7 +71,7 @@ pub(crate) fn level(found: &PgRow) -> Result<Option<StockLevel>, PostgresError> 
     row("levels", read())
 }
 
-/// Puts the levels of SKUs together that stand side by side.
+/// Groups levels by SKU; the levels of a SKU are next to each other.
 pub(crate) fn stock(found: &[PgRow]) -> Result<Vec<SkuStock>, PostgresError> {
     let levels = found.iter().filter_map(|row| level(row).transpose());
     let levels = levels.collect::<Result<Vec<_>, _>>()?;
@@ -80,7 +81,7 @@ pub(crate) fn stock(found: &[PgRow]) -> Result<Vec<SkuStock>, PostgresError> {
         .collect()
 }
 
-/// A reservation, if there is one in this row of an outer join.
+/// A reservation, if this row of an outer join has one.
 pub(crate) fn reservation(found: &PgRow) -> Result<Option<Reservation>, PostgresError> {
     let read = || -> Result<Option<Reservation>, Unreadable> {
         let Some(id) = found.try_get::<Option<String>, _>("id")? else {
@@ -101,7 +102,7 @@ pub(crate) fn reservation(found: &PgRow) -> Result<Option<Reservation>, Postgres
     read().map_err(|error| damaged(format!("reservation {}: {error}", id())))
 }
 
-/// A movement, if there is one in this row of an outer join.
+/// A movement, if this row of an outer join has one.
 pub(crate) fn movement(found: &PgRow) -> Result<Option<Movement>, PostgresError> {
     let read = || -> Result<Option<Movement>, Unreadable> {
         let Some(sku) = found.try_get::<Option<String>, _>("sku")? else {
@@ -152,12 +153,12 @@ fn change(found: &PgRow) -> Result<StockChange, Unreadable> {
     })
 }
 
-/// A cause as its columns.
+/// The columns of a cause.
 pub(crate) struct CauseColumns<'a> {
     pub(crate) name: &'static str,
-    /// Empty where the cause has none.
+    /// Empty when the cause has none.
     pub(crate) id: &'a str,
-    /// What an adjustment asked for, by how much, and why.
+    /// The kind, the amount and the reason of an adjustment.
     pub(crate) asked: Option<(&'static str, i64, &'a str)>,
 }
 

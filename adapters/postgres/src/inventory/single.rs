@@ -16,8 +16,9 @@ use crate::session::Pooled;
 
 const OPERATION: &str = "reserve";
 
-/// Reserves one line with one statement that commits itself, or finds by a second one that it was
-/// granted before or is refused. `None` where neither decides it, and nothing was changed.
+/// Reserves one line with one statement that commits itself. If that grants nothing, a second
+/// statement finds the earlier grant or the reason for the refusal. `None` when neither decides the
+/// request; then nothing was changed.
 pub(crate) async fn reserve(
     tables: &Tables,
     pooled: &Pooled,
@@ -40,8 +41,8 @@ pub(crate) async fn reserve(
     pooled.ask(OPERATION, asking).await
 }
 
-/// Grants a request of one line, with one statement that commits itself; `None` where it was
-/// granted before or there is too little, and nothing was changed.
+/// Grants a request of one line, with one statement that commits itself. `None` when it was granted
+/// before or stock is short; then nothing was changed.
 async fn grant(
     tables: &Tables,
     request: &ReserveRequest,
@@ -89,8 +90,8 @@ async fn grant(
     )))
 }
 
-/// The outcome of a request of one line that changes nothing, as one snapshot shows it: it was
-/// granted before, or is refused. `None` where it would be granted.
+/// Decides a request of one line from one snapshot, without changing anything: it was granted
+/// before, or is refused. `None` when it would be granted.
 async fn look(
     tables: &Tables,
     request: &ReserveRequest,

@@ -5,7 +5,7 @@ use sqlx::SqlStr;
 use crate::inventory::rows::{LEVEL, MOVEMENT, RESERVATION};
 use crate::names::Schema;
 
-/// Each is made once, and prepared once by every connection.
+/// The statements. Each connection prepares each of them once.
 #[derive(Debug)]
 pub(crate) struct Statements {
     pub(crate) reserve_one: SqlStr,

@@ -1,4 +1,4 @@
-//! The store.
+//! Implements the store.
 
 use std::num::NonZeroUsize;
 
@@ -16,7 +16,7 @@ use crate::inventory::tables::Call;
 use crate::inventory::{PostgresInventory, single};
 use crate::session::Sessions;
 
-/// The most requests of one transaction; a larger batch is several.
+/// The most requests of one transaction. A larger batch takes several transactions.
 const BATCH: usize = 1_000;
 
 type Outcomes<T> = Vec<Result<T, InventoryError>>;
@@ -82,7 +82,7 @@ impl<S: Sessions> InventoryStore for PostgresInventory<S> {
 }
 
 impl<S: Sessions> PostgresInventory<S> {
-    /// Makes a call for at most [`BATCH`] items at a time, each in a transaction of its own.
+    /// Makes a call for at most [`BATCH`] items at a time, each in its own transaction.
     async fn in_batches<'a, I, C, T>(
         &self,
         items: &'a [I],
@@ -104,9 +104,10 @@ impl<S: Sessions> PostgresInventory<S> {
         Ok(outcomes)
     }
 
-    /// Expires at most `limit`, and passes over damaged ones, which are reported where there is room.
+    /// Expires at most `limit` reservations, and skips damaged ones, which are reported within the
+    /// limit.
     async fn sweep(&self, limit: NonZeroUsize) -> Result<inventory::Sweep, PostgresError> {
-        /// The most pages of damaged reservations that a sweep passes over.
+        /// The most pages of damaged reservations that a sweep skips.
         const PAGES: usize = 100;
         let limit = limit.get();
         let (mut expired, mut damaged) = (Vec::new(), Vec::new());

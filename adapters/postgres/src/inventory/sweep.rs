@@ -1,4 +1,4 @@
-//! Finding the overdue, and expiring them.
+//! Finds overdue reservations, and expires them.
 
 use async_trait::async_trait;
 use sqlx::{PgConnection, Row};
@@ -11,13 +11,13 @@ use crate::inventory::rows;
 use crate::inventory::tables::{Call, Tables, moment};
 use crate::inventory::time::Time;
 
-/// One look at the overdue, after a place in their order.
+/// One page of the overdue reservations, after a place in their order.
 pub(crate) struct Sweep {
     pub(crate) limit: usize,
     pub(crate) after: Overdue,
 }
 
-/// Where a look begins: after this deadline and id, in the order of the overdue.
+/// Where a page begins: after this deadline and id, in the order of overdue reservations.
 #[derive(Clone, Debug)]
 pub(crate) struct Overdue(Timestamp, String);
 
@@ -29,11 +29,11 @@ impl Overdue {
     }
 }
 
-/// What a look found and did.
+/// The result of a page.
 pub(crate) struct Swept {
     pub(crate) expired: Vec<Reservation>,
     pub(crate) damaged: Vec<InventoryError>,
-    /// Where the next look begins, if this one was full.
+    /// Where the next page begins, if this one was full.
     pub(crate) next: Option<Overdue>,
 }
 

@@ -1,4 +1,4 @@
-//! The tables of stock: how their rows are locked and loaded for the book to decide on.
+//! The tables of stock: how their rows are locked and loaded into the book.
 
 use std::collections::BTreeSet;
 
@@ -14,36 +14,36 @@ use crate::inventory::rows;
 use crate::inventory::statements::Statements;
 use crate::names::Schema;
 
-/// The statements of one schema, and in which order its locations are tried: what all stores over
-/// it share.
+/// The statements of one schema, and the order of its locations. All stores over the schema share
+/// them.
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) statements: Statements,
     pub(crate) priority: LocationPriority,
 }
 
-/// A call that changes something.
+/// A call that changes rows.
 #[async_trait]
 pub(crate) trait Call: Sync {
     /// Its name, in errors.
     const OPERATION: &'static str;
-    /// What is answered.
+    /// The result of one item.
     type Outcome: Send;
-    /// What was found beside what is in the book.
+    /// What was found, in addition to the rows in the book.
     type Found: Send;
 
-    /// Locks the rows that the decision rests on, and loads them.
+    /// Locks the rows that the decision needs, and loads them.
     ///
-    /// Locks are taken in one order by all calls: reservations that are there, by id; then
-    /// levels, by SKU and location. Ids and levels that are not there are locked by nobody: two
-    /// calls that add the same one collide when they write, and the second begins again.
+    /// All calls lock in the same order: existing reservations by id, then existing levels by SKU
+    /// and location. Rows that do not exist can not be locked: two calls that insert the same row
+    /// conflict when they write, and the second one is repeated.
     async fn load(
         &self,
         tables: &Tables,
         connection: &mut PgConnection,
     ) -> Result<(Book, Self::Found), PostgresError>;
 
-    /// Decides on what was loaded.
+    /// Decides on the loaded rows.
     fn decide(&self, book: &mut Book, found: Self::Found) -> Self::Outcome;
 }
 
@@ -74,8 +74,8 @@ impl Tables {
             .map_err(failed(operation))
     }
 
-    /// A book with the levels that reservations hold units of, locked, and the time since when;
-    /// or at `now` where there are none.
+    /// A book with the locked levels of these reservations, and the time after locking; or at `now`
+    /// if there are no levels.
     pub(crate) async fn lock_levels(
         &self,
         operation: &'static str,
@@ -114,7 +114,7 @@ pub(crate) fn load_levels(book: &mut Book, found: &[PgRow]) -> Result<(), Postgr
     Ok(())
 }
 
-/// The time and the epoch, which every row of such an answer has.
+/// The time and the epoch, which every row of the result has.
 pub(crate) fn moment(found: &[PgRow]) -> Result<(Timestamp, u32), PostgresError> {
     let Some(last) = found.last() else {
         return Err(rows::damaged("there is no epoch in the table epochs"));

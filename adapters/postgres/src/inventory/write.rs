@@ -1,4 +1,4 @@
-//! What changed, in one statement.
+//! Writes all changes, in one statement.
 
 use sqlx::PgConnection;
 use stockade_change_feed::Failure;
@@ -13,7 +13,8 @@ use crate::inventory::time::Time;
 /// Writes all changes or none.
 ///
 /// # Errors
-/// [`PostgresError::Failed`] that the transaction lost, where another one has added the same row meanwhile.
+/// [`PostgresError::Failed`] with `RestartTransaction` when another transaction has added the same
+/// row.
 pub(crate) async fn write(
     operation: &'static str,
     tables: &Tables,
@@ -38,7 +39,7 @@ pub(crate) async fn write(
         .await
         .map_err(failed(operation))?;
     if usize::try_from(written) != Ok(rows) {
-        let source = format!("{written} of {rows} rows were there to be written");
+        let source = format!("only {written} of {rows} rows could be written");
         return Err(Failure::transaction_lost(operation, source).into());
     }
     Ok(())

@@ -9,22 +9,22 @@ use sqlx::{PgConnection, Postgres};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio::time::timeout;
 
-/// A connection of the pool, or the one of the host's transaction.
+/// A connection of the pool, or that of the host's transaction.
 pub struct Connection<'a>(Link<'a>);
 
 enum Link<'a> {
     Pooled {
-        /// There until the end.
+        /// Present until the drop.
         connection: Option<PoolConnection<Postgres>>,
         closing: bool,
     },
     Host(MappedMutexGuard<'a, PgConnection>),
 }
 
-const THERE: &str = "a connection is taken at its end only";
+const THERE: &str = "a connection is taken only when it is dropped";
 
 impl<'a> Connection<'a> {
-    /// A healthy server answers within this; only a statement that was abandoned takes longer.
+    /// Healthy servers answer within this time; only abandoned statements take longer.
     const ANSWER: Duration = Duration::from_secs(1);
 
     pub(super) fn pooled(connection: PoolConnection<Postgres>) -> Self {
@@ -43,7 +43,8 @@ impl<'a> Connection<'a> {
         matches!(self.0, Link::Host(_))
     }
 
-    /// Whether it is closed at its end, in place of going back to the pool. The host's stays open.
+    /// Whether to close the connection when it is dropped, instead of returning it to the pool. The
+    /// host's connection stays open.
     pub(super) fn close(&mut self, close: bool) {
         if let Link::Pooled { closing, .. } = &mut self.0 {
             *closing = close;
@@ -51,8 +52,8 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// The driver gives a connection back once the server has answered. It would wait for that for
-/// ever and the pool would lose a place, so here it has a deadline.
+/// The driver returns a connection to the pool after the server has answered. Without a deadline it
+/// would wait for ever, and the pool would have one connection less.
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
         let Link::Pooled {

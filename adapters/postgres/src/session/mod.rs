@@ -19,30 +19,30 @@ pub use self::timeouts::Timeouts;
 pub(crate) use self::transaction::Transaction;
 use crate::error::{PostgresError, failed};
 
-/// Where statements run. It is implemented here only.
+/// Where statements run. Only this crate implements it.
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// A connection for statements that only read.
     #[doc(hidden)]
     async fn connection(&self, operation: &'static str) -> Result<Connection<'_>, PostgresError>;
 
-    /// A transaction of our own, or a part of the host's.
+    /// A transaction of this crate, or a savepoint in the host's.
     #[doc(hidden)]
     async fn begin(&self, operation: &'static str) -> Result<Transaction<'_>, PostgresError>;
 
-    /// The pool; none inside a transaction of the host's, whose timeouts are its own.
+    /// The pool; none inside a transaction of the host, which has its own timeouts.
     #[doc(hidden)]
     fn pooled(&self) -> Option<&Pooled>;
 }
 
-/// On connections of a pool, in transactions of our own.
+/// Statements run on connections of a pool, in transactions of this crate.
 #[derive(Clone, Debug)]
 pub struct Pooled {
     pub(crate) pool: PgPool,
     pub(crate) timeouts: Timeouts,
 }
 
-/// Inside a transaction of the host's.
+/// Statements run inside a transaction of the host.
 pub struct Within<'c>(pub(crate) Mutex<&'c mut PgConnection>);
 
 #[async_trait]
@@ -93,7 +93,7 @@ impl Pooled {
         acquired.map_err(failed(operation))
     }
 
-    /// A connection that is the pool's no longer.
+    /// A connection that is removed from the pool.
     pub(crate) async fn detached(
         &self,
         operation: &'static str,
@@ -101,9 +101,9 @@ impl Pooled {
         self.acquire(operation).await.map(PoolConnection::detach)
     }
 
-    /// The answer to a statement that is a transaction of its own, in time. Where its server can't
-    /// write, as after a failover, the connection is closed, so that the pool finds the one that
-    /// can.
+    /// Runs a statement that is its own transaction, within the timeout. If the server does not
+    /// accept writes, as after a failover, the connection is closed, so that the pool connects to
+    /// the new primary.
     pub(crate) async fn ask<T>(
         &self,
         operation: &'static str,
@@ -120,7 +120,7 @@ impl Pooled {
         self.in_time(operation, asking).await
     }
 
-    /// The result of a call, unless it takes too long; then its outcome is unknown.
+    /// Waits for the result of a call until the timeout; then its outcome is unknown.
     pub(crate) async fn in_time<T>(
         &self,
         operation: &'static str,
@@ -130,7 +130,7 @@ impl Pooled {
         outcome.map_err(|error| self.learn(error))
     }
 
-    /// What other calls learn from an error, and the error with what is known here.
+    /// Uses an error for later calls (closes idle connections), and returns it with more detail.
     pub(crate) fn learn(&self, error: PostgresError) -> PostgresError {
         match error {
             PostgresError::Locked {
@@ -150,8 +150,8 @@ impl Pooled {
         }
     }
 
-    /// Where one connection broke or did not answer, the idle ones probably broke too, and each
-    /// would cost another call its time.
+    /// When a connection broke or did not answer, the idle ones are probably broken too, and each
+    /// would delay another call.
     fn close_idle(&self) {
         while let Some(mut idle) = self.pool.try_acquire() {
             idle.close_on_drop();
@@ -165,7 +165,7 @@ impl fmt::Debug for Within<'_> {
     }
 }
 
-/// The result of a call, unless it takes longer than `after`; then its outcome is unknown.
+/// Waits for the result of a call at most `after`; then its outcome is unknown.
 pub(crate) async fn in_time<T>(
     after: Duration,
     operation: &'static str,

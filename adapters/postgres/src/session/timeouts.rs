@@ -1,11 +1,12 @@
-//! How long things may take.
+//! Timeouts.
 
 use std::time::Duration;
 
-/// How long things may take. Each limit is for itself; a transaction also waits for connections.
+/// Timeouts. The limits are independent; the time of a transaction includes waiting for a
+/// connection.
 ///
-/// Lock and statement timeouts are set in each of our transactions, and nowhere else: the host's
-/// own connections keep their settings.
+/// Lock and statement timeouts are set in each transaction of this crate, and nowhere else: the
+/// host's own connections keep their settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     pub(crate) acquire: Duration,
@@ -15,8 +16,8 @@ pub struct Timeouts {
 }
 
 impl Default for Timeouts {
-    /// 2 seconds for a connection and for a lock, 3 for a statement, 4 for a transaction. That is
-    /// less than the 5 that `Inventory` waits, so that its caller gets the reason.
+    /// 2 seconds for a connection and for a lock, 3 for a statement, 4 for a transaction. These are
+    /// shorter than the 5 seconds of `Inventory`, so that its caller gets the more exact error.
     fn default() -> Self {
         Self {
             acquire: Duration::from_secs(2),
@@ -28,36 +29,36 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// How long is waited for a connection of the pool.
+    /// Sets how long to wait for a connection of the pool.
     #[must_use]
     pub fn with_acquire(mut self, acquire: Duration) -> Self {
         self.acquire = acquire;
         self
     }
 
-    /// How long the server waits for a lock; at least a millisecond.
+    /// Sets how long the server waits for a lock; at least a millisecond.
     #[must_use]
     pub fn with_lock(mut self, lock: Duration) -> Self {
         self.lock = lock.max(Duration::from_millis(1));
         self
     }
 
-    /// How long the server works on one statement; at least a millisecond.
+    /// Sets how long the server works on one statement; at least a millisecond.
     #[must_use]
     pub fn with_statement(mut self, statement: Duration) -> Self {
         self.statement = statement.max(Duration::from_millis(1));
         self
     }
 
-    /// How long is waited here for a whole transaction, also where the server says nothing.
+    /// Sets how long to wait for a whole transaction, also when the server does not answer.
     #[must_use]
     pub fn with_transaction(mut self, transaction: Duration) -> Self {
         self.transaction = transaction;
         self
     }
 
-    /// The statements that begin a transaction. A plan may be made while a table is still empty;
-    /// everything is found by an index, so sequential scans are off.
+    /// The statements that begin a transaction. A plan may be made while a table is still empty,
+    /// and every statement has an index, so sequential scans are disabled.
     pub(super) fn begin(&self) -> String {
         let (lock, statement) = (self.lock.as_millis(), self.statement.as_millis());
         format!(

@@ -1,4 +1,4 @@
-//! A transaction of our own, or a part of the host's.
+//! A transaction of this crate, or a savepoint in the host's.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use super::connection::Connection;
 use super::is_unavailable;
 use crate::error::{PostgresError, committing, failed};
 
-/// A transaction of our own, or a part of the host's behind a savepoint.
+/// A transaction of this crate, or a savepoint in the host's transaction.
 ///
-/// Dropped without an end, its connection is closed, because nobody knows how far it came: the
-/// driver forgets a BEGIN that nobody waited for, and would lend the open transaction to the next
+/// When it is dropped before its end, its connection is closed, because its state is unknown: after
+/// a BEGIN whose answer was not awaited, the driver would give the open transaction to the next
 /// caller. In the host's transaction a savepoint is left, which changes nothing.
 pub struct Transaction<'a> {
     operation: &'static str,
@@ -43,7 +43,7 @@ impl<'a> Transaction<'a> {
         &mut self.connection
     }
 
-    /// Commits a success and undoes a failure, and returns which of them it was.
+    /// Commits a success and rolls back a failure, and returns which of them it was.
     pub(crate) async fn end<T>(
         self,
         outcome: Result<T, PostgresError>,
@@ -71,7 +71,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Rolls back because of an error, and returns it as the caller has to see it.
+    /// Rolls back because of an error, and returns the error for the caller.
     async fn undo(mut self, error: PostgresError) -> PostgresError {
         let in_host = self.connection.is_of_host();
         let sql = match in_host {
@@ -101,7 +101,7 @@ impl fmt::Debug for Transaction<'_> {
     }
 }
 
-/// What a failure means to a host: its whole transaction is lost.
+/// The error for a host whose whole transaction was rolled back.
 fn of_host(error: PostgresError) -> PostgresError {
     match error {
         PostgresError::Failed(failure) if failure.retry() != Retry::Never => {

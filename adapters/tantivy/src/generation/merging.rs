@@ -1,4 +1,4 @@
-//! Which segments of a quiet index are merged.
+//! Chooses the segments of a quiet index to merge.
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -6,22 +6,22 @@ use std::ops::Range;
 use tantivy::SegmentMeta;
 use tantivy::index::SegmentId;
 
-/// How many segments of similar size tantivy merges into one. It is half of tantivy's default,
-/// because every search reads all segments.
+/// How many segments of similar size tantivy merges into one. Half of tantivy's default, because
+/// every search reads all segments.
 pub(super) const SEGMENTS_MERGED: usize = 4;
 
-/// After this many refresh intervals without a write the index is quiet.
+/// The index is quiet after this many refresh intervals without a write.
 pub(super) const QUIET: u32 = 20;
 
-/// If all segments but the largest have less than one in this many of the documents, the largest is
-/// not merged: so a document is rewritten only as often as many others change.
+/// Small segments: together they have less than one in this many of the documents. Only they are
+/// merged then, not the largest segment, so that a document is not rewritten for every few changes.
 const SMALL_SHARE: u64 = 8;
 
 /// Segments are not merged into one with more documents, because that would take minutes.
 const LARGEST_SEGMENT: u64 = 2_000_000;
 
-/// The segments that tantivy's policy leaves apart and that are merged into one; none if nothing is
-/// to be merged.
+/// The segments to merge into one, among those that tantivy's policy does not merge; none if there
+/// is nothing to merge.
 pub(super) fn to_merge(mut segments: Vec<SegmentMeta>) -> Vec<SegmentId> {
     segments.sort_unstable_by_key(|segment| Reverse(segment.num_docs()));
     let sizes: Vec<_> = segments.iter().map(documents).collect();

@@ -23,15 +23,15 @@ use crate::store::{Store, StoredGeneration};
 
 /// Commits of the index.
 pub const COMMITS: &str = "stockade_tantivy_commits_total";
-/// How long it took to update the index, in seconds.
+/// Duration of an update of the index, in seconds.
 pub const REFRESH: &str = "stockade_tantivy_refresh_seconds";
 /// Indexes that were rebuilt from the stored documents, because they were missing, damaged or of
 /// another format.
 pub const REBUILDS: &str = "stockade_tantivy_rebuilds_total";
-/// How many segments a search reads, in the generation that was read last.
+/// How many segments a search reads, in the generation that was opened last.
 pub const SEGMENTS: &str = "stockade_tantivy_segments";
 
-/// Updating the index takes at most one part in this many of the time.
+/// Updating the index takes at most one third of the time.
 const SHARE: u32 = 3;
 /// The longest pause between two updates.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -58,12 +58,13 @@ pub(crate) struct GenerationIndex {
     update: Mutex<Update>,
 }
 
-/// What one thread at a time needs for updating the index. Times are of the monotonic clock.
+/// The state for updating the index, used by one thread at a time. Times are of the monotonic
+/// clock.
 #[derive(Default)]
 struct Update {
     writer: Option<IndexWriter>,
     not_before: Option<Duration>,
-    /// From when on the index is quiet, unless something is written before.
+    /// When the index becomes quiet, unless there is a write before.
     quiet_from: Option<Duration>,
     removed: bool,
 }
@@ -125,14 +126,14 @@ impl GenerationIndex {
         snapshot.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Says that the store has pending changes.
+    /// Records that the store has pending changes.
     pub(crate) fn set_changed(&self) {
         self.changed.store(true, Ordering::Release);
     }
 
-    /// Applies pending changes, and reads segments that were committed or merged, if there are any
-    /// and it is time to. After a failure it is tried again later: the documents are stored, and
-    /// searches find them late.
+    /// Applies pending changes, and reads segments that were committed or merged, if the refresh
+    /// interval allows it. After a failure this is tried again later: the documents are stored, and
+    /// searches find them later.
     pub(crate) fn refresh(&self, store: &Store) {
         if !self.changed.load(Ordering::Acquire)
             && self.is_read()
@@ -156,7 +157,7 @@ impl GenerationIndex {
         // Cleared before reading: a later write sets it again.
         if self.changed.swap(false, Ordering::AcqRel) {
             if let Err(error) = self.apply_changes(&mut update, store) {
-                warn!(generation = %self.name, %error, "the index can't be updated now");
+                warn!(generation = %self.name, %error, "index update failed; it is repeated");
                 update.writer = None;
                 self.set_changed();
             }
@@ -165,13 +166,13 @@ impl GenerationIndex {
         } else if is_quiet {
             self.merged.store(true, Ordering::Release);
             if let Err(error) = self.merge_segments(&mut update) {
-                warn!(generation = %self.name, %error, "segments can't be merged now");
+                warn!(generation = %self.name, %error, "segment merge failed; it is repeated");
             }
         } else if self.is_read() {
             return;
         }
         if let Err(error) = self.read() {
-            warn!(generation = %self.name, %error, "the index can't be read now");
+            warn!(generation = %self.name, %error, "reading the index failed; it is repeated");
         }
         let ended = clock.monotonic();
         let took = ended.saturating_sub(started);
@@ -257,7 +258,7 @@ impl GenerationIndex {
         if let Some(directory) = &self.directory
             && let Err(error) = std::fs::remove_dir_all(directory)
         {
-            warn!(directory = %directory.display(), %error, "files are deleted at the next start");
+            warn!(directory = %directory.display(), %error, "files are left; the next start deletes them");
         }
     }
 

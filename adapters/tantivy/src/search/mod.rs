@@ -1,4 +1,4 @@
-//! Answers queries from the tantivy index and its columns.
+//! Runs queries on the tantivy index and its columns.
 
 mod best;
 mod facets;

@@ -17,13 +17,13 @@ use crate::snapshot::{Segment, Weight, Words};
 
 /// The most terms of a field that match an unfinished word: the most frequent ones.
 const MOST_BEGINNINGS: usize = 500;
-/// How many of them are read at most.
+/// The most of these terms that are read.
 const MOST_LOOKED_AT: usize = 5_000;
 /// The most terms of a field that match a word with typos: the closest, then the most frequent.
 const MOST_TYPOS: usize = 50;
 /// How much more a frequent term counts than a rare one with the same number of typos.
 const FREQUENT: f64 = 0.5;
-/// How much more a term counts that is almost completely typed than one of which little is typed.
+/// How much more an almost completely typed term counts than one of which little is typed.
 const NEARLY_FINISHED: f64 = 0.5;
 
 /// A term that matches a word of the query.

@@ -22,7 +22,7 @@ use crate::problem::{Problem, ProblemType};
 #[derive(Clone, Copy, Debug)]
 pub struct Body<T>(pub T);
 
-/// What [`Service`](crate::Service) tells [`Body`] by an extension of the request.
+/// The limits that [`Service`](crate::Service) passes to [`Body`] by an extension of the request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyLimits {
     bytes: usize,
@@ -91,8 +91,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(body)
 }
 
-/// Reads a value from an object that was read as a `Body<Map<String, Value>>`, with the same
-/// problems.
+/// Converts an object that was read as a `Body<Map<String, Value>>`, with the same problems.
 ///
 /// # Errors
 /// Status 400, with the path of the field.
@@ -100,8 +99,8 @@ pub fn from_object<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T,
     serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| malformed(&error))
 }
 
-/// Names the field that could not be read. serde's path leads only to the object that lacks a field
-/// or has an unknown one; the name is in the text of the error.
+/// Names the field that could not be read. For a missing or unknown field serde's path leads only
+/// to the object; the name is in the text of the error.
 fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let reason = error.inner().to_string();
     let of_object = ["missing field `", "unknown field `"];

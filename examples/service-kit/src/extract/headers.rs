@@ -25,7 +25,7 @@ impl Headers {
     /// The value of a header, whose length in bytes must be within `bytes`.
     ///
     /// # Errors
-    /// Status 400 if it is not UTF-8, too short or long, or there twice.
+    /// Status 400 if it is not UTF-8, too short, too long, or repeated.
     pub fn text(&self, name: &str, bytes: RangeInclusive<usize>) -> Result<Option<&str>, Problem> {
         text(&self.0, name, bytes)
     }
@@ -54,7 +54,7 @@ fn text<'a>(
     }
 }
 
-/// The header `Idempotency-Key`, if the request has it: 1 to 255 bytes of UTF-8 that name the
+/// The header `Idempotency-Key`, if the request has it: 1 to 255 bytes of UTF-8 that identify the
 /// request, so that it can be repeated.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey(pub Option<String>);

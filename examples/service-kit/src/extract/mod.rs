@@ -1,5 +1,5 @@
-//! Reading requests. What can't be read is answered with a [`Problem`](crate::Problem) that names
-//! the field, parameter or header.
+//! Reads requests. A value that can not be read is refused with a [`Problem`](crate::Problem) that
+//! names the field, parameter or header.
 
 mod body;
 mod headers;

@@ -40,7 +40,7 @@ impl Query {
         Self(pairs.into_owned().collect())
     }
 
-    /// Refuses parameters with other names, and a parameter of `once` that is there twice.
+    /// Refuses parameters with other names, and repeated parameters of `once`.
     ///
     /// # Errors
     /// Status 400, with the name.
@@ -51,7 +51,7 @@ impl Query {
             }
             if !once.contains(&name.as_str()) {
                 let known = [once, repeated].concat().join(", ");
-                let reason = format!("the parameter is unknown; known are {known}");
+                let reason = format!("the parameter is unknown; allowed are {known}");
                 return Err(Problem::invalid(shorten(name), reason));
             }
             if self.0[..at].iter().any(|(earlier, _)| earlier == name) {

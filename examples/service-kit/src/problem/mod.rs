@@ -23,10 +23,10 @@ pub use self::catalog::product_json;
 pub use self::schema::ProblemBody;
 pub use self::types::ProblemType;
 
-/// How soon a client may repeat a request that lost against a concurrent transaction.
+/// How soon a client may repeat a request after a conflict with a concurrent transaction.
 const SOON: Duration = Duration::from_secs(1);
 
-/// What a handler answers instead of its result: a problem document.
+/// A problem document, which a handler returns in place of its result.
 ///
 /// The body has `type`, `title`, `status` and `detail`. Most problems also have `field`, the name
 /// of the field, parameter or header that is wrong; other members depend on the type.
@@ -46,8 +46,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of a type. `detail` says what was wrong, with which value, and what the caller
-    /// can do.
+    /// A problem of a type. `detail` says what was wrong, with which value, and what the client can
+    /// do.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         Self {
             kind,
@@ -76,7 +76,7 @@ impl Problem {
         Self::new(ProblemType::OVERLOADED, detail).with_retry_after(retry_after)
     }
 
-    /// The problem of an error that is not the client's fault, by what the caller may do about it:
+    /// The problem for an error that the client did not cause, by what the caller may do about it:
     ///
     /// | [`Retry`] | Status |
     /// |---|---|
@@ -85,7 +85,7 @@ impl Problem {
     /// | `OutcomeUnknown` | 504 |
     /// | `Never` | 500 |
     ///
-    /// The error itself is written to the log; the client gets none of its text.
+    /// The error itself is written to the log; the client does not get its text.
     pub fn of_failure(error: &(dyn StdError + 'static), retry: Retry) -> Self {
         match retry {
             Retry::After(after) => {
@@ -95,8 +95,11 @@ impl Problem {
                 Self::new(ProblemType::UNAVAILABLE, detail).with_retry_after(after)
             }
             Retry::RestartTransaction => {
-                tracing::warn!(error, "a transaction lost against a concurrent one");
-                let detail = "a concurrent transaction won; nothing took effect, try again";
+                tracing::warn!(
+                    error,
+                    "a transaction was rolled back because of a concurrent one"
+                );
+                let detail = "conflict with a concurrent request; nothing took effect, try again";
                 Self::new(ProblemType::TRANSACTION_LOST, detail).with_retry_after(SOON)
             }
             Retry::OutcomeUnknown => {
@@ -112,7 +115,7 @@ impl Problem {
         }
     }
 
-    /// Status 500, for a failure whose cause is in the log.
+    /// Status 500, for a failure whose cause is only in the log.
     pub(crate) fn internal() -> Self {
         let detail = "the server failed to handle the request; the reason is in its log";
         Self::new(ProblemType::INTERNAL, detail)

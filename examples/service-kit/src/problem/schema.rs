@@ -5,14 +5,14 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A refusal, by RFC 9457. Which of the optional members are present depends on `type`.
+/// An error, by RFC 9457. Which of the optional members are present depends on `type`.
 ///
-/// This is the schema `Problem` of every [`Service`](crate::Service). One whose problems have
-/// further members, such as `current` of a product, defines a schema of the same name.
+/// This is the schema `Problem` of every [`Service`](crate::Service). A service whose problems have
+/// more members, such as `current` of a product, defines a schema with the same name.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody {
-    /// Names the type of problem. It is stable: decide by it.
+    /// Names the type of problem. It is stable: clients decide by it.
     #[schema(example = "urn:stockade:problem:insufficient-stock")]
     r#type: String,
     /// The type of problem in words.

@@ -1,11 +1,11 @@
-//! The types of problems, which clients can decide by.
+//! The types of problems.
 
 use axum::http::StatusCode;
 
 /// A type of problem. Its `uri` is stable; clients decide by it, not by the words of `title` and
 /// `detail`.
 ///
-/// A service may have types of its own:
+/// A service may define its own types:
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -20,7 +20,7 @@ use axum::http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProblemType {
-    /// The member `type`: a URI that names the type. It leads to no page.
+    /// The member `type`: a URI that names the type. It is not the address of a page.
     pub uri: &'static str,
     /// The HTTP status of all problems of this type.
     pub status: StatusCode,
@@ -48,7 +48,7 @@ macro_rules! problem_types {
                 );
             )*
 
-            /// All types that this crate has.
+            /// All types of this crate.
             pub const ALL: &[Self] = &[$(Self::$constant),*];
         }
     };
@@ -66,7 +66,7 @@ problem_types! {
     NOT_SUPPORTED "not-supported" NOT_IMPLEMENTED "The server does not support this";
     OVERLOADED "overloaded" SERVICE_UNAVAILABLE "The server is overloaded";
     UNAVAILABLE "unavailable" SERVICE_UNAVAILABLE "A backend is unavailable";
-    TRANSACTION_LOST "transaction-lost" SERVICE_UNAVAILABLE "A concurrent transaction won";
+    TRANSACTION_LOST "transaction-lost" SERVICE_UNAVAILABLE "A concurrent request changed the same data";
     OUTCOME_UNKNOWN "outcome-unknown" GATEWAY_TIMEOUT "It is unknown whether the request took effect";
     REQUEST_TIMEOUT "request-timeout" GATEWAY_TIMEOUT "The request took too long";
 

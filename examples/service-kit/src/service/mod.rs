@@ -1,4 +1,4 @@
-//! A service over HTTP: its routes within limits, and what every service answers beside them.
+//! A service over HTTP: its routes within limits, and the routes that every service has.
 
 mod openapi;
 mod operation;
@@ -31,14 +31,14 @@ use crate::serve::{serve, stop_signal};
 use crate::telemetry;
 use crate::workers::Workers;
 
-/// How soon a client may come back when all places for requests are taken.
+/// How soon a client may try again when the limit of requests is reached.
 const COME_BACK: Duration = Duration::from_secs(1);
 
 /// A service over HTTP.
 ///
-/// Its routes are answered within [`Limits`] and, if they write, only to those who have a
-/// [token](WriteTokens). A panic, an unknown path or method, and everything over a limit is
-/// answered with a [`Problem`]. Beside its routes it answers
+/// Its routes run within [`Limits`]. Requests that write need a [token](WriteTokens). A panic, an
+/// unknown path or method, and everything over a limit is answered with a [`Problem`]. Every
+/// service also has these routes:
 ///
 /// | | |
 /// |---|---|
@@ -47,7 +47,7 @@ const COME_BACK: Duration = Duration::from_secs(1);
 /// | `GET /metrics` | All metrics, as Prometheus reads them |
 /// | `GET /openapi.json`, `GET /docs` | The OpenAPI document of all routes |
 ///
-/// These are answered also if as many requests as allowed are being handled, and without a token.
+/// These routes are answered without a token, and even when the limit of requests is reached.
 #[must_use = "a service does nothing until it runs"]
 pub struct Service {
     limits: Limits,
@@ -62,7 +62,7 @@ pub struct Service {
 pub(crate) type Gauges = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl Service {
-    /// A service without routes of its own, to which everybody may write.
+    /// A service without its own routes. All clients may write.
     pub fn new(limits: Limits, readiness: Readiness) -> Self {
         Self {
             limits,
@@ -75,15 +75,14 @@ impl Service {
         }
     }
 
-    /// Lets only those write who have one of these tokens: all requests but GET, HEAD and OPTIONS
-    /// need one.
+    /// Sets the tokens for writing: all requests except GET, HEAD and OPTIONS need one of them.
     pub fn with_write_tokens(mut self, tokens: WriteTokens) -> Self {
         self.tokens = tokens;
         self
     }
 
     /// Sets the title, description, tags and schemas of the OpenAPI document. The routes are added
-    /// to it, with the problems that any route may answer.
+    /// to it, with the problems that any route may return.
     pub fn with_document(mut self, document: OpenApi) -> Self {
         self.document = document;
         self
@@ -96,15 +95,15 @@ impl Service {
         self
     }
 
-    /// Adds routes that are answered also if as many requests as allowed are being handled, and
-    /// without a token: for those who operate the service.
+    /// Adds routes for operators, which are answered without a token, and even when the limit of
+    /// requests is reached.
     pub fn with_unlimited_routes(mut self, routes: impl Into<OpenApiRouter>) -> Self {
         self.unlimited = self.unlimited.merge(routes.into());
         self
     }
 
-    /// Adds a function that sets gauges to the state of something. It is called before each answer
-    /// of `/metrics`, and must end soon.
+    /// Adds a function that sets gauges. It is called before each answer of `/metrics`, and must
+    /// return soon.
     pub fn with_gauges<S, F, R>(mut self, of: S, set: F) -> Self
     where
         S: Clone + Send + Sync + 'static,
@@ -116,7 +115,7 @@ impl Service {
         self
     }
 
-    /// The routes, for a server of your own.
+    /// The routes, for your own server.
     pub fn router(self) -> Router {
         telemetry::start();
         let (routes, mut document) = OpenApiRouter::with_openapi(self.document)
@@ -152,17 +151,17 @@ impl Service {
             )
     }
 
-    /// Serves until the process is asked to stop by Ctrl-C or SIGTERM, and then stops as
+    /// Serves until the process gets Ctrl-C or SIGTERM, and then stops as
     /// [`run_until`](Self::run_until) does.
     pub async fn run(self, listener: TcpListener, workers: Workers) {
         self.run_until(listener, workers, stop_signal()).await;
     }
 
-    /// Serves until `stop` ends, and then stops:
+    /// Serves until `stop` is ready, and then stops:
     ///
     /// 1. It reports that it is stopping, and still answers for [`Limits::stop_delay`].
-    /// 2. It accepts no more connections, and lets requests that have begun finish, for at most
-    ///    [`Limits::stop_timeout`].
+    /// 2. It accepts no more connections, and lets requests in progress finish, for at most
+    ///   [`Limits::stop_timeout`].
     /// 3. It stops the workers, which takes at most the same time again.
     pub async fn run_until(
         self,
@@ -193,7 +192,7 @@ impl std::fmt::Debug for Service {
     }
 }
 
-/// Bounds how many requests are handled at once, and how long each takes.
+/// Limits how many requests are handled at once, and how long each takes.
 #[derive(Clone)]
 struct Gate {
     places: Arc<Semaphore>,
@@ -218,11 +217,12 @@ async fn limited(State(gate): State<Gate>, request: Request, next: Next) -> Resp
 }
 
 async fn unknown_path() -> Problem {
-    Problem::not_found("nothing is at this path").with("field", "path")
+    Problem::not_found("the service has no such path").with("field", "path")
 }
 
 async fn unknown_method() -> Problem {
-    let detail = "the path does not support this method; the header Allow has those that it does";
+    let detail =
+        "the path does not support this method; the header Allow lists the supported methods";
     Problem::new(ProblemType::METHOD_NOT_ALLOWED, detail).with("field", "method")
 }
 

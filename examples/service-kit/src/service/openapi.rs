@@ -1,4 +1,4 @@
-//! The OpenAPI document: what any route may answer is added to what each handler says.
+//! The OpenAPI document: adds the answers that any route may return to those of each handler.
 
 use utoipa::PartialSchema as _;
 use utoipa::ToSchema as _;
@@ -11,7 +11,7 @@ use crate::problem::ProblemBody;
 /// The name of the security scheme of write tokens.
 const TOKEN: &str = "writeToken";
 
-/// Adds what any route may answer, and the body of problems to answers that have none.
+/// Adds the answers that any route may return, and the body of problems to answers without a body.
 pub(super) fn complete(document: &mut OpenApi, writes_need_token: bool) {
     let components = document.components.get_or_insert_default();
     let problem = || (ProblemBody::name().into_owned(), ProblemBody::schema());

@@ -1,4 +1,4 @@
-//! For those who operate a service: `/livez`, `/readyz` and `/metrics`.
+//! Routes for operators: `/livez`, `/readyz` and `/metrics`.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ async fn live() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Check that the service can be sent requests
+/// Check that requests can be sent to the service
 ///
 /// It is ready if all workers run, all checks pass, and it is not stopping.
 #[utoipa::path(get, path = "/readyz", tag = "operation", operation_id = "getReadiness", responses(

@@ -1,4 +1,4 @@
-//! What each metric of a service and of the stockade crates means.
+//! The help of each metric of a service and of the stockade crates.
 
 use metrics::Unit;
 
@@ -11,7 +11,7 @@ pub struct Description {
     pub name: &'static str,
     /// What kind it is.
     pub kind: Kind,
-    /// What it means, in a sentence without a full stop.
+    /// Its meaning, in a sentence without a full stop.
     pub help: &'static str,
 }
 
@@ -70,7 +70,7 @@ impl Description {
     }
 }
 
-/// Metrics of every service, which describes them itself.
+/// The metrics that every service has and describes.
 pub const SERVICE: &[Description] = &[
     Description::labelled(HTTP_REQUESTS, "HTTP requests by method, route and status"),
     Description::seconds(
@@ -172,7 +172,7 @@ pub const CATALOG: &[Description] = &[
 pub const AVAILABILITY: &[Description] = &[
     Description::labelled(
         "stockade_availability_answers_total",
-        "Availabilities answered, by where the stock came from",
+        "Availabilities returned, by the source of the stock",
     ),
     Description::labelled(
         "stockade_availability_circuit_changes_total",
@@ -180,7 +180,7 @@ pub const AVAILABILITY: &[Description] = &[
     ),
     Description::counter(
         "stockade_availability_gaps_total",
-        "Times that the availability cache had lost writes, and is filled again",
+        "Partitions in which the availability cache missed events, so that it is filled again",
     ),
     Description::counter(
         "stockade_availability_inventory_failures_total",
@@ -188,7 +188,7 @@ pub const AVAILABILITY: &[Description] = &[
     ),
     Description::counter(
         "stockade_availability_older_epochs_total",
-        "Stock events of an older epoch: after a restore of inventory, an old process still publishes",
+        "Stock events of an older epoch: an old publisher still runs after a restore of inventory",
     ),
     Description::counter(
         "stockade_availability_refilled_skus_total",

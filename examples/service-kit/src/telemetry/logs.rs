@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::settings::Settings;
 
-/// How lines of the log are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -26,7 +26,7 @@ pub fn start_logs(settings: &Settings) -> anyhow::Result<()> {
     start_logs_to(settings, std::io::stderr)
 }
 
-/// Writes logs from now on, as the settings say, to a writer that ends up on stderr.
+/// Writes logs from now on, as the settings say, to this writer, which must write to stderr.
 ///
 /// # Errors
 /// As for [`start_logs`].
@@ -36,7 +36,7 @@ pub fn start_logs_to(
 ) -> anyhow::Result<()> {
     let filter = &settings.log_filter;
     let filter = EnvFilter::builder().parse(filter).with_context(|| {
-        format!("{filter:?} is no filter of logs; give another with --log-filter or RUST_LOG")
+        format!("{filter:?} is not a log filter; give another with --log-filter or RUST_LOG")
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,4 +1,4 @@
-//! The recorder of metrics, and what Prometheus reads.
+//! Records metrics, and renders them for Prometheus.
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -15,11 +15,11 @@ use crate::readiness::Readiness;
 const SECONDS: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
-/// Time between two passes that move recorded durations into buckets, so that they take no memory
-/// while nobody reads the metrics.
+/// Time between two passes that move recorded durations into buckets, so that their memory stays
+/// small even if no one reads the metrics.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// The one recorder of the process, which all its services share.
+/// The recorder of the process, which all its services share.
 fn exporter() -> &'static PrometheusHandle {
     static EXPORTER: OnceLock<PrometheusHandle> = OnceLock::new();
     EXPORTER.get_or_init(|| {
@@ -36,15 +36,14 @@ fn exporter() -> &'static PrometheusHandle {
     })
 }
 
-/// Starts to record metrics, if that has not begun.
+/// Starts to record metrics, unless it has started.
 pub(crate) fn start() {
     exporter();
 }
 
 /// Starts to record metrics, and describes some: `/metrics` has their help and unit.
 ///
-/// Counters without labels are there from now on, with 0, so that Prometheus sees the first
-/// increment.
+/// Counters without labels exist from now on, with 0, so that Prometheus sees the first increment.
 pub fn describe(descriptions: &[Description]) {
     exporter();
     add(descriptions);
@@ -91,7 +90,7 @@ pub(crate) fn render(readiness: &Readiness) -> String {
     exporter().render()
 }
 
-/// A figure of this process's memory, in bytes, as Linux has it.
+/// A memory value of this process, in bytes, as Linux reports it.
 fn memory(member: &str) -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(member))?;

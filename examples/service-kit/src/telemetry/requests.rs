@@ -1,4 +1,4 @@
-//! What is recorded of each request.
+//! Records metrics and a span for each request.
 
 use std::time::Instant;
 
@@ -11,13 +11,13 @@ use tracing::Span;
 
 use super::{HTTP_REQUESTS, HTTP_SECONDS};
 
-/// The template of a request's route, of which there are few, as opposed to paths.
+/// The template of a request's route. There are few templates, but many paths.
 fn route<B>(request: &axum::http::Request<B>) -> &str {
     let route = request.extensions().get::<MatchedPath>();
     route.map_or("none", MatchedPath::as_str)
 }
 
-/// The method. Clients can invent methods; all of those are one.
+/// The method. Methods that clients invent count as one.
 fn method<B>(request: &axum::http::Request<B>) -> &'static str {
     match *request.method() {
         Method::GET => "GET",
@@ -46,7 +46,7 @@ pub(crate) async fn measured(request: Request, next: Next) -> Response {
     response
 }
 
-/// The span of a request: all that is logged meanwhile names its method and route.
+/// The span of a request: log lines inside it have its method and route.
 pub(crate) fn traced<B>(request: &axum::http::Request<B>) -> Span {
     tracing::info_span!("request", method = method(request), route = route(request))
 }

@@ -24,12 +24,12 @@ use crate::shop::{Shop, Watcher};
 
 /// The most SKUs in one request.
 const SKUS: usize = 500;
-/// Time between two messages that keep a quiet stream open.
+/// Time between two messages that keep an idle stream open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The longest time that a client may take to read an event.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest time that a stream lasts, so that clients can't hold a place for ever. The client
-/// connects again by itself, and begins with a new snapshot.
+/// The longest time that a stream lasts, so that clients can not hold a place for ever. The client
+/// connects again by itself, and gets a new snapshot.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// How soon a client may connect again.
 const COME_BACK: Duration = Duration::from_secs(2);
@@ -57,7 +57,7 @@ struct SkuAvailabilityBody {
 
 /// Get the availability of several SKUs
 ///
-/// While inventory can't be reached, the last known stock is returned with its age.
+/// While inventory is unavailable, the last known stock is returned with its age.
 #[utoipa::path(get, path = "/availability", tag = "stock", operation_id = "getAvailability",
     params(("sku" = Vec<String>, Query, max_items = 500, description = "A SKU; may be repeated up to 500 times")),
     responses((status = 200, description = "The availability of each SKU", body = AvailabilityPageBody)),
@@ -103,7 +103,7 @@ pub(super) async fn events(
 
 type Sender = mpsc::Sender<Result<Event, Infallible>>;
 
-/// Passes on what the watcher gets, until the client has gone or does not read.
+/// Sends the watcher's events, until the client has disconnected or does not read.
 async fn follow(shop: &Shop, mut watcher: Watcher, sender: Sender) {
     let skus: Vec<_> = watcher.skus().iter().cloned().collect();
     let first = event("snapshot", &snapshot(shop, &skus).await).retry(COME_BACK);

@@ -1,4 +1,4 @@
-//! For those who operate the shop: `/healthz` and `/faults`.
+//! Routes for operators: `/healthz` and `/faults`.
 
 use std::sync::Arc;
 
@@ -34,16 +34,16 @@ pub(super) struct HealthBody {
 struct LagBody {
     /// The name of the group.
     group: String,
-    /// Unread records; null if the log can't be asked.
+    /// Unread records; null if the log does not answer.
     records: Option<u64>,
-    /// Age of the oldest unread record in seconds, 0 if there is none; null if the log can't be
-    /// asked.
+    /// Age of the oldest unread record in seconds, 0 if there is none; null if the log does not
+    /// answer.
     age_seconds: Option<f64>,
 }
 
 /// Get the health of the shop
 ///
-/// It is answered also while the server is overloaded.
+/// It is answered even while the server is overloaded.
 #[utoipa::path(get, path = "/healthz", tag = "operation", operation_id = "getHealth", responses(
     (status = 200, description = "All workers run", body = HealthBody),
     (status = 503, description = "A worker failed", body = HealthBody),

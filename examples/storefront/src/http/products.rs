@@ -26,7 +26,7 @@ const READ_AT_ONCE: NonZeroUsize = NonZeroUsize::new(24).unwrap();
 
 /// Get a product, with the availability of each variant
 ///
-/// While inventory can't be reached, the last known stock is returned with its age.
+/// While inventory is unavailable, the last known stock is returned with its age.
 #[utoipa::path(get, path = "/products/{id}", tag = "catalogue", operation_id = "getProduct",
     params(("id" = String, Path, description = "The id or the slug", example = "meadow-tee")),
     responses(
@@ -185,7 +185,7 @@ fn read(
     Ok((from_object(body)?, expected))
 }
 
-/// The value of a member, or this one if it is absent or null.
+/// The value of a member, or `value` if it is absent or null.
 fn value_or<'a>(body: &'a mut Map<String, Value>, member: &str, otherwise: Value) -> &'a Value {
     let value = body.entry(member).or_insert(Value::Null);
     if value.is_null() {
@@ -244,8 +244,8 @@ pub(super) async fn types(State(shop): State<Arc<Shop>>) -> Result<Json<Value>, 
 
 /// Create or replace a product type
 ///
-/// Existing products are not changed. The answer has the number of those that do not follow the new
-/// schemas.
+/// Existing products are not changed. The answer contains the number of products that do not follow
+/// the new schemas.
 #[utoipa::path(put, path = "/product-types/{name}", tag = "catalogue", operation_id = "putProductType",
     params(("name" = String, Path, max_length = 64, example = "garden-furniture")),
     request_body = Option<PutTypeBody>,

@@ -170,7 +170,7 @@ pub(super) async fn show(
     Ok(Json(body_of(reservation, remaining)))
 }
 
-/// Who changes the state of a reservation.
+/// The owner of a reservation whose state changes.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Step)]
 #[serde(deny_unknown_fields)]
@@ -199,8 +199,8 @@ fn acting_for(owner: Option<OwnerId>) -> ActingFor {
 
 /// Confirm a reservation, for example after payment
 ///
-/// A confirmed reservation does not expire. After the deadline the reservation can't be confirmed:
-/// it expires, and the answer is 409.
+/// A confirmed reservation does not expire. After the deadline, a held reservation can not be
+/// confirmed: it expires, and the answer is 409.
 #[utoipa::path(post, path = "/reservations/{id}/confirm", tag = "reservations", operation_id = "confirmReservation",
     params(("id" = String, Path)),
     request_body = Option<StepBody>,
@@ -259,7 +259,7 @@ pub(super) async fn cancel(
     step(&shop, id, Transition::Cancel, body).await
 }
 
-/// Fulfil a confirmed reservation: its units were sent out
+/// Fulfil a confirmed reservation: its units were shipped
 ///
 /// Physical and reserved stock both decrease.
 #[utoipa::path(post, path = "/reservations/{id}/fulfil", tag = "reservations", operation_id = "fulfilReservation",

@@ -25,11 +25,11 @@ const PAGE: NonZeroUsize = NonZeroUsize::new(100).expect("it is not 0");
 pub(super) struct StockBody {
     #[schema(value_type = String, example = "lamp-one-off")]
     sku: Sku,
-    /// Units that exist.
+    /// Units in stock.
     physical: u64,
     /// Physical units that are promised to reservations.
     reserved: u64,
-    /// Physical units that are set aside for reservations to come.
+    /// Physical units that are set aside for future reservations.
     escrowed: u64,
     /// Physical minus reserved units.
     available: u64,
@@ -183,10 +183,10 @@ pub(super) struct AdjustBody {
     /// Correct the physical units by this number, which may be negative.
     #[schema(value_type = Option<i64>)]
     correct: Option<NonZeroI64>,
-    /// Why, for people who read the list of movements.
+    /// The reason, for people who read the movements.
     #[schema(value_type = String, min_length = 1, max_length = 256)]
     reason: Reason,
-    /// Names the adjustment, which takes effect once even if the request is repeated.
+    /// Identifies the adjustment, which takes effect once even if the request is repeated.
     #[schema(value_type = String, min_length = 1, max_length = 128)]
     operation_id: OperationId,
 }

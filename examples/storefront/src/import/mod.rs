@@ -6,8 +6,8 @@
 //!  "options":{"size":"M"},"price":{"amount":"19.90","currency":"USD"},"stock":5}]}
 //! ```
 //!
-//! A line fails for itself: the others are imported. Importing the same file again changes
-//! nothing, nor does it undo a sale; another file takes effect, whatever it says.
+//! A line that fails does not affect the others. Importing the same file again changes nothing and
+//! undoes no sale. Another file takes effect, whatever its content.
 
 mod line;
 mod progress;
@@ -57,7 +57,7 @@ pub struct Report {
 pub struct Failure {
     /// Its number, from 1.
     pub line: usize,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 

@@ -103,9 +103,9 @@ pub struct Health {
 pub struct Lag {
     /// The group.
     pub group: String,
-    /// Its unread records; none if the log can't be asked.
+    /// Its unread records; none if the log does not answer.
     pub records: Option<u64>,
-    /// The age of the oldest unread record; none if the log can't be asked.
+    /// The age of the oldest unread record; none if the log does not answer.
     pub age: Option<Duration>,
 }
 
@@ -113,7 +113,7 @@ impl Shop {
     /// Starts a shop: empty, or with the data of its database.
     ///
     /// # Errors
-    /// If an option is not allowed, or the database can't be reached.
+    /// If an option is not allowed, or the database is unavailable.
     pub async fn start(options: Options) -> anyhow::Result<(Arc<Self>, Workers)> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let storage = match &options.postgres {
@@ -246,7 +246,7 @@ impl Shop {
         most
     }
 
-    /// The health of the shop. It takes little time even if the log hangs.
+    /// The health of the shop. Returns soon even if the log hangs.
     pub async fn health(&self) -> Health {
         let readings = [&self.rows].into_iter().chain(&self.stock);
         Health {

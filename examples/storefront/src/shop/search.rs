@@ -24,8 +24,9 @@ impl Search {
     /// Opens the index in a directory, or creates one in memory.
     ///
     /// A catalogue in memory always gets a new generation, because the documents that an earlier
-    /// process left in the directory are of products that are gone. A catalogue in a database keeps
-    /// its generation; if there is none, a new one is filled from a snapshot of all rows.
+    /// process left in the directory belong to products that no longer exist. A catalogue in a
+    /// database keeps its generation; if there is none, a new one is filled from a snapshot of all
+    /// rows.
     pub(super) async fn open(
         directory: Option<&Path>,
         catalogue: &Lifetime,

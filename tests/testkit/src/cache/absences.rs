@@ -1,4 +1,4 @@
-//! That a SKU is unknown is remembered for a while, and never over what is known.
+//! An absence is stored for a while, and never replaces a known SKU.
 
 use stockade_catalog_core::{CacheEntry, CacheWrite};
 
@@ -7,7 +7,7 @@ use super::desk::{Desk, LONG, PAST_SHORT, SHORT, entry, known};
 
 const ABSENT: Option<CacheEntry> = Some(CacheEntry::Absent);
 
-pub(super) async fn an_absence_is_remembered_for_its_time<H: CacheHarness>(h: H) {
+pub(super) async fn an_absence_expires_after_its_time<H: CacheHarness>(h: H) {
     let desk = Desk::open(&h);
     desk.write_absent("long", LONG).await;
     desk.write_absent("short", SHORT).await;
@@ -15,7 +15,7 @@ pub(super) async fn an_absence_is_remembered_for_its_time<H: CacheHarness>(h: H)
     assert_eq!(desk.entries(&skus).await, [ABSENT, ABSENT, None]);
     h.pass_time(PAST_SHORT).await;
     let read = desk.entries(&skus).await;
-    assert_eq!(read, [None, ABSENT, None], "the time of one has passed");
+    assert_eq!(read, [None, ABSENT, None], "one absence has expired");
 }
 
 pub(super) async fn an_absence_may_be_renewed<H: CacheHarness>(h: H) {
@@ -37,7 +37,7 @@ pub(super) async fn a_known_sku_replaces_an_absence<H: CacheHarness>(h: H) {
     assert_eq!(outcome, CacheWrite::NotNewer);
 }
 
-pub(super) async fn a_known_sku_stays_when_its_absence_would_have_ended<H: CacheHarness>(h: H) {
+pub(super) async fn a_known_sku_does_not_expire_with_its_absence<H: CacheHarness>(h: H) {
     let desk = Desk::open(&h);
     desk.write_absent("before", SHORT).await;
     desk.write_one(entry("before", 5, 3)).await;
@@ -45,9 +45,9 @@ pub(super) async fn a_known_sku_stays_when_its_absence_would_have_ended<H: Cache
     desk.write_absent("after", SHORT).await;
     h.pass_time(PAST_SHORT).await;
     let read = desk.entries(&["before", "after"]).await;
-    assert_eq!(read, [known(5, 3), known(6, 4)], "what is known stays");
+    assert_eq!(read, [known(5, 3), known(6, 4)], "known SKUs stay");
     let outcome = desk.write_one(entry("after", 9, 3)).await;
-    assert_eq!(outcome, CacheWrite::NotNewer, "and its version, too");
+    assert_eq!(outcome, CacheWrite::NotNewer, "its version stays too");
 }
 
 pub(super) async fn an_absence_never_replaces_a_known_sku<H: CacheHarness>(h: H) {

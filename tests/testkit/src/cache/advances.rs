@@ -1,4 +1,4 @@
-//! A cache notices that it lacks records.
+//! A cache notices missing records.
 
 use stockade_catalog_core::{Advance, CacheWrite, Continuity, Coverage};
 use stockade_change_feed::{Offset, ReadFrom};
@@ -6,7 +6,7 @@ use stockade_change_feed::{Offset, ReadFrom};
 use super::CacheHarness;
 use super::desk::{CONTINUOUS, Desk, complete, entry, following, gap, known, start};
 
-pub(super) async fn records_that_follow_keep_it_filled<H: CacheHarness>(h: H) {
+pub(super) async fn continuous_records_keep_the_cache_filled<H: CacheHarness>(h: H) {
     let desk = Desk::open(&h);
     desk.begun(2).await;
     for (after, upto, reached) in [(0, 5, 5), (5, 9, 9), (5, 7, 9), (9, 9, 9), (2, 12, 12)] {
@@ -18,7 +18,7 @@ pub(super) async fn records_that_follow_keep_it_filled<H: CacheHarness>(h: H) {
     assert_eq!(desk.coverage().await, Coverage::Filled);
 }
 
-pub(super) async fn records_that_do_not_follow_are_a_gap<H: CacheHarness>(h: H) {
+pub(super) async fn records_that_are_not_continuous_are_a_gap<H: CacheHarness>(h: H) {
     let desk = Desk::open(&h);
     desk.begun(2).await;
     desk.advance(&[following(0, 0, 5)]).await;
@@ -33,9 +33,13 @@ pub(super) async fn records_that_do_not_follow_are_a_gap<H: CacheHarness>(h: H) 
     assert_eq!(
         desk.coverage().await,
         Coverage::Unfilled,
-        "a cache that lacks records says that it is filled"
+        "a cache that misses records says that it is filled"
     );
-    assert_eq!(desk.upto().await, [(0, 8), (1, 1)], "it goes on from here");
+    assert_eq!(
+        desk.upto().await,
+        [(0, 8), (1, 1)],
+        "it continues from here"
+    );
     assert_eq!(desk.advance(&[following(0, 8, 9)]).await, [CONTINUOUS]);
     assert_eq!(desk.coverage().await, Coverage::Unfilled, "not yet");
     desk.filled().await;
@@ -46,7 +50,7 @@ pub(super) async fn a_partition_that_begins_is_a_gap<H: CacheHarness>(h: H) {
     let desk = Desk::open(&h);
     desk.begun(1).await;
     let first = desk.advance(&[following(1, 3, 4)]).await;
-    assert_eq!(first, [gap(None)], "nothing is known of the partition");
+    assert_eq!(first, [gap(None)], "the cache has no mark of the partition");
     assert_eq!(desk.coverage().await, Coverage::Unfilled);
     for from in [ReadFrom::Start, ReadFrom::Elsewhere] {
         desk.filled().await;
@@ -112,7 +116,7 @@ pub(super) async fn offsets_are_exact<H: CacheHarness>(h: H) {
         assert_eq!(
             beyond,
             [gap(Some(upto))],
-            "{upto} and the next are told apart"
+            "{upto} and the next offset are different"
         );
         reached = upto + 1;
     }

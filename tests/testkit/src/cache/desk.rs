@@ -1,4 +1,4 @@
-//! Short words for what cases do with a cache.
+//! Helpers for the cases of a cache.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use stockade_inventory_core::{Sku, StockChanged, Version};
 
 use super::CacheHarness;
 
-/// How long absences are remembered that a case lets end.
+/// How long absences are stored in cases that let them expire.
 pub(super) const SHORT: Duration = Duration::from_secs(1);
-/// After which they have surely ended.
+/// A pause after which they have expired.
 pub(super) const PAST_SHORT: Duration = Duration::from_millis(1_200);
-/// How long others are remembered.
+/// How long other absences are stored.
 pub(super) const LONG: Duration = Duration::from_secs(3_600);
 
 pub(super) fn sku(text: &str) -> Sku {
     Sku::new(text).expect("cases use valid SKUs")
 }
 
-/// So many units of a SKU, as of version `number` of epoch 0.
+/// This many units of a SKU, as of version `number` of epoch 0.
 pub(super) fn entry(of: &str, available: u64, number: u64) -> StockChanged {
     in_epoch(of, available, Version::new(0, number))
 }
@@ -69,7 +69,7 @@ pub(super) const CONTINUOUS: Advanced = Advanced {
     complete: None,
 };
 
-/// A gap after what the cache had reached.
+/// A gap after the offset that the cache had reached.
 pub(super) fn gap(upto: Option<u128>) -> Advanced {
     let upto = upto.map(Offset);
     Advanced {
@@ -123,7 +123,7 @@ impl Desk {
         self.apply(&[], advances).await.advances
     }
 
-    /// Begins this many partitions at offset 0, and fills the cache with nothing.
+    /// Begins this many partitions at offset 0, and fills the cache without entries.
     pub(super) async fn begun(&self, partitions: u32) {
         let first: Vec<Advance> = (0..partitions).map(|number| start(number, 0)).collect();
         self.advance(&first).await;
@@ -146,10 +146,10 @@ impl Desk {
         step
     }
 
-    /// Writes a page of a fill that goes on, and returns the next token.
+    /// Writes a page of a fill that continues, and returns the next token.
     pub(super) async fn page(&self, token: &FillToken, entries: &[StockChanged]) -> FillToken {
         let step = self.fill(token, entries).await;
-        step.next.expect("the fill goes on")
+        step.next.expect("the fill continues")
     }
 
     pub(super) async fn end_fill(&self, token: &FillToken) -> Coverage {
@@ -157,7 +157,7 @@ impl Desk {
         coverage.unwrap_or_else(|error| panic!("end_fill failed: {error}"))
     }
 
-    /// Fills the cache with nothing.
+    /// Fills the cache without entries.
     pub(super) async fn filled(&self) {
         let token = self.begin_fill().await;
         assert_eq!(self.end_fill(&token).await, Coverage::Filled);

@@ -1,4 +1,4 @@
-//! A cache that was emptied says so, so that somebody fills it.
+//! A cache that was emptied is unfilled, so that a refill starts.
 
 use stockade_catalog_core::{CacheWrite, Coverage};
 
@@ -17,7 +17,7 @@ pub(super) async fn an_emptied_cache_is_no_longer_filled<H: EmptyingHarness>(h: 
     assert_eq!(
         read.coverage,
         Coverage::Unfilled,
-        "it was emptied, and says that it holds all SKUs"
+        "it was emptied, but says that it is filled"
     );
     assert_eq!(read.marks, [], "it is complete as of no time");
 }
@@ -53,7 +53,7 @@ pub(super) async fn a_fill_of_a_cache_that_was_emptied_does_not_count<H: Emptyin
     assert_eq!(
         desk.end_fill(&second).await,
         Coverage::Unfilled,
-        "what was written before it was emptied is gone"
+        "entries from before the cache was emptied are gone"
     );
     assert_eq!(desk.coverage().await, Coverage::Unfilled);
     let again = desk.begin_fill().await;

@@ -1,4 +1,4 @@
-//! Entries are stored if they are newer, and come back as they are.
+//! Entries are stored if they are newer, and are returned unchanged.
 
 use stockade_catalog_core::{CacheEntry, CacheWrite, Coverage};
 use stockade_inventory_core::{Sku, Version};
@@ -10,10 +10,10 @@ pub(super) async fn a_fresh_cache_knows_nothing<H: CacheHarness>(h: H) {
     let read = Desk::open(&h).read(&[sku("tee"), sku("cap")]).await;
     assert_eq!(read.entries, [None, None]);
     assert_eq!(read.marks, []);
-    assert_eq!(read.coverage, Coverage::Unfilled, "nobody filled it");
+    assert_eq!(read.coverage, Coverage::Unfilled, "no fill has finished");
 }
 
-pub(super) async fn what_is_written_is_read_in_the_order_asked<H: CacheHarness>(h: H) {
+pub(super) async fn entries_are_read_in_the_requested_order<H: CacheHarness>(h: H) {
     let desk = Desk::open(&h);
     let written = desk
         .write(&[entry("tee", 3, 7), entry("cap", 0, 1), entry("mug", 9, 2)])
@@ -107,7 +107,7 @@ pub(super) async fn numbers_are_exact<H: CacheHarness>(h: H) {
     assert_eq!(desk.entry("tee").await, Some(expected));
 }
 
-/// Valid, and special to somebody.
+/// Valid SKUs with characters that are special to databases, key spaces, shells or file systems.
 const ODD: [&str; 20] = [
     "it's \"quoted\"",
     "100%",

@@ -30,7 +30,7 @@ pub(super) async fn an_older_epoch_is_refused_and_reported<H: CacheHarness>(h: H
         assert_eq!(
             outcome,
             CacheWrite::OlderEpoch { cached },
-            "{older} over {cached}: meeting an older epoch is told"
+            "{older} over {cached}: an older epoch is reported"
         );
     }
     // The same epoch goes on as ever.

@@ -1,4 +1,4 @@
-//! A cache is filled page by page, and a fill counts only where nothing of it is lost.
+//! A cache is filled page by page, and a fill counts only if none of its pages is lost.
 
 use stockade_catalog_core::{CacheWrite, Coverage, FillToken};
 
@@ -41,13 +41,17 @@ pub(super) async fn a_page_may_be_repeated<H: CacheHarness>(h: H) {
     let first = desk.begin_fill().await;
     let second = desk.page(&first, &[entry("tee", 5, 1)]).await;
     let again = desk.fill(&first, &[entry("tee", 5, 1)]).await;
-    assert_eq!(again.next, Some(second.clone()), "its reply may be lost");
+    assert_eq!(
+        again.next,
+        Some(second.clone()),
+        "a page whose reply was lost may be repeated"
+    );
     let third = desk.page(&second, &[]).await;
     assert_eq!(desk.end_fill(&third).await, Coverage::Filled);
     assert_eq!(desk.end_fill(&third).await, Coverage::Filled, "repeated");
 }
 
-pub(super) async fn a_page_that_was_not_written_ends_nothing<H: CacheHarness>(h: H) {
+pub(super) async fn a_fill_with_a_missing_page_does_not_end<H: CacheHarness>(h: H) {
     let desk = Desk::open(&h);
     let first = desk.begin_fill().await;
     let second = desk.page(&first, &[]).await;
@@ -62,7 +66,7 @@ pub(super) async fn a_page_that_was_not_written_ends_nothing<H: CacheHarness>(h:
     );
 }
 
-pub(super) async fn a_gap_ends_the_fills_under_way<H: CacheHarness>(h: H) {
+pub(super) async fn a_gap_ends_the_fills_in_progress<H: CacheHarness>(h: H) {
     let desk = Desk::open(&h);
     desk.begun(1).await;
     let first = desk.begin_fill().await;
@@ -96,7 +100,7 @@ pub(super) async fn an_old_token_changes_nothing<H: CacheHarness>(h: H) {
         );
     }
     let stored = desk.entry("tee").await;
-    assert_eq!(stored, known(5, 1), "a version is worth as much as ever");
+    assert_eq!(stored, known(5, 1), "versions are still compared");
     desk.advance(&[following(0, 7, 8)]).await;
     for token in [&old, &foreign] {
         assert_eq!(desk.end_fill(token).await, Coverage::Unfilled);
@@ -110,13 +114,13 @@ pub(super) async fn a_filled_cache_may_be_filled_again<H: CacheHarness>(h: H) {
     assert_eq!(
         desk.coverage().await,
         Coverage::Filled,
-        "it is trusted meanwhile"
+        "it stays filled during the second fill"
     );
     let token = desk.page(&token, &[entry("tee", 5, 1)]).await;
     assert_eq!(desk.end_fill(&token).await, Coverage::Filled);
 }
 
-pub(super) async fn several_fills_may_be_under_way<H: CacheHarness>(h: H) {
+pub(super) async fn several_fills_may_be_in_progress<H: CacheHarness>(h: H) {
     let desk = Desk::open(&h);
     let mut tokens = Vec::new();
     for _ in 0..4 {
@@ -130,6 +134,10 @@ pub(super) async fn several_fills_may_be_under_way<H: CacheHarness>(h: H) {
     let last = tokens.pop().expect("there are four");
     assert_eq!(desk.end_fill(&last).await, Coverage::Filled);
     for other in &tokens {
-        assert_eq!(desk.fill(other, &[]).await.next, None, "it need not go on");
+        assert_eq!(
+            desk.fill(other, &[]).await.next,
+            None,
+            "other fills have ended"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What heartbeats say of the partitions.
+//! The heartbeats of partitions.
 
 use stockade_catalog_core::{Completeness, Coverage, MarkWrite};
 
@@ -6,7 +6,7 @@ use super::CacheHarness;
 use super::desk::{Desk, complete, entry, heartbeat, sku};
 
 impl Desk {
-    /// Notes heartbeats, and returns what became of them.
+    /// Applies heartbeats, and returns their outcomes.
     async fn hear(&self, heartbeats: &[(u32, Completeness)]) -> Vec<MarkWrite> {
         let advances: Vec<_> = heartbeats
             .iter()
@@ -33,7 +33,7 @@ pub(super) async fn heartbeats_are_kept_by_partition<H: CacheHarness>(h: H) {
     assert_eq!(
         desk.complete().await,
         expected.map(|(partition, second)| (partition, complete(12, second))),
-        "one partition says nothing of another"
+        "a heartbeat of one partition does not affect another"
     );
 }
 

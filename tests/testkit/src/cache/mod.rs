@@ -1,4 +1,4 @@
-//! Suites for what keeps availability for pages.
+//! Suites for caches of availability.
 
 mod absences;
 mod advances;
@@ -28,21 +28,21 @@ pub trait CacheHarness: Harness {
 /// Opens caches that can be emptied from outside.
 #[async_trait]
 pub trait EmptyingHarness: CacheHarness {
-    /// Removes all that is in the cache, as an operator or a restart of its server does.
+    /// Removes everything from the cache, as an operator or a restart of its server does.
     async fn empty(&self);
 }
 
-/// Opens caches that can fall back to an earlier state of themselves, as one does whose server
-/// comes back from an old snapshot, or whose replica takes over without the last writes.
+/// Opens caches that can fall back to an earlier state, such as a server that restarts from an old
+/// snapshot, or a replica that takes over without the last writes.
 #[async_trait]
 pub trait RestoringHarness: CacheHarness {
-    /// A copy of all that is in the cache.
+    /// A copy of the cache's content.
     type Copy: Send;
 
-    /// Copies what is in the cache now. The copy is of one moment, also where others write.
+    /// Copies the content of the cache. The copy is from one moment, even during writes.
     async fn save(&self) -> Self::Copy;
 
-    /// Puts a copy in the place of what is in the cache.
+    /// Replaces the content of the cache by a copy.
     async fn restore(&self, copy: Self::Copy);
 }
 
@@ -53,7 +53,7 @@ suite! { $
     availability_cache_conformance, cache::cache_cases: CacheHarness;
     entries {
         a_fresh_cache_knows_nothing,
-        what_is_written_is_read_in_the_order_asked,
+        entries_are_read_in_the_requested_order,
         a_newer_version_is_stored,
         an_older_or_equal_version_is_not_stored,
         each_entry_has_its_own_outcome,
@@ -67,10 +67,10 @@ suite! { $
         a_newer_epoch_wins_with_a_lower_number,
     }
     absences {
-        an_absence_is_remembered_for_its_time,
+        an_absence_expires_after_its_time,
         an_absence_may_be_renewed,
         a_known_sku_replaces_an_absence,
-        a_known_sku_stays_when_its_absence_would_have_ended,
+        a_known_sku_does_not_expire_with_its_absence,
         an_absence_never_replaces_a_known_sku,
     }
     marks {
@@ -81,8 +81,8 @@ suite! { $
         marks_come_with_every_read,
     }
     advances {
-        records_that_follow_keep_it_filled,
-        records_that_do_not_follow_are_a_gap,
+        continuous_records_keep_the_cache_filled,
+        records_that_are_not_continuous_are_a_gap,
         a_partition_that_begins_is_a_gap,
         entries_are_stored_with_their_advance,
         heartbeats_count_at_a_gap,
@@ -93,11 +93,11 @@ suite! { $
         a_filled_cache_says_so,
         a_page_stores_what_is_newer,
         a_page_may_be_repeated,
-        a_page_that_was_not_written_ends_nothing,
-        a_gap_ends_the_fills_under_way,
+        a_fill_with_a_missing_page_does_not_end,
+        a_gap_ends_the_fills_in_progress,
         an_old_token_changes_nothing,
         a_filled_cache_may_be_filled_again,
-        several_fills_may_be_under_way,
+        several_fills_may_be_in_progress,
     }
     races {
         concurrent_writers_never_go_backwards,
@@ -128,10 +128,10 @@ suite! { $
     /// [`RestoringHarness`](crate::cache::RestoringHarness).
     cache_restoring_conformance, cache::restoring_cases: RestoringHarness;
     restoring {
-        an_aged_cache_notices_what_it_lacks,
-        a_shortened_cache_notices_what_it_lacks,
+        a_cache_restored_to_an_old_state_notices_lost_records,
+        a_cache_without_its_last_record_notices_the_loss,
         a_fill_that_lost_a_page_does_not_count,
-        a_fill_id_is_not_given_twice,
+        a_fill_id_is_not_reused,
         no_copy_has_an_advance_without_its_entries,
         no_copy_has_a_page_counted_without_its_entries,
         no_page_shows_old_stock_as_fresh,

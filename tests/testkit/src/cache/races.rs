@@ -1,4 +1,4 @@
-//! Writers race, and nothing goes backwards.
+//! Concurrent writers, and nothing goes backwards.
 
 use std::collections::HashSet;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::together;
 const WRITERS: u64 = 16;
 const ROUNDS: u64 = 12;
 
-/// Numbers from 1 on, each once, in an order that goes to and fro.
+/// Numbers from 1 on, each once, in a mixed order.
 fn jumbled(writer: u64) -> impl Iterator<Item = u64> {
     (0..ROUNDS).map(move |round| 1 + ((round * 7 + writer) % ROUNDS) * WRITERS + writer)
 }
@@ -25,7 +25,7 @@ fn version(read: Option<CacheEntry>) -> Option<Version> {
     }
 }
 
-/// Lets writers write versions of one SKU while a reader looks on.
+/// Runs writers that write versions of one SKU, while a reader reads.
 async fn race(desk: &Desk, versions: impl Fn(u64) -> Vec<Version>) {
     let looker = desk.clone();
     let looking = tokio::spawn(async move {
@@ -115,7 +115,7 @@ pub(super) async fn a_known_sku_survives_racing_absences<H: CacheHarness>(h: H) 
         }))
         .await;
         let read = desk.entry(&name).await;
-        assert_eq!(read, known(5, 1), "an absence replaced what is known");
+        assert_eq!(read, known(5, 1), "an absence replaced a known SKU");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A cache that falls back to an earlier state of itself does not pass for complete.
+//! A cache that falls back to an earlier state is not trusted as complete.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,9 @@ use stockade_inventory_core::{
 use super::RestoringHarness;
 use super::desk::{CONTINUOUS, Desk, entry, following, gap, known, sku};
 
-pub(super) async fn an_aged_cache_notices_what_it_lacks<H: RestoringHarness>(h: H) {
+pub(super) async fn a_cache_restored_to_an_old_state_notices_lost_records<H: RestoringHarness>(
+    h: H,
+) {
     let desk = Desk::open(&h);
     desk.begun(1).await;
     desk.apply(&[entry("tee", 9, 1)], &[following(0, 0, 1)])
@@ -38,11 +40,11 @@ pub(super) async fn an_aged_cache_notices_what_it_lacks<H: RestoringHarness>(h: 
     assert_eq!(
         desk.coverage().await,
         Coverage::Unfilled,
-        "a cache that lacks records says that it is filled"
+        "a cache that misses records says that it is filled"
     );
 }
 
-pub(super) async fn a_shortened_cache_notices_what_it_lacks<H: RestoringHarness>(h: H) {
+pub(super) async fn a_cache_without_its_last_record_notices_the_loss<H: RestoringHarness>(h: H) {
     let desk = Desk::open(&h);
     desk.begun(2).await;
     desk.apply(&[entry("tee", 9, 1)], &[following(0, 0, 1)])
@@ -52,13 +54,17 @@ pub(super) async fn a_shortened_cache_notices_what_it_lacks<H: RestoringHarness>
         .await;
     h.restore(shortened).await;
     let other = desk.advance(&[following(1, 0, 1)]).await;
-    assert_eq!(other, [CONTINUOUS], "nothing of the other is lost");
+    assert_eq!(
+        other,
+        [CONTINUOUS],
+        "the other partition has lost no records"
+    );
     let advanced = desk.advance(&[following(0, 2, 3)]).await;
     assert_eq!(advanced, [gap(Some(1))], "the last record is lost");
     assert_eq!(
         desk.coverage().await,
         Coverage::Unfilled,
-        "a cache that lacks records says that it is filled"
+        "a cache that misses records says that it is filled"
     );
 }
 
@@ -72,12 +78,12 @@ pub(super) async fn a_fill_that_lost_a_page_does_not_count<H: RestoringHarness>(
     assert_eq!(
         desk.end_fill(&third).await,
         Coverage::Unfilled,
-        "a fill counted that had lost a page"
+        "a fill with a lost page counted"
     );
     assert_eq!(desk.fill(&third, &[]).await.next, None);
 }
 
-pub(super) async fn a_fill_id_is_not_given_twice<H: RestoringHarness>(h: H) {
+pub(super) async fn a_fill_id_is_not_reused<H: RestoringHarness>(h: H) {
     let desk = Desk::open(&h);
     let before = h.save().await;
     let lost = desk.begin_fill().await;
@@ -91,7 +97,7 @@ pub(super) async fn a_fill_id_is_not_given_twice<H: RestoringHarness>(h: H) {
         assert_eq!(
             (ended, next),
             (Coverage::Unfilled, None),
-            "a fill that is lost passes for a later one"
+            "the token of a lost fill is accepted for a later fill"
         );
     }
 }
@@ -168,7 +174,7 @@ fn version_of(entry: Option<CacheEntry>) -> u128 {
     }
 }
 
-/// A shop in memory, whose cache is the one that is tested.
+/// A shop in memory with the tested cache.
 struct Shop {
     clock: Arc<ManualClock>,
     inventory: Arc<MemoryInventory>,
@@ -200,7 +206,7 @@ impl Shop {
         }
     }
 
-    /// Lets so many units of a SKU come in.
+    /// Receives this many units of a SKU.
     async fn receive(&mut self, name: &str, units: u64) {
         let quantity = Quantity::new(units).expect("a quantity");
         let operation = OperationId::new(format!("{name}-{units}")).expect("a valid id");
@@ -215,7 +221,7 @@ impl Shop {
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     }
 
-    /// Publishes what changed with a heartbeat, and applies all of it to the cache.
+    /// Publishes the changes with a heartbeat, and applies all of it to the cache.
     async fn follow(&mut self) {
         let passed = self.relay.pass().await;
         passed.unwrap_or_else(|error| panic!("publishing failed: {error}"));
@@ -251,7 +257,7 @@ impl Shop {
         refill.run(filled).await;
     }
 
-    /// Lets time pass and pages look, until they trust the cache.
+    /// Lets time pass and reads pages, until they trust the cache.
     async fn until_trusted(&mut self) {
         for _ in 0..10 {
             self.clock.advance(Duration::from_secs(1));
@@ -260,7 +266,7 @@ impl Shop {
                 return;
             }
         }
-        panic!("the cache is filled and fresh, and no page trusts it");
+        panic!("the cache is filled and fresh, but no page trusts it");
     }
 
     /// The stock that a page shows, and where it is from.

@@ -1,4 +1,4 @@
-//! Many writes in one call have an outcome each.
+//! Each write of a call has its own outcome.
 
 use serde_json::json;
 use stockade_catalog_core::{CatalogError, Expected, ProductWrite};
@@ -6,7 +6,7 @@ use stockade_catalog_core::{CatalogError, Expected, ProductWrite};
 use super::CatalogHarness;
 use super::shop::{Shop, ids, product, slug, type_name};
 
-pub(super) async fn each_write_is_for_itself<H: CatalogHarness>(h: H) {
+pub(super) async fn a_refused_write_does_not_affect_others<H: CatalogHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let tee = shop.change(&product("tee", &["tee-m"])).await;
     let mut unknown = product("unknown-type", &[]);
@@ -38,7 +38,7 @@ pub(super) async fn each_write_is_for_itself<H: CatalogHarness>(h: H) {
         Err(CatalogError::SlugTaken { .. }) => "slug taken",
         Err(CatalogError::SkuTaken { .. }) => "SKU taken",
         Err(CatalogError::VersionConflict { .. }) => "conflict",
-        Err(other) => panic!("a write was told {other}"),
+        Err(other) => panic!("a write returned {other}"),
     });
     let told: Vec<_> = told.collect();
     let expected = [
@@ -56,7 +56,7 @@ pub(super) async fn each_write_is_for_itself<H: CatalogHarness>(h: H) {
     assert_eq!(shop.by_id("tee").await, Some(tee));
 }
 
-pub(super) async fn a_batch_of_nothing_has_no_outcomes<H: CatalogHarness>(h: H) {
+pub(super) async fn an_empty_batch_has_no_outcomes<H: CatalogHarness>(h: H) {
     let shop = Shop::open(&h).await;
     assert!(
         shop.store

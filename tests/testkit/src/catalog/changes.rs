@@ -1,4 +1,4 @@
-//! What a feed tells of a catalogue adds up to the catalogue.
+//! The changes in a feed add up to the catalogue.
 
 use serde_json::{Value, json};
 use stockade_catalog_core::{Expected, ProductContent, ProductKey, Variant, rows};
@@ -10,7 +10,7 @@ use super::shop::{Shop, full_product, id, money, object, product, sku, slug};
 use crate::golden::{self, Step, canonical};
 use crate::together;
 
-pub(super) async fn inserts_updates_and_deletes_are_told<H: ChangesHarness>(h: H) {
+pub(super) async fn inserts_updates_and_deletes_are_published<H: ChangesHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let mut history = History::open(&h).await;
     let mut content = full_product();
@@ -26,7 +26,7 @@ pub(super) async fn inserts_updates_and_deletes_are_told<H: ChangesHarness>(h: H
     assert_eq!(history.news(&shop).await, ["-tee-m", "-tee-s", "-tee"]);
 }
 
-pub(super) async fn only_rows_that_differ_are_told<H: ChangesHarness>(h: H) {
+pub(super) async fn only_changed_rows_are_published<H: ChangesHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let mut history = History::open(&h).await;
     let mut content = product("tee", &["a", "b", "c"]);
@@ -51,7 +51,7 @@ pub(super) async fn only_rows_that_differ_are_told<H: ChangesHarness>(h: H) {
     }
 }
 
-pub(super) async fn what_changes_nothing_is_not_told<H: ChangesHarness>(h: H) {
+pub(super) async fn a_write_without_a_change_publishes_nothing<H: ChangesHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let mut history = History::open(&h).await;
     let content = full_product();
@@ -74,12 +74,13 @@ pub(super) async fn what_changes_nothing_is_not_told<H: ChangesHarness>(h: H) {
     assert!(shop.put(&taken, Expected::Any).await.is_err());
     shop.delete("never", Expected::Any).await;
     let told = history.news(&shop).await;
-    assert!(told.is_empty(), "nothing was changed, and told {told:?}");
+    assert!(
+        told.is_empty(),
+        "no row changed, but {told:?} was published"
+    );
 }
 
-pub(super) async fn a_product_comes_before_its_variants_and_goes_after_them<H: ChangesHarness>(
-    h: H,
-) {
+pub(super) async fn a_product_row_is_inserted_first_and_deleted_last<H: ChangesHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let mut history = History::open(&h).await;
     let tables = |told: &[super::history::Told]| -> Vec<String> {
@@ -115,7 +116,7 @@ fn keyed_by(name: &str, told: &[super::history::Told]) {
     }
 }
 
-pub(super) async fn a_product_that_comes_back_goes_on_rising<H: ChangesHarness>(h: H) {
+pub(super) async fn versions_rise_when_a_deleted_product_is_put_again<H: ChangesHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let mut history = History::open(&h).await;
     let content = full_product();
@@ -179,7 +180,7 @@ pub(super) async fn concurrent_changes_add_up_to_the_state<H: ChangesHarness>(h:
     history.catch_up(&shop).await;
 }
 
-pub(super) async fn the_rows_are_those_of_the_golden_file<H: ChangesHarness>(h: H) {
+pub(super) async fn the_rows_equal_the_golden_file<H: ChangesHarness>(h: H) {
     let shop = Shop::new(h.store());
     let mut history = History::open(&h).await;
     for step in golden::catalog_script() {

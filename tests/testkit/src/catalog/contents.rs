@@ -1,4 +1,4 @@
-//! What is written comes back as it was.
+//! Content is returned as it was written.
 
 use serde_json::json;
 use stockade_catalog_core::{ProductContent, ProductKey, ProductStatus, ProductType, Variant};
@@ -8,7 +8,7 @@ use super::shop::{
     Shop, full_product, id, media, money, object, product, shirt, sku, slug, type_name,
 };
 
-/// Valid, and special to somebody: databases, key spaces, shells, file systems, people.
+/// Valid texts with characters that are special to databases, key spaces, shells or file systems.
 pub(crate) const ODD: [&str; 16] = [
     "it's \"quoted\" `here`",
     "100%",
@@ -136,7 +136,7 @@ pub(super) async fn attributes_keep_their_json<H: CatalogHarness>(h: H) {
     assert_eq!(
         again.effect,
         stockade_catalog_core::WriteEffect::Unchanged,
-        "the same attributes were taken for others"
+        "equal attributes were treated as different"
     );
 }
 

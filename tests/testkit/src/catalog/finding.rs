@@ -7,7 +7,7 @@ use super::CatalogHarness;
 use super::contents::ODD;
 use super::shop::{Shop, first, id, ids, object, product, shirt, type_name};
 
-/// Values, what is asked for, and whether Postgres' `@>` finds it.
+/// Values, the wanted value, and whether Postgres' `@>` finds it.
 fn containments() -> Vec<(Value, Value, bool)> {
     vec![
         (json!("foo"), json!("foo"), true),
@@ -66,7 +66,7 @@ pub(super) async fn containment_is_that_of_jsonb<H: CatalogHarness>(h: H) {
     let missing = shop.ids_with(json!({"other": null})).await;
     assert!(
         missing.is_empty(),
-        "what is missing is not null: {missing:?}"
+        "a missing attribute is not null: {missing:?}"
     );
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn odd_names_and_values_are_found<H: CatalogHarness>(h: H) {
     }
 }
 
-pub(super) async fn what_changed_is_found_as_it_is<H: CatalogHarness>(h: H) {
+pub(super) async fn a_changed_product_is_found_by_its_new_attributes<H: CatalogHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let mut content = product("tee", &[]);
     content.attributes = object(json!({"color": "red"}));
@@ -127,7 +127,7 @@ pub(super) async fn what_changed_is_found_as_it_is<H: CatalogHarness>(h: H) {
     assert_eq!(shop.find(&query).await, []);
 }
 
-pub(super) async fn a_type_is_a_condition<H: CatalogHarness>(h: H) {
+pub(super) async fn products_are_found_by_type<H: CatalogHarness>(h: H) {
     let shop = Shop::open(&h).await;
     shop.put_type(&ProductType::permissive(type_name("lamp")))
         .await;
@@ -192,7 +192,7 @@ pub(super) async fn pages_are_in_order_and_whole<H: CatalogHarness>(h: H) {
     assert_eq!(ids(&shop.find(&query).await), ["a-b"]);
 }
 
-pub(super) async fn pages_miss_nothing_while_products_come<H: CatalogHarness>(h: H) {
+pub(super) async fn pages_miss_nothing_while_products_are_added<H: CatalogHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let before: Vec<String> = (0..60).map(|n| format!("p{n:03}-0")).collect();
     for name in &before {
@@ -212,10 +212,10 @@ pub(super) async fn pages_miss_nothing_while_products_come<H: CatalogHarness>(h:
         let found = ids(&pages(&shop, first(7)).await);
         assert!(
             found.is_sorted_by(|a, b| a < b),
-            "a product came twice: {found:?}"
+            "a product was returned twice: {found:?}"
         );
         let missing = before.iter().find(|name| !found.contains(name));
-        assert_eq!(missing, None, "it was there all the time");
+        assert_eq!(missing, None, "the product existed all the time");
         if finished {
             assert_eq!(found.len(), 120);
             break;

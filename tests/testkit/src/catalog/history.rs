@@ -1,4 +1,4 @@
-//! What a feed tells of a catalogue's rows, held against the rows themselves.
+//! Compares the changes in a feed with the rows of a catalogue.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,20 +13,20 @@ use super::ChangesHarness;
 use super::shop::{Shop, first};
 use crate::golden::{canonical, image, known_columns, text};
 
-/// How long a feed has to be silent for nothing more to come.
+/// After this much silence the feed has no more changes.
 const SILENCE: Duration = Duration::from_millis(200);
 
 /// A row by its table and key.
 type Rows = BTreeMap<(String, String), Columns>;
 
-/// A change, and the key of the record that told it.
+/// A change, and the key of its record.
 #[derive(Debug)]
 pub(super) struct Told {
     pub(super) key: Option<Bytes>,
     pub(super) row: RowChange,
 }
 
-/// Everything that the feed has told.
+/// All changes in the feed so far.
 pub(super) struct History {
     subscription: Box<dyn Subscription>,
     patience: Duration,
@@ -49,8 +49,8 @@ impl History {
         }
     }
 
-    /// Waits until what was told adds up to what the store holds, and returns what is new since
-    /// the last time.
+    /// Waits until the changes add up to the content of the store, and returns the changes since
+    /// the last call.
     pub(super) async fn catch_up(&mut self, shop: &Shop) -> &[Told] {
         let expected = rows_of(&all_products(shop).await);
         let started = Instant::now();
@@ -68,7 +68,7 @@ impl History {
         assert_eq!(
             without_variant_versions(self.rows()),
             expected,
-            "the feed went on telling of changes that nobody made"
+            "the feed published changes that no write made"
         );
         let from = std::mem::replace(&mut self.taken, self.told.len());
         &self.told[from..]
@@ -103,7 +103,7 @@ impl History {
         count
     }
 
-    /// The rows that what was told adds up to. Each change has to follow from the one before.
+    /// The rows that the changes add up to. Each change must follow from the one before.
     fn rows(&self) -> Rows {
         let mut rows = Rows::new();
         let mut versions = BTreeMap::new();
@@ -116,15 +116,15 @@ impl History {
                 Change::Update { before, .. } => assert_eq!(
                     before.as_ref().map(reduced),
                     known,
-                    "the old row of an update is whole, and the one that was told before"
+                    "the old row of an update is whole, and equals the one published before"
                 ),
                 Change::Delete { before } => assert_eq!(
                     Some(reduced(before)),
                     known,
-                    "a deleted row is whole, and the one that was told before"
+                    "a deleted row is whole, and equals the one published before"
                 ),
                 Change::Read { .. } | Change::Truncate => {
-                    panic!("nobody read or truncated a table: {row:?}")
+                    panic!("no table was read or truncated: {row:?}")
                 }
             }
             if let Change::Create { after } | Change::Update { after, .. } = &row.change {
@@ -132,7 +132,7 @@ impl History {
                 let last = versions.insert(at.clone(), version).flatten();
                 assert!(
                     version > last,
-                    "the version of {at:?} was {last:?}, and is {version:?}"
+                    "the version of {at:?} must rise; it was {last:?}, and is {version:?}"
                 );
                 rows.insert(at, reduced(after));
             }
@@ -173,7 +173,7 @@ async fn all_products(shop: &Shop) -> Vec<Product> {
     }
 }
 
-/// The rows of products. With which versions variants were last written is not known.
+/// The rows of products. The versions of variants are unknown.
 fn rows_of(products: &[Product]) -> Rows {
     let mut all = Rows::new();
     for product in products {

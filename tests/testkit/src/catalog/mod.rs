@@ -1,4 +1,4 @@
-//! Suites for what keeps products.
+//! Suites for stores of products.
 
 mod batches;
 mod changes;
@@ -34,7 +34,7 @@ pub trait CatalogHarness: Harness {
 /// Opens stores of products whose row changes reach a feed.
 #[async_trait]
 pub trait ChangesHarness: CatalogHarness {
-    /// The feed that the changes of this instance's rows reach, and of no other's.
+    /// The feed that the changes of this instance's rows reach. It contains no other changes.
     fn feed(&self) -> Arc<dyn Feed>;
 
     /// The topic that they reach.
@@ -66,14 +66,14 @@ suite! { $
         a_write_returns_what_is_stored,
         every_change_raises_the_version,
         an_expected_version_is_compared,
-        absent_is_compared,
+        an_expected_absence_is_compared,
         a_conflict_returns_the_current_product,
         a_repeated_write_changes_nothing,
         a_repeated_write_does_not_conflict_with_itself,
         a_write_repeated_too_late_conflicts,
         versions_rise_across_a_deletion,
         a_deletion_compares_the_version,
-        deleting_what_is_not_there_succeeds,
+        deleting_an_absent_product_succeeds,
         a_deleted_product_is_gone,
     }
     races {
@@ -87,20 +87,20 @@ suite! { $
         readers_see_one_snapshot,
     }
     rules {
-        a_slug_is_of_one_product,
+        a_slug_belongs_to_one_product,
         a_slug_that_was_given_up_is_free,
         a_sku_in_use_is_not_given_to_another_product,
         a_retired_sku_is_not_given_to_another_product,
         a_sku_of_a_deleted_product_is_not_given_to_another,
-        a_product_may_bring_its_sku_back,
+        a_product_may_use_its_retired_sku_again,
         an_unknown_product_type_is_refused,
         variants_are_replaced_whole,
         variants_keep_their_order,
         a_refused_write_changes_nothing,
     }
     batches {
-        each_write_is_for_itself,
-        a_batch_of_nothing_has_no_outcomes,
+        a_refused_write_does_not_affect_others,
+        an_empty_batch_has_no_outcomes,
         many_writes_in_one_call,
     }
     reading {
@@ -113,30 +113,30 @@ suite! { $
         containment_is_that_of_jsonb,
         all_attributes_have_to_be_contained,
         odd_names_and_values_are_found,
-        what_changed_is_found_as_it_is,
-        a_type_is_a_condition,
+        a_changed_product_is_found_by_its_new_attributes,
+        products_are_found_by_type,
         pages_are_in_order_and_whole,
-        pages_miss_nothing_while_products_come,
+        pages_miss_nothing_while_products_are_added,
     }
     types {
         a_type_comes_back,
         a_type_is_replaced,
         products_stay_when_their_type_changes,
-        types_answer_in_the_order_asked,
+        types_are_returned_in_the_requested_order,
         types_are_listed_by_name,
     }
 }
 
 suite! { $
-    /// Tests that a durable `CatalogStore` keeps what it has answered:
+    /// Tests that a durable `CatalogStore` keeps its data:
     /// `catalog_reopen_conformance!(module, Harness);`. The harness implements
     /// [`CatalogHarness`](crate::catalog::CatalogHarness) and [`Reopen`](crate::Reopen).
     catalog_reopen_conformance, catalog::reopen_cases: CatalogHarness + Reopen;
     reopening {
         products_and_types_survive,
-        versions_go_on_rising,
+        versions_continue_to_rise,
         retired_skus_stay_retired,
-        what_was_answered_under_load_survives,
+        writes_under_load_survive,
     }
 }
 
@@ -146,14 +146,14 @@ suite! { $
     /// [`ChangesHarness`](crate::catalog::ChangesHarness).
     catalog_changes_conformance, catalog::changes_cases: ChangesHarness;
     changes {
-        inserts_updates_and_deletes_are_told,
-        only_rows_that_differ_are_told,
-        what_changes_nothing_is_not_told,
-        a_product_comes_before_its_variants_and_goes_after_them,
+        inserts_updates_and_deletes_are_published,
+        only_changed_rows_are_published,
+        a_write_without_a_change_publishes_nothing,
+        a_product_row_is_inserted_first_and_deleted_last,
         records_are_keyed_by_product,
-        a_product_that_comes_back_goes_on_rising,
+        versions_rise_when_a_deleted_product_is_put_again,
         many_changes_add_up_to_the_state,
         concurrent_changes_add_up_to_the_state,
-        the_rows_are_those_of_the_golden_file,
+        the_rows_equal_the_golden_file,
     }
 }

@@ -1,4 +1,4 @@
-//! Many callers at once have the outcomes of some order of them one by one.
+//! Concurrent calls have the outcomes of some sequential order.
 
 use serde_json::json;
 use stockade_catalog_core::{
@@ -26,7 +26,7 @@ async fn put_at_once(shop: &Shop, writes: Vec<(ProductContent, Expected)>) -> Ve
 fn winner(outcomes: &[Outcome], what: &str) -> Product {
     let mut won = outcomes.iter().flatten();
     let first = won.next();
-    let first = first.unwrap_or_else(|| panic!("nobody won {what}: {outcomes:?}"));
+    let first = first.unwrap_or_else(|| panic!("no writer won {what}: {outcomes:?}"));
     let others = won.count();
     assert_eq!(others, 0, "several writers won {what}");
     first.product.clone()
@@ -54,9 +54,13 @@ pub(super) async fn one_of_many_writers_wins<H: CatalogHarness>(h: H) {
                 Ok(_) => {}
                 Err(CatalogError::VersionConflict { current, .. }) => {
                     let told = current.as_deref();
-                    assert_eq!(told, Some(&won), "who loses is told who won");
+                    assert_eq!(
+                        told,
+                        Some(&won),
+                        "a losing writer gets the winner's product"
+                    );
                 }
-                Err(other) => panic!("who loses is told of the conflict, not {other}"),
+                Err(other) => panic!("a losing writer gets a conflict, not {other}"),
             }
         }
         assert!(won.version > current.version);
@@ -74,7 +78,7 @@ pub(super) async fn one_of_many_creators_wins<H: CatalogHarness>(h: H) {
     for outcome in &outcomes {
         assert!(
             matches!(outcome, Ok(_) | Err(CatalogError::VersionConflict { .. })),
-            "who loses is told of the conflict, not {outcome:?}"
+            "a losing writer gets a conflict, not {outcome:?}"
         );
     }
     assert_eq!(shop.by_id("tee").await, Some(won));
@@ -112,7 +116,7 @@ pub(super) async fn a_slug_has_one_winner<H: CatalogHarness>(h: H) {
             Err(CatalogError::SlugTaken { slug: of, owner }) => {
                 assert_eq!((of, &owner), (slug("tee"), &won.content.id));
             }
-            Err(other) => panic!("who loses a slug is told whose it is, not {other}"),
+            Err(other) => panic!("a writer that loses a slug gets its owner, not {other}"),
         }
     }
     assert_eq!(shop.by(ProductKey::Slug(slug("tee"))).await, Some(won));
@@ -128,12 +132,16 @@ pub(super) async fn a_sku_has_one_winner<H: CatalogHarness>(h: H) {
         match outcome {
             Ok(_) => {}
             Err(CatalogError::SkuTaken { owner, .. }) => assert_eq!(owner, won.content.id),
-            Err(other) => panic!("who loses a SKU is told whose it is, not {other}"),
+            Err(other) => panic!("a writer that loses a SKU gets its owner, not {other}"),
         }
     }
     let keys: Vec<_> = names().map(|name| ProductKey::Id(id(&name))).collect();
     let stored: Vec<_> = shop.get(&keys).await.into_iter().flatten().collect();
-    assert_eq!(stored, [won], "who loses a SKU is not stored");
+    assert_eq!(
+        stored,
+        [won],
+        "the product of a losing writer is not stored"
+    );
 }
 
 pub(super) async fn a_write_and_a_deletion_have_one_winner<H: CatalogHarness>(h: H) {
@@ -189,7 +197,10 @@ pub(super) async fn opposite_orders_do_not_deadlock<H: CatalogHarness>(h: H) {
     }))
     .await;
     for outcome in outcomes.into_iter().flatten() {
-        assert!(outcome.is_ok(), "nothing was expected of it: {outcome:?}");
+        assert!(
+            outcome.is_ok(),
+            "a write without an expected version failed: {outcome:?}"
+        );
     }
     assert_eq!(shop.ids_with(json!({})).await, names);
 }

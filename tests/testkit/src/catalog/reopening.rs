@@ -1,4 +1,4 @@
-//! What was answered survives the end of the process.
+//! Writes survive the end of the process.
 
 use serde_json::json;
 use stockade_catalog_core::{CatalogError, Expected, ProductKey, WriteEffect};
@@ -38,7 +38,7 @@ pub(super) async fn products_and_types_survive<H: CatalogHarness + Reopen>(h: H)
     assert_eq!(found, ["tee"]);
 }
 
-pub(super) async fn versions_go_on_rising<H: CatalogHarness + Reopen>(h: H) {
+pub(super) async fn versions_continue_to_rise<H: CatalogHarness + Reopen>(h: H) {
     let shop = Shop::open(&h).await;
     let mut content = product("tee", &["tee-m"]);
     let kept = shop.change(&content).await.version;
@@ -85,7 +85,7 @@ pub(super) async fn retired_skus_stay_retired<H: CatalogHarness + Reopen>(h: H) 
     shop.change(&product("cap", &["cap"])).await;
 }
 
-pub(super) async fn what_was_answered_under_load_survives<H: CatalogHarness + Reopen>(h: H) {
+pub(super) async fn writes_under_load_survive<H: CatalogHarness + Reopen>(h: H) {
     let shop = Shop::open(&h).await;
     let answered = together((0..32).map(|writer| {
         let shop = shop.clone();

@@ -30,17 +30,17 @@ async fn must_not_take_the_sku(shop: &Shop, content: &ProductContent, taken: &st
     let stored = shop.by(ProductKey::Id(content.id.clone())).await;
     assert!(
         stored.is_none_or(|stored| stored.content != *content),
-        "{what}: it was refused and stored"
+        "{what}: it was refused but stored"
     );
 }
 
-pub(super) async fn a_slug_is_of_one_product<H: CatalogHarness>(h: H) {
+pub(super) async fn a_slug_belongs_to_one_product<H: CatalogHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let tee = shop.change(&product("tee", &[])).await;
     let mut other = product("cap", &["cap-m"]);
     other.slug = slug("tee");
     must_not_take_the_slug(&shop, &other, "tee").await;
-    assert_eq!(shop.by_id("cap").await, None, "refused, and stored");
+    assert_eq!(shop.by_id("cap").await, None, "refused, but stored");
     other.slug = slug("cap");
     shop.change(&other).await;
     other.slug = slug("tee");
@@ -93,7 +93,7 @@ pub(super) async fn a_sku_of_a_deleted_product_is_not_given_to_another<H: Catalo
     }
 }
 
-pub(super) async fn a_product_may_bring_its_sku_back<H: CatalogHarness>(h: H) {
+pub(super) async fn a_product_may_use_its_retired_sku_again<H: CatalogHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let whole = product("tee", &["tee-s", "tee-m"]);
     shop.change(&whole).await;
@@ -116,7 +116,7 @@ pub(super) async fn an_unknown_product_type_is_refused<H: CatalogHarness>(h: H) 
     for content in [&content, &lamp] {
         match shop.put(content, Expected::Any).await {
             Err(CatalogError::UnknownProductType { name }) => assert_eq!(name, type_name("lamp")),
-            other => panic!("a product of a type that nobody put: {other:?}"),
+            other => panic!("a product of an unknown type: {other:?}"),
         }
     }
     assert_eq!(shop.by_id("tee").await, Some(tee));

@@ -1,4 +1,4 @@
-//! Short words for what cases do with a catalogue.
+//! Helpers for the cases of a catalogue.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -131,7 +131,7 @@ impl Shop {
         assert_ne!(
             written.effect,
             WriteEffect::Unchanged,
-            "a change of {id:?} was taken for none"
+            "a change of {id:?} was treated as no change"
         );
         written.product
     }

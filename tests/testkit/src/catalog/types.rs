@@ -73,7 +73,7 @@ pub(super) async fn products_stay_when_their_type_changes<H: CatalogHarness>(h: 
     assert_eq!(shop.by_id("tee").await, Some(tee));
 }
 
-pub(super) async fn types_answer_in_the_order_asked<H: CatalogHarness>(h: H) {
+pub(super) async fn types_are_returned_in_the_requested_order<H: CatalogHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let lamp = ProductType::permissive(type_name("lamp")).with_schema(json!({"minProperties": 1}));
     shop.put_type(&lamp).await;

@@ -73,8 +73,8 @@ pub(super) async fn every_change_raises_the_version<H: CatalogHarness>(h: H) {
     }
 }
 
-/// Asserts that a write was refused because the product is not what it expected, and returns
-/// what it was told.
+/// Asserts that a write was refused because of another version, and returns the current product of
+/// the error.
 fn conflict<T: std::fmt::Debug>(
     outcome: Result<T, CatalogError>,
     asked: Expected,
@@ -88,7 +88,7 @@ fn conflict<T: std::fmt::Debug>(
             assert_eq!((of, expected), (id("tee"), asked));
             current.map(|product| *product)
         }
-        other => panic!("a version that is not the current one was expected, and told {other:?}"),
+        other => panic!("a version that is not current was expected, but got {other:?}"),
     }
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn an_expected_version_is_compared<H: CatalogHarness>(h: H) {
     );
 }
 
-pub(super) async fn absent_is_compared<H: CatalogHarness>(h: H) {
+pub(super) async fn an_expected_absence_is_compared<H: CatalogHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let mut content = product("tee", &[]);
     let first = shop.put(&content, Expected::Absent).await;
@@ -136,11 +136,18 @@ pub(super) async fn a_conflict_returns_the_current_product<H: CatalogHarness>(h:
     content.variants.pop();
     for expected in [Expected::Absent, Expected::Version(current.version + 7)] {
         let told = conflict(shop.put(&content, expected).await, expected);
-        assert_eq!(told.as_ref(), Some(&current), "who conflicts is told why");
+        assert_eq!(
+            told.as_ref(),
+            Some(&current),
+            "a conflict contains the current product"
+        );
     }
     let told = Expected::Version(current.version);
     let written = shop.put(&content, told).await;
-    assert!(written.is_ok(), "based on what it was told: {written:?}");
+    assert!(
+        written.is_ok(),
+        "based on the returned product: {written:?}"
+    );
 }
 
 pub(super) async fn a_repeated_write_changes_nothing<H: CatalogHarness>(h: H) {
@@ -221,7 +228,7 @@ pub(super) async fn a_deletion_compares_the_version<H: CatalogHarness>(h: H) {
     assert_eq!(deleted, Deleted::Removed);
 }
 
-pub(super) async fn deleting_what_is_not_there_succeeds<H: CatalogHarness>(h: H) {
+pub(super) async fn deleting_an_absent_product_succeeds<H: CatalogHarness>(h: H) {
     let shop = Shop::open(&h).await;
     let version = shop.change(&product("tee", &["tee-m"])).await.version;
     let expected = Expected::Version(version);

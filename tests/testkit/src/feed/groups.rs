@@ -1,4 +1,4 @@
-//! How members of a group share, finish and hand over.
+//! How members of a group share partitions, commit and take over.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) async fn each_group_reads_everything<H: FeedHarness>(h: H) {
     }
 }
 
-pub(super) async fn members_share_what_there_is<H: FeedHarness>(h: H) {
+pub(super) async fn members_share_the_partitions<H: FeedHarness>(h: H) {
     const RECORDS: usize = 100;
     let topics = [h.create_topic(4).await];
     let mut a = Reader::join(&h, "g", &topics).await;
@@ -47,7 +47,7 @@ pub(super) async fn members_share_what_there_is<H: FeedHarness>(h: H) {
     assert_eq!(seen.len(), RECORDS, "records that came to a group of two");
 }
 
-pub(super) async fn a_group_goes_on_after_what_is_finished<H: FeedHarness>(h: H) {
+pub(super) async fn a_group_continues_after_its_commit<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(1).await];
     number(&h, &topics[0], 0, 0..10).await;
     let mut reader = Reader::join(&h, "g", &topics).await;
@@ -62,7 +62,7 @@ pub(super) async fn a_group_goes_on_after_what_is_finished<H: FeedHarness>(h: H)
     );
 }
 
-pub(super) async fn a_start_is_only_for_new_groups<H: FeedHarness>(h: H) {
+pub(super) async fn the_start_option_is_only_for_new_groups<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(1).await];
     number(&h, &topics[0], 0, 0..4).await;
     let mut reader = Reader::join(&h, "g", &topics).await;
@@ -73,17 +73,17 @@ pub(super) async fn a_start_is_only_for_new_groups<H: FeedHarness>(h: H) {
     assert_eq!(
         texts(&next.read(2).await),
         numbers(2..4),
-        "a known group goes on"
+        "a known group continues"
     );
 }
 
-pub(super) async fn the_newest_is_determined_once<H: FeedHarness>(h: H) {
+pub(super) async fn the_latest_start_is_determined_once<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(1).await];
     number(&h, &topics[0], 0, 0..2).await;
     let mut a = Reader::join_with(&h, "g", &topics, from(Start::Latest)).await;
     number(&h, &topics[0], 0, 2..4).await;
     a.settle(1).await;
-    a.expect_nothing("it starts after what was there at its first poll")
+    a.expect_nothing("it starts after the records that existed at its first poll")
         .await;
     number(&h, &topics[0], 0, 4..7).await;
     // It crashes, and has committed nothing.
@@ -98,7 +98,7 @@ pub(super) async fn the_newest_is_determined_once<H: FeedHarness>(h: H) {
     );
 }
 
-pub(super) async fn who_never_polled_takes_nothing<H: FeedHarness>(h: H) {
+pub(super) async fn a_member_that_never_polled_takes_no_partition<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(2).await];
     let mut a = Reader::join(&h, "g", &topics).await;
     a.settle(2).await;
@@ -115,7 +115,7 @@ pub(super) async fn who_never_polled_takes_nothing<H: FeedHarness>(h: H) {
     b.close().await;
 }
 
-pub(super) async fn what_is_unfinished_comes_again_after_a_close<H: FeedHarness>(h: H) {
+pub(super) async fn unfinished_records_are_delivered_again_after_a_close<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(2).await];
     number(&h, &topics[0], 0, 0..3).await;
     let mut a = Reader::join(&h, "g", &topics).await;
@@ -126,11 +126,11 @@ pub(super) async fn what_is_unfinished_comes_again_after_a_close<H: FeedHarness>
     assert_eq!(
         texts(&b.read(3).await),
         numbers(0..3),
-        "read by one that left, and not finished"
+        "read by a member that left, and not committed"
     );
 }
 
-pub(super) async fn what_is_unfinished_comes_again_after_a_crash<H: FeedHarness>(h: H) {
+pub(super) async fn unfinished_records_are_delivered_again_after_a_crash<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(1).await];
     number(&h, &topics[0], 0, 0..4).await;
     let mut a = Reader::join(&h, "g", &topics).await;
@@ -142,7 +142,7 @@ pub(super) async fn what_is_unfinished_comes_again_after_a_crash<H: FeedHarness>
     assert_eq!(
         texts(&b.read(3).await),
         numbers(1..4),
-        "read by one that crashed"
+        "read by a member that crashed"
     );
 }
 
@@ -189,7 +189,7 @@ pub(super) async fn each_commit_has_its_own_outcome<H: FeedHarness>(h: H) {
     next.expect_nothing("both partitions are finished").await;
 }
 
-pub(super) async fn a_commit_behind_changes_nothing<H: FeedHarness>(h: H) {
+pub(super) async fn a_commit_of_an_earlier_position_changes_nothing<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(1).await];
     number(&h, &topics[0], 0, 0..6).await;
     let mut reader = Reader::join(&h, "g", &topics).await;
@@ -202,7 +202,7 @@ pub(super) async fn a_commit_behind_changes_nothing<H: FeedHarness>(h: H) {
     assert_eq!(
         texts(&next.read(2).await),
         numbers(4..6),
-        "finished up to 3, whatever came later"
+        "committed up to 3, also after later commits"
     );
 }
 
@@ -225,7 +225,7 @@ pub(super) async fn of_several_positions_the_furthest_counts<H: FeedHarness>(h: 
     );
 }
 
-pub(super) async fn a_commit_of_a_lost_partition_is_refused<H: FeedHarness>(h: H) {
+pub(super) async fn a_commit_of_a_revoked_partition_is_refused<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(2).await];
     for partition in [0, 1] {
         number(&h, &topics[0], partition, 0..3).await;
@@ -280,12 +280,12 @@ pub(super) async fn a_dropped_commit_can_be_made_again<H: FeedHarness>(h: H) {
     let first = first.expect("values are numbers");
     assert!(
         (RECORDS - 2..=RECORDS).contains(&first),
-        "{first} comes next, after all up to {} were finished",
+        "{first} is read next, but all up to {} was committed",
         RECORDS - 1
     );
 }
 
-pub(super) async fn who_was_silent_finishes_nothing<H: FeedHarness>(h: H) {
+pub(super) async fn an_expired_member_commits_nothing<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(1).await];
     number(&h, &topics[0], 0, 0..4).await;
     let mut silent = Reader::join(&h, "g", &topics).await;
@@ -298,12 +298,16 @@ pub(super) async fn who_was_silent_finishes_nothing<H: FeedHarness>(h: H) {
     let outcomes = outcomes.expect("the call as a whole succeeds");
     not_assigned(&outcomes[0], &topics[0], 0);
     let again = other.read(3).await;
-    assert_eq!(texts(&again), numbers(1..4), "read by one that was silent");
+    assert_eq!(
+        texts(&again),
+        numbers(1..4),
+        "read by a member that was silent"
+    );
     other.commit(&again[1].position).await;
     other.close().await;
     // It finds out that the partition was somebody else's in between.
     let rest = silent.read(1).await;
-    assert_eq!(texts(&rest), numbers(3..4), "where the other one stopped");
+    assert_eq!(texts(&rest), numbers(3..4), "the new owner continues");
     silent.commit(&rest[0].position).await;
 }
 
@@ -312,6 +316,8 @@ fn not_assigned(outcome: &Result<(), FeedError>, of: &Topic, number: u32) {
         Err(FeedError::NotAssigned { topic, partition }) => {
             assert_eq!((topic, *partition), (of, number));
         }
-        other => panic!("{of}/{number} is not this member's, and committing it gave {other:?}"),
+        other => {
+            panic!("{of}/{number} is not assigned to this member; a commit returned {other:?}")
+        }
     }
 }

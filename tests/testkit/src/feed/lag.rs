@@ -14,17 +14,17 @@ async fn lag<H: FeedHarness>(h: &H, topics: &[Topic]) -> Vec<PartitionLag> {
     lag
 }
 
-/// Expects a number of records, where the log can count them.
+/// Expects a number of records, if the log can count them.
 fn assert_behind(lag: &PartitionLag, records: u64) {
     let counted = lag.records.unwrap_or(records);
     assert_eq!(counted, records, "unfinished records of {}", lag.partition);
     match lag.age {
-        Some(age) if records == 0 => assert_eq!(age, Duration::ZERO, "with nothing unfinished"),
+        Some(age) if records == 0 => assert_eq!(age, Duration::ZERO, "without unfinished records"),
         Some(_) | None => {}
     }
 }
 
-pub(super) async fn lag_is_what_is_unfinished<H: FeedHarness>(h: H) {
+pub(super) async fn lag_counts_unfinished_records<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(1).await];
     number(&h, &topics[0], 0, 0..10).await;
     let mut reader = Reader::join(&h, "g", &topics).await;
@@ -39,7 +39,7 @@ pub(super) async fn lag_is_what_is_unfinished<H: FeedHarness>(h: H) {
     assert_behind(&lag(&h, &topics).await[0], 2);
 }
 
-pub(super) async fn a_new_group_is_behind_by_everything<H: FeedHarness>(h: H) {
+pub(super) async fn a_new_group_lags_by_all_records<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(1).await];
     number(&h, &topics[0], 0, 0..7).await;
     assert_behind(&lag(&h, &topics).await[0], 7);
@@ -48,7 +48,7 @@ pub(super) async fn a_new_group_is_behind_by_everything<H: FeedHarness>(h: H) {
     assert_behind(&lag(&h, &topics).await[0], 7);
 }
 
-pub(super) async fn lag_tells_of_every_partition<H: FeedHarness>(h: H) {
+pub(super) async fn lag_has_every_partition<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(3).await, h.create_topic(1).await];
     number(&h, &topics[0], 1, 0..4).await;
     let mut reader = Reader::join(&h, "g", &topics[..1]).await;
@@ -63,7 +63,7 @@ pub(super) async fn lag_tells_of_every_partition<H: FeedHarness>(h: H) {
     }
 }
 
-pub(super) async fn lag_grows_old<H: FeedHarness>(h: H) {
+pub(super) async fn the_age_of_the_lag_grows<H: FeedHarness>(h: H) {
     let topics = [h.create_topic(1).await];
     number(&h, &topics[0], 0, 0..2).await;
     let mut reader = Reader::join(&h, "g", &topics).await;
@@ -76,7 +76,7 @@ pub(super) async fn lag_grows_old<H: FeedHarness>(h: H) {
         let expected = Duration::from_millis(400)..Duration::from_secs(60);
         assert!(
             expected.contains(&age),
-            "half a second and a little ago, not {age:?}"
+            "the age must be a little over half a second, not {age:?}"
         );
     }
     reader.commit(&records[1].position).await;

@@ -15,19 +15,18 @@ use stockade_change_feed::{Feed, Offset, Publisher, Topic, TopicPartition};
 
 use crate::{Harness, Reopen};
 
-/// Opens what is published to.
+/// Opens publishers.
 #[async_trait]
 pub trait PublisherHarness: Harness {
     /// The publisher of this instance.
     fn publisher(&self) -> Arc<dyn Publisher>;
 
-    /// Makes a topic without records, of a name that no other case uses, with so many partitions
-    /// (at most 4).
+    /// Creates an empty topic with this many partitions (at most 4), under a name that no other
+    /// case uses.
     async fn create_topic(&self, partitions: u32) -> Topic;
 }
 
-/// Opens what is published to and read from. A member that is silent should lose its partitions
-/// after 10 seconds or less.
+/// Opens feeds with publishers. The session timeout of members should be 10 seconds or less.
 #[async_trait]
 pub trait FeedHarness: PublisherHarness {
     /// The feed of this instance.
@@ -40,7 +39,7 @@ pub trait RetentionHarness: FeedHarness {
     /// Removes the records of a partition before `before`.
     async fn trim(&self, partition: &TopicPartition, before: Offset);
 
-    /// Deletes the topic and creates it anew, under the same name and with as many partitions.
+    /// Deletes the topic and creates it again, with the same name and number of partitions.
     async fn recreate(&self, topic: &Topic);
 }
 
@@ -78,56 +77,56 @@ suite! { $
         a_poll_ends_after_its_wait,
         a_poll_ends_with_the_first_record,
         a_dropped_poll_loses_nothing,
-        a_new_group_starts_where_it_is_told,
+        a_new_group_starts_at_its_start_option,
     }
     groups {
         each_group_reads_everything,
-        members_share_what_there_is,
-        a_group_goes_on_after_what_is_finished,
-        a_start_is_only_for_new_groups,
-        the_newest_is_determined_once,
-        who_never_polled_takes_nothing,
-        what_is_unfinished_comes_again_after_a_close,
-        what_is_unfinished_comes_again_after_a_crash,
+        members_share_the_partitions,
+        a_group_continues_after_its_commit,
+        the_start_option_is_only_for_new_groups,
+        the_latest_start_is_determined_once,
+        a_member_that_never_polled_takes_no_partition,
+        unfinished_records_are_delivered_again_after_a_close,
+        unfinished_records_are_delivered_again_after_a_crash,
         each_commit_has_its_own_outcome,
-        a_commit_behind_changes_nothing,
+        a_commit_of_an_earlier_position_changes_nothing,
         of_several_positions_the_furthest_counts,
-        a_commit_of_a_lost_partition_is_refused,
+        a_commit_of_a_revoked_partition_is_refused,
         a_dropped_commit_can_be_made_again,
-        who_was_silent_finishes_nothing,
+        an_expired_member_commits_nothing,
     }
     lag {
-        lag_is_what_is_unfinished,
-        a_new_group_is_behind_by_everything,
-        lag_tells_of_every_partition,
-        lag_grows_old,
+        lag_counts_unfinished_records,
+        a_new_group_lags_by_all_records,
+        lag_has_every_partition,
+        the_age_of_the_lag_grows,
     }
 }
 
 suite! { $
-    /// Tests that a durable feed keeps what it has answered:
+    /// Tests that a durable feed keeps its records and commits:
     /// `feed_reopen_conformance!(module, Harness);`. The harness implements
     /// [`FeedHarness`](crate::feed::FeedHarness) and [`Reopen`](crate::Reopen).
     feed_reopen_conformance, feed::reopen_cases: FeedHarness + Reopen;
     reopening {
         records_survive,
         commits_survive,
-        offsets_go_on,
+        offsets_continue,
     }
 }
 
 suite! { $
-    /// Tests what a feed does when a committed offset is no longer what it was:
+    /// Tests the policies for a committed offset that is no longer in the log:
     /// `feed_retention_conformance!(module, Harness);`. The harness implements
     /// [`RetentionHarness`](crate::feed::RetentionHarness).
     feed_retention_conformance, feed::retention_cases: RetentionHarness;
     retention {
-        removing_what_is_finished_loses_nothing,
+        removing_finished_records_loses_nothing,
         a_lost_offset_stops_the_group,
-        a_lost_offset_stops_only_what_reads_it,
+        a_lost_offset_stops_only_its_partition,
         a_poll_that_fails_loses_no_report,
-        a_lost_offset_goes_on_at_the_oldest,
-        a_lost_offset_goes_on_after_the_newest,
-        a_topic_created_anew_is_noticed,
+        a_lost_offset_continues_at_the_oldest_record,
+        a_lost_offset_continues_after_the_newest_record,
+        a_topic_created_again_is_noticed,
     }
 }

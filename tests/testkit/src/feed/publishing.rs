@@ -1,4 +1,4 @@
-//! Where messages go, and what is told.
+//! Where messages go, and the outcomes of publishing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,7 +106,7 @@ pub(super) async fn an_unknown_partition_is_refused_alone<H: PublisherHarness>(h
         }) => {
             assert_eq!(told, &topic);
         }
-        other => panic!("there are 2 partitions, counted from 0, and number 2 gave {other:?}"),
+        other => panic!("there are 2 partitions, counted from 0, but number 2 returned {other:?}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Short words for what cases do with a log.
+//! Helpers for the cases of a log.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use stockade_change_feed::{
 use super::{FeedHarness, PublisherHarness};
 use crate::while_time_passes;
 
-/// Short enough to wait for where time is real.
+/// Short enough for tests with real time.
 pub(super) const WAIT: Duration = Duration::from_millis(200);
 const STEP: Duration = Duration::from_millis(50);
-/// Until then, whatever was to come should have come.
+/// The most polls in which expected records must come.
 const POLLS: usize = 250;
 
 pub(super) fn group(name: &str) -> Group {
@@ -36,7 +36,7 @@ pub(super) fn limits(records: usize) -> PollLimits {
     }
 }
 
-/// Publishes what must be taken.
+/// Publishes messages, which must succeed.
 pub(super) async fn publish(
     h: &impl PublisherHarness,
     topic: &Topic,
@@ -87,7 +87,7 @@ pub(super) struct Reader<'h, H> {
 }
 
 impl<'h, H: FeedHarness> Reader<'h, H> {
-    /// Joins a group that reads from the oldest record on.
+    /// Joins a group that starts at the oldest record.
     pub(super) async fn join(h: &'h H, named: &str, topics: &[Topic]) -> Self {
         Self::join_with(h, named, topics, from(Start::Earliest)).await
     }
@@ -113,22 +113,22 @@ impl<'h, H: FeedHarness> Reader<'h, H> {
         Ok(self.note(polled))
     }
 
-    /// Follows what a poll reports, and returns its records.
+    /// Records the reports of a poll, and returns its records.
     pub(super) fn note(&mut self, polled: Polled) -> Vec<Record> {
         for lost in polled.lost {
             let had = self.owned.remove(&lost);
-            assert!(had, "{lost} is reported as lost, and was never gained");
+            assert!(had, "{lost} is reported as revoked, but was never assigned");
         }
         for Gained { partition, .. } in polled.gained {
             let new = self.owned.insert(partition.clone());
-            assert!(new, "{partition} is reported as gained twice");
+            assert!(new, "{partition} is reported as assigned twice");
         }
         self.resets.extend(polled.resets);
         for record in &polled.records {
             let at = &record.position.partition;
             assert!(
                 self.owned.contains(at),
-                "a record of {at}, which the member was not told that it reads"
+                "a record of {at}, which is not assigned to the member"
             );
         }
         polled.records
@@ -139,7 +139,7 @@ impl<'h, H: FeedHarness> Reader<'h, H> {
         polled.unwrap_or_else(|error| panic!("polling failed: {error}"))
     }
 
-    /// Polls until so many records have come, and no more.
+    /// Polls until this many records have come, and fails if there are more.
     pub(super) async fn read(&mut self, count: usize) -> Vec<Record> {
         let mut records = Vec::new();
         for _ in 0..POLLS {
@@ -157,19 +157,19 @@ impl<'h, H: FeedHarness> Reader<'h, H> {
         records
     }
 
-    /// Expects that nothing comes.
+    /// Expects that no records come.
     pub(super) async fn expect_nothing(&mut self, why: &str) {
         for _ in 0..3 {
             let records = self.poll(&limits(100)).await;
             assert!(
                 records.is_empty(),
-                "{why}, and there came {:?}",
+                "{why}, but these records came {:?}",
                 texts(&records)
             );
         }
     }
 
-    /// Polls, without fetching, until it reads so many partitions.
+    /// Polls, without reading records, until it has this many partitions.
     pub(super) async fn settle(&mut self, partitions: usize) {
         for _ in 0..POLLS {
             if self.owned.len() == partitions {
@@ -183,7 +183,7 @@ impl<'h, H: FeedHarness> Reader<'h, H> {
             );
         }
         panic!(
-            "a member should read {partitions} partitions, and reads {:?}",
+            "a member should have {partitions} partitions, but has {:?}",
             self.owned
         );
     }
@@ -206,8 +206,8 @@ impl<'h, H: FeedHarness> Reader<'h, H> {
     }
 }
 
-/// Polls two members, without fetching, until each reads some of the partitions and together they
-/// read all.
+/// Polls two members, without reading records, until each has some of the partitions and together
+/// they have all.
 pub(super) async fn settle_both<H: FeedHarness>(
     a: &mut Reader<'_, H>,
     b: &mut Reader<'_, H>,
@@ -223,5 +223,5 @@ pub(super) async fn settle_both<H: FeedHarness>(
         }
     }
     let (a, b) = (&a.owned, &b.owned);
-    panic!("two members should share {partitions} partitions, and read {a:?} and {b:?}");
+    panic!("two members should share {partitions} partitions, but have {a:?} and {b:?}");
 }

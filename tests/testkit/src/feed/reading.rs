@@ -151,7 +151,7 @@ pub(super) async fn a_poll_keeps_to_its_bytes<H: FeedHarness>(h: H) {
             break;
         }
     }
-    assert_eq!(read, sizes, "the large record comes as well, and alone");
+    assert_eq!(read, sizes, "the large record is returned too, and alone");
 }
 
 pub(super) async fn a_poll_for_no_records_fetches_nothing<H: FeedHarness>(h: H) {
@@ -255,7 +255,7 @@ pub(super) async fn a_poll_ends_with_the_first_record<H: FeedHarness>(h: H) {
     match polled {
         Ok(Ok(polled)) => assert_eq!(texts(&polled.records), ["0"]),
         Ok(Err(error)) => panic!("polling failed: {error}"),
-        Err(_) => panic!("a record was published, and a poll still waits after {LONG:?}"),
+        Err(_) => panic!("a record was published, but a poll still waits after {LONG:?}"),
     }
 }
 
@@ -285,7 +285,7 @@ pub(super) async fn a_dropped_poll_loses_nothing<H: FeedHarness>(h: H) {
     reader.settle(2).await;
 }
 
-pub(super) async fn a_new_group_starts_where_it_is_told<H: FeedHarness>(h: H) {
+pub(super) async fn a_new_group_starts_at_its_start_option<H: FeedHarness>(h: H) {
     let topic = h.create_topic(2).await;
     number(&h, &topic, 0, 0..3).await;
     let topics: [Topic; 1] = [topic.clone()];
@@ -293,7 +293,7 @@ pub(super) async fn a_new_group_starts_where_it_is_told<H: FeedHarness>(h: H) {
     let mut newest = Reader::join_with(&h, "newest", &topics, from(Start::Latest)).await;
     newest.settle(2).await;
     newest
-        .expect_nothing("it starts after what was there")
+        .expect_nothing("it starts after the existing records")
         .await;
     number(&h, &topic, 0, 3..5).await;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What was answered survives the end of the process.
+//! Records and commits survive the end of the process.
 
 use stockade_change_feed::Topic;
 
@@ -17,7 +17,7 @@ pub(super) async fn records_survive<H: FeedHarness + Reopen>(h: H) {
         .map(|record| record.position.offset)
         .collect();
     let expected: Vec<_> = published.iter().map(|position| position.offset).collect();
-    assert_eq!(read, expected, "records stand where they stood");
+    assert_eq!(read, expected, "records keep their positions");
 }
 
 pub(super) async fn commits_survive<H: FeedHarness + Reopen>(h: H) {
@@ -36,7 +36,7 @@ pub(super) async fn commits_survive<H: FeedHarness + Reopen>(h: H) {
     );
 }
 
-pub(super) async fn offsets_go_on<H: FeedHarness + Reopen>(h: H) {
+pub(super) async fn offsets_continue<H: FeedHarness + Reopen>(h: H) {
     let topics = [h.create_topic(1).await];
     let before = number(&h, &topics[0], 0, 0..3).await;
     let h = h.reopen().await;

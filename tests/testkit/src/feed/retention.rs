@@ -1,4 +1,4 @@
-//! What happens when a committed offset is no longer what it was.
+//! Committed offsets that are no longer in the log.
 
 use std::time::Duration;
 
@@ -40,16 +40,16 @@ async fn failure<H: RetentionHarness>(reader: &mut Reader<'_, H>) -> FeedError {
         match reader.try_poll(&limits(10)).await {
             Ok(records) => assert!(
                 records.is_empty(),
-                "the committed offset is lost, and reading went on with {:?}",
+                "the committed offset is lost, but reading continued with {:?}",
                 texts(&records)
             ),
             Err(error) => return error,
         }
     }
-    panic!("the committed offset is lost, and polling never says so");
+    panic!("the committed offset is lost, but polling does not fail");
 }
 
-pub(super) async fn removing_what_is_finished_loses_nothing<H: RetentionHarness>(h: H) {
+pub(super) async fn removing_finished_records_loses_nothing<H: RetentionHarness>(h: H) {
     let (topics, positions) = three_of_ten(&h).await;
     trim(&h, &positions[3]).await;
     let mut reader = Reader::join(&h, "g", &topics).await;
@@ -73,7 +73,7 @@ pub(super) async fn a_lost_offset_stops_the_group<H: RetentionHarness>(h: H) {
                 assert!(wanted >= positions[2].offset && wanted < earliest);
                 assert!(earliest <= positions[6].offset);
             }
-            other => panic!("the committed offset is lost, and polling says {other}"),
+            other => panic!("the committed offset is lost, but polling returned {other}"),
         }
     }
 }
@@ -98,7 +98,7 @@ async fn one_of_two_lost<H: RetentionHarness>(h: &H) -> [Topic; 1] {
     topics
 }
 
-pub(super) async fn a_lost_offset_stops_only_what_reads_it<H: RetentionHarness>(h: H) {
+pub(super) async fn a_lost_offset_stops_only_its_partition<H: RetentionHarness>(h: H) {
     let topics = one_of_two_lost(&h).await;
     let mut reader = Reader::join_with(&h, "g", &topics, on_loss(OnLostOffset::Fail)).await;
     failure(&mut reader).await;
@@ -114,7 +114,11 @@ pub(super) async fn a_lost_offset_stops_only_what_reads_it<H: RetentionHarness>(
             break;
         }
     }
-    assert_eq!(texts(&read), numbers(12..14), "of the partition beside it");
+    assert_eq!(
+        texts(&read),
+        numbers(12..14),
+        "records of the other partition"
+    );
     failure(&mut reader).await;
 }
 
@@ -128,7 +132,7 @@ pub(super) async fn a_poll_that_fails_loses_no_report<H: RetentionHarness>(h: H)
     reader.settle(2).await;
 }
 
-pub(super) async fn a_lost_offset_goes_on_at_the_oldest<H: RetentionHarness>(h: H) {
+pub(super) async fn a_lost_offset_continues_at_the_oldest_record<H: RetentionHarness>(h: H) {
     let (topics, positions) = three_of_ten(&h).await;
     trim(&h, &positions[6]).await;
     let mut reader = Reader::join_with(&h, "g", &topics, on_loss(OnLostOffset::Earliest)).await;
@@ -136,7 +140,7 @@ pub(super) async fn a_lost_offset_goes_on_at_the_oldest<H: RetentionHarness>(h: 
     assert_reported(&reader, &positions[2], positions[6].offset);
 }
 
-pub(super) async fn a_lost_offset_goes_on_after_the_newest<H: RetentionHarness>(h: H) {
+pub(super) async fn a_lost_offset_continues_after_the_newest_record<H: RetentionHarness>(h: H) {
     let (topics, positions) = three_of_ten(&h).await;
     trim(&h, &positions[6]).await;
     let mut reader = Reader::join_with(&h, "g", &topics, on_loss(OnLostOffset::Latest)).await;
@@ -156,7 +160,7 @@ pub(super) async fn a_lost_offset_goes_on_after_the_newest<H: RetentionHarness>(
     assert_reported(&reader, &positions[2], new[0].offset);
 }
 
-/// That reading did not go on after `committed`, but at `next`.
+/// Asserts that reading did not continue after `committed`, but at `next`.
 fn assert_reported<H>(reader: &Reader<'_, H>, committed: &Position, next: Offset) {
     match reader.resets.as_slice() {
         [reset] => {
@@ -165,11 +169,11 @@ fn assert_reported<H>(reader: &Reader<'_, H>, committed: &Position, next: Offset
             let resumed = reset.resumed_at;
             assert!(resumed > committed.offset && resumed <= next, "{reset:?}");
         }
-        other => panic!("reading went on elsewhere once, and the reports are {other:?}"),
+        other => panic!("reading continued at another place once, but the reports are {other:?}"),
     }
 }
 
-pub(super) async fn a_topic_created_anew_is_noticed<H: RetentionHarness>(h: H) {
+pub(super) async fn a_topic_created_again_is_noticed<H: RetentionHarness>(h: H) {
     let (topics, _) = three_of_ten(&h).await;
     h.pass_time(Duration::from_secs(1)).await;
     h.recreate(&topics[0]).await;

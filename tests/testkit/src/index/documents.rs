@@ -161,7 +161,7 @@ pub(super) async fn a_view_can_be_added_and_removed<H: IndexHarness>(h: H) {
     }
 }
 
-pub(super) async fn a_load_sees_every_answered_write<H: IndexHarness>(h: H) {
+pub(super) async fn a_load_returns_every_finished_write<H: IndexHarness>(h: H) {
     let index = TestIndex::open(&h).await;
     let mut expected = Revision::Absent;
     for number in 0..50 {
@@ -173,10 +173,7 @@ pub(super) async fn a_load_sees_every_answered_write<H: IndexHarness>(h: H) {
         };
         assert_eq!(index.write(&write).await, WriteOutcome::Written);
         let loaded = index.load(&root("tee")).await;
-        assert_eq!(
-            loaded.document, document,
-            "a load does not see an answered write"
-        );
+        assert_eq!(loaded.document, document, "a load misses a finished write");
         expected = loaded.revision;
     }
 }
@@ -205,7 +202,7 @@ pub(super) async fn a_large_document_is_stored_whole_or_refused<H: IndexHarness>
     let loaded = index.load(&root("tee")).await.document;
     match outcome {
         WriteOutcome::Written => assert!(loaded == write.document, "it was not stored whole"),
-        WriteOutcome::Refused => assert!(loaded == large, "it was refused, and has changed"),
+        WriteOutcome::Refused => assert!(loaded == large, "it was refused, but has changed"),
         WriteOutcome::Conflict => panic!("a document of 32 MiB is stored or refused"),
     }
 }
@@ -247,11 +244,11 @@ async fn check_effect(index: &TestIndex, document: Document, before: &Loaded, ex
     let outcome = outcome.and_then(|mut outcomes| outcomes.remove(0));
     let after = index.load(&id).await;
     match outcome {
-        Ok(()) => assert_eq!(after.document, document, "an answered write is lost"),
+        Ok(()) => assert_eq!(after.document, document, "a finished write is lost"),
         Err(error) if error.retry() == Retry::OutcomeUnknown => {}
         Err(error) => assert_eq!(
             after, *before,
-            "the document was written, and the error says that it was not: {error}"
+            "the document was written, but the error says that it was not: {error}"
         ),
     }
 }
@@ -273,7 +270,7 @@ pub(super) async fn an_error_without_effect_leaves_the_document_unchanged<H: Ind
     let failed = never.writer.write(&never.generation, vec![write]).await;
     assert!(
         matches!(failed, Err(SearchError::UnknownGeneration { .. })),
-        "nobody created this generation: {failed:?}"
+        "this generation was not created: {failed:?}"
     );
     never.create().await;
     let loaded = never.load(&root("tee")).await;

@@ -46,7 +46,7 @@ suite! { $
         similar_ids_are_different_documents,
         a_hidden_document_is_kept,
         a_view_can_be_added_and_removed,
-        a_load_sees_every_answered_write,
+        a_load_returns_every_finished_write,
         a_large_document_is_stored_whole_or_refused,
         many_documents_are_written_in_one_call,
         an_error_without_effect_leaves_the_document_unchanged,
@@ -54,7 +54,7 @@ suite! { $
     scanning {
         a_scan_returns_every_root_document_once,
         a_scan_of_an_empty_generation_is_empty,
-        a_scan_sees_every_answered_write,
+        a_scan_finds_every_finished_write,
         a_scan_misses_nothing_while_documents_are_written,
     }
     ingesting {
@@ -87,13 +87,13 @@ suite! { $
 }
 
 suite! { $
-    /// Tests that a durable `IndexWriter` keeps every answered write:
+    /// Tests that a durable `IndexWriter` keeps every finished write:
     /// `index_reopen_conformance!(module, Harness);`. The harness implements
     /// [`IndexHarness`](crate::index::IndexHarness) and [`Reopen`](crate::Reopen).
     index_reopen_conformance, index::reopen_cases: IndexHarness + Reopen;
     reopening {
         documents_survive,
-        a_write_answered_just_before_the_end_survives,
+        a_write_just_before_the_end_survives,
         generations_and_the_active_one_survive,
         revisions_are_compared_after_reopening,
     }

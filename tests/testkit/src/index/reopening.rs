@@ -1,4 +1,4 @@
-//! Every answered write survives the end of the process.
+//! Every finished write survives the end of the process.
 
 use stockade_search_sync::{DocumentWrite, GenerationState, Revision};
 
@@ -33,12 +33,12 @@ pub(super) async fn documents_survive<H: IndexHarness + Reopen>(h: H) {
         assert_eq!(
             loaded.document,
             titled(&key, "Second"),
-            "an answered write is lost"
+            "a finished write is lost"
         );
     }
 }
 
-pub(super) async fn a_write_answered_just_before_the_end_survives<H: IndexHarness + Reopen>(h: H) {
+pub(super) async fn a_write_just_before_the_end_survives<H: IndexHarness + Reopen>(h: H) {
     let mut index = TestIndex::open(&h).await;
     let mut h = h;
     for number in 0..10 {
@@ -54,7 +54,7 @@ pub(super) async fn a_write_answered_just_before_the_end_survives<H: IndexHarnes
         let stored = index.load(&root(&key)).await.document;
         assert_eq!(
             stored, write.document,
-            "a write was answered before it was durable"
+            "a write returned before it was durable"
         );
     }
 }

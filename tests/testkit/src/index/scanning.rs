@@ -83,7 +83,7 @@ pub(super) async fn a_scan_of_an_empty_generation_is_empty<H: IndexHarness>(h: H
     assert_eq!(pages(&index, 10).await, []);
 }
 
-pub(super) async fn a_scan_sees_every_answered_write<H: IndexHarness>(h: H) {
+pub(super) async fn a_scan_finds_every_finished_write<H: IndexHarness>(h: H) {
     let index = TestIndex::open(&h).await;
     for number in 0..20 {
         let key = format!("p{number:02}");
@@ -96,7 +96,7 @@ pub(super) async fn a_scan_sees_every_answered_write<H: IndexHarness>(h: H) {
         let found = pages(&index, 50).await;
         assert!(
             found.contains(&root(&key)),
-            "a scan does not see an answered write: {key} of {found:?}"
+            "a scan misses a finished write: {key} of {found:?}"
         );
         assert_eq!(found.len(), number + 1, "{found:?}");
     }

@@ -1,4 +1,4 @@
-//! Receiving, correcting and counting stock.
+//! Receiving, correcting and setting stock.
 
 use stockade_inventory_core::{
     Counts, Delta, Effect, InventoryError, LocationId, MovementCause, StockChange, Transition,
@@ -51,12 +51,12 @@ pub(super) async fn the_first_adjustment_begins_a_level<H: InventoryHarness>(h: 
         .await;
     assert!(
         missing.is_err(),
-        "a unit less of what was never kept: {missing:?}"
+        "removing one unit of a SKU without a level: {missing:?}"
     );
     let unknown = shop.store.stock(&[sku("tee")]).await;
     assert!(
         unknown.is_ok_and(|stock| stock == [None]),
-        "a refused adjustment began a level"
+        "a refused adjustment created a level"
     );
     let begun = shop
         .adjust(&adjustment("none", "tee", StockChange::Set(0)))
@@ -67,7 +67,7 @@ pub(super) async fn the_first_adjustment_begins_a_level<H: InventoryHarness>(h: 
     assert_eq!(
         (stock.physical(), stock.available()),
         (0, 0),
-        "known, and none is there"
+        "the SKU is known and has no units"
     );
     shop.ledger().await;
 }
@@ -117,7 +117,7 @@ pub(super) async fn below_promised_is_refused_with_the_shortage<H: InventoryHarn
                 );
                 assert_eq!(location, LocationId::default());
             }
-            other => panic!("3 of 5 units are promised, and {change:?} was answered {other:?}"),
+            other => panic!("3 of 5 units are promised, and {change:?} returned {other:?}"),
         }
     }
     assert_eq!(
@@ -128,7 +128,7 @@ pub(super) async fn below_promised_is_refused_with_the_shortage<H: InventoryHarn
     let least = shop
         .adjust(&adjustment("least", "tee", StockChange::Set(3)))
         .await;
-    assert!(least.is_ok(), "all 3 promised units are there: {least:?}");
+    assert!(least.is_ok(), "3 promised units may remain: {least:?}");
     assert_eq!(shop.counts("tee").await, (3, 3));
     shop.ledger().await;
 }
@@ -156,7 +156,7 @@ pub(super) async fn counts_stay_in_their_bounds<H: InventoryHarness>(h: H) {
         let refused = shop.adjust(&adjustment("op", "tee", change)).await;
         assert!(
             matches!(refused, Err(InventoryError::Invalid { .. })),
-            "{change:?} of 2^53 - 1 units was answered {refused:?}"
+            "{change:?} of 2^53 - 1 units returned {refused:?}"
         );
     }
     assert_eq!(
@@ -239,7 +239,7 @@ pub(super) async fn every_change_raises_the_version<H: InventoryHarness>(h: H) {
         let version = shop.stock("tee").await.version();
         assert!(
             version > last,
-            "{what}: the SKU's version was {last}, and is {version}"
+            "{what}: the SKU's version must rise; it was {last}, and is {version}"
         );
         last = version;
     };

@@ -10,7 +10,7 @@ use super::ledger::all_movements;
 use super::shop::{Shop, adjustment, receive, sku};
 use crate::{together, while_the_clock_runs};
 
-pub(super) async fn movements_do_not_run_back_in_time<H: InventoryHarness>(h: H) {
+pub(super) async fn times_of_movements_do_not_decrease<H: InventoryHarness>(h: H) {
     const WRITERS: usize = 16;
     const ROUNDS: usize = 12;
     let shop = Shop::open(&h, &[]).await;
@@ -50,7 +50,7 @@ pub(super) async fn times_keep_their_microseconds<H: InventoryHarness>(h: H) {
     assert_eq!(
         shop.reservation("r").await,
         held,
-        "a reservation is kept with the times that were answered, to the microsecond"
+        "the stored reservation has the returned times, to the microsecond"
     );
     let until = held.deadline.plus(Duration::from_micros(1));
     let extended = shop.extend("r", until).await;
@@ -63,7 +63,7 @@ pub(super) async fn times_keep_their_microseconds<H: InventoryHarness>(h: H) {
     assert_eq!(
         shop.reservation("r").await.deadline,
         until,
-        "a deadline is kept to the microsecond"
+        "the stored deadline is exact to the microsecond"
     );
     h.pass_time(Duration::from_micros(7)).await;
     let confirmed = shop.must("r", Transition::Confirm).await;

@@ -1,7 +1,7 @@
-//! What was answered survives a kill in the midst of calls.
+//! Returned effects survive a kill during calls.
 
-/// Of reservations, their states, adjustments and movements.
-pub(super) mod what_was_answered_survives_a_kill {
+/// For reservations, their states, adjustments and movements.
+pub(super) mod returned_effects_survive_a_kill {
     use stockade_inventory_core::{Effect, InventoryError, ReservationState, Transition};
 
     use super::super::InventoryHarness;
@@ -54,20 +54,20 @@ pub(super) mod what_was_answered_survives_a_kill {
                     let again = shop.adjust(&adjustment(name, "tee", receive(1))).await;
                     assert!(
                         again.as_ref().is_ok_and(|it| it.effect == Effect::Repeated),
-                        "adjustment {name} was answered before the kill, and is lost: {again:?}"
+                        "adjustment {name} returned before the kill, and is lost: {again:?}"
                     );
                 }
                 "reserved" => {
                     let found = shop.store.reservation(&super::super::shop::id(name)).await;
                     assert!(
                         !matches!(found, Err(InventoryError::UnknownReservation { .. })),
-                        "reservation {name} was answered before the kill, and is lost"
+                        "reservation {name} was returned before the kill, and is lost"
                     );
                 }
                 _ => assert_eq!(
                     shop.state(name).await,
                     ReservationState::Confirmed,
-                    "the confirmation of {name} was answered before the kill, and is lost"
+                    "the confirmation of {name} returned before the kill, and is lost"
                 ),
             }
         }
@@ -75,7 +75,7 @@ pub(super) mod what_was_answered_survives_a_kill {
     }
 }
 
-/// Of the outbox.
+/// For the outbox.
 pub(super) mod changes_before_a_kill_are_unpublished {
     use std::collections::BTreeMap;
 
@@ -100,7 +100,7 @@ pub(super) mod changes_before_a_kill_are_unpublished {
                     else {
                         continue;
                     };
-                    // Before the call, because it may take effect and not be answered.
+                    // Before the call, because it may take effect without returning.
                     let version = adjusted.level.version;
                     answers.write(&format!("{of} {}", version.number));
                     let _ = outbox.mark_published(&[(sku(&of), version)]).await;

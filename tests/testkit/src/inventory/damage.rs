@@ -1,4 +1,4 @@
-//! A damaged reservation affects no other one.
+//! A damaged reservation does not affect others.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn open<H: DamageHarness>(h: &H) -> Shop {
     shop
 }
 
-pub(super) async fn damage_takes_no_place_in_a_sweep<H: DamageHarness>(h: H) {
+pub(super) async fn a_damaged_reservation_does_not_count_towards_the_limit<H: DamageHarness>(h: H) {
     let shop = open(&h).await;
     let mut expired = Vec::new();
     for _ in 0..20 {
@@ -48,11 +48,11 @@ pub(super) async fn damage_takes_no_place_in_a_sweep<H: DamageHarness>(h: H) {
     assert_eq!(
         expired,
         GOOD.map(id),
-        "damaged reservations took the places of these in sweeps of 2"
+        "damaged reservations counted towards the limit in sweeps of 2"
     );
 }
 
-pub(super) async fn damage_is_reported_and_is_no_rest<H: DamageHarness>(h: H) {
+pub(super) async fn a_damaged_reservation_is_reported_and_is_not_a_rest<H: DamageHarness>(h: H) {
     let shop = open(&h).await;
     for _ in 0..20 {
         let sweep = shop.store.expire_overdue(at_most(20)).await;
@@ -68,12 +68,10 @@ pub(super) async fn damage_is_reported_and_is_no_rest<H: DamageHarness>(h: H) {
             return;
         }
     }
-    panic!(
-        "damaged reservations are no rest, and the store says after 20 sweeps that there is more"
-    );
+    panic!("damaged reservations are not a rest, but after 20 sweeps there is still more");
 }
 
-pub(super) async fn damage_fails_alone_in_a_batch<H: DamageHarness>(h: H) {
+pub(super) async fn a_damaged_reservation_fails_alone_in_a_batch<H: DamageHarness>(h: H) {
     let shop = open(&h).await;
     let ids = ["d", "b-damaged", "e"].map(id);
     let outcomes = shop.expire_all(&ids).await;

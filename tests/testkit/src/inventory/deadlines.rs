@@ -1,4 +1,4 @@
-//! Deadlines are judged on the store's clock, and units come back once.
+//! Deadlines are compared with the store's clock, and units come back once.
 
 use std::time::Duration;
 
@@ -23,22 +23,22 @@ pub(super) async fn remaining_time_falls_on_the_stores_clock<H: InventoryHarness
     let ttl = Ttl::default().get();
     assert_eq!(
         again.reservation.deadline, first.deadline,
-        "a repeat moved the deadline"
+        "a repeated request moved the deadline"
     );
     assert!(
         again.remaining <= ttl - SHORT && again.remaining > ttl / 2,
-        "{SHORT:?} of {ttl:?} have passed, and {:?} remain",
+        "{SHORT:?} of {ttl:?} have passed, but {:?} remain",
         again.remaining
     );
 }
 
-pub(super) async fn what_is_not_due_does_not_expire<H: InventoryHarness>(h: H) {
+pub(super) async fn a_reservation_does_not_expire_before_its_deadline<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     let held = shop.hold("r", "tee", 2).await;
     let ttl = Ttl::default().get();
     match shop.expire("r").await {
         Expiry::NotDue { remaining } => assert!(remaining <= ttl && remaining > ttl / 2),
-        other => panic!("held for {ttl:?}, and expiring it at once gives {other:?}"),
+        other => panic!("held for {ttl:?}, but expiring it at once returned {other:?}"),
     }
     assert_eq!(shop.sweep(10).await, []);
     assert_eq!(shop.reservation("r").await, held);
@@ -53,7 +53,7 @@ pub(super) async fn expiry_gives_units_back_once<H: InventoryHarness>(h: H) {
     h.pass_time(PAST_SHORT).await;
     match shop.expire("r").await {
         Expiry::Expired(reservation) => assert_eq!(reservation.state, ReservationState::Expired),
-        other => panic!("overdue, and expiring it gives {other:?}"),
+        other => panic!("overdue, but expiring it returned {other:?}"),
     }
     assert_eq!(
         shop.counts("tee").await,
@@ -65,7 +65,7 @@ pub(super) async fn expiry_gives_units_back_once<H: InventoryHarness>(h: H) {
         let (_, reserved) = shop.counts("tee").await;
         assert_eq!(
             reserved, 6,
-            "units came back again when what had expired was expired again"
+            "units came back twice when an expired reservation was expired again"
         );
         assert_eq!(again, Expiry::Settled(ReservationState::Expired));
     }
@@ -90,16 +90,19 @@ pub(super) async fn concurrent_expiry_gives_units_back_once<H: InventoryHarness>
     }))
     .await;
     let expired: usize = by_id.iter().sum();
-    assert_eq!(expired, 1, "callers whose call expired the reservation");
+    assert_eq!(
+        expired, 1,
+        "the number of calls that expired the reservation"
+    );
     assert_eq!(
         shop.counts("tee").await,
         (100, 90),
-        "3 of 93 reserved units were to come back"
+        "3 of 93 reserved units must come back"
     );
     shop.ledger().await;
 }
 
-pub(super) async fn overdue_is_still_held_until_it_expires<H: InventoryHarness>(h: H) {
+pub(super) async fn an_overdue_reservation_is_held_until_it_is_expired<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     let held = shop.hold_shortly("r", "tee", 2).await;
     h.pass_time(PAST_SHORT).await;
@@ -112,7 +115,7 @@ pub(super) async fn overdue_is_still_held_until_it_expires<H: InventoryHarness>(
     shop.ledger().await;
 }
 
-pub(super) async fn confirmed_does_not_expire<H: InventoryHarness>(h: H) {
+pub(super) async fn a_confirmed_reservation_does_not_expire<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     shop.hold_shortly("r", "tee", 2).await;
     shop.must("r", Transition::Confirm).await;
@@ -165,14 +168,10 @@ async fn expired_instead(shop: &Shop, late: Asked, told: Option<InventoryError>)
         Some(InventoryError::WrongState { asked, actual, .. }) => {
             assert_eq!((asked, actual), (late, ReservationState::Expired));
         }
-        other => panic!("the deadline had passed when it should {late}: {other:?}"),
+        other => panic!("the deadline had passed when it was asked to {late}: {other:?}"),
     }
     assert_eq!(shop.state("r").await, ReservationState::Expired);
-    assert_eq!(
-        shop.counts("tee").await,
-        (5, 0),
-        "its units are to come back"
-    );
+    assert_eq!(shop.counts("tee").await, (5, 0), "its units must come back");
     assert_eq!(
         shop.expire("r").await,
         Expiry::Settled(ReservationState::Expired)
@@ -180,7 +179,7 @@ async fn expired_instead(shop: &Shop, late: Asked, told: Option<InventoryError>)
     shop.ledger().await;
 }
 
-pub(super) async fn extended_is_not_expired<H: InventoryHarness>(h: H) {
+pub(super) async fn an_extended_reservation_is_not_expired<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("tee", 5)]).await;
     for reservation in ["by-id", "by-sweep"] {
         let held = shop.hold_shortly(reservation, "tee", 2).await;
@@ -195,10 +194,14 @@ pub(super) async fn extended_is_not_expired<H: InventoryHarness>(h: H) {
     let expiry = shop.expire("by-id").await;
     assert!(
         matches!(expiry, Expiry::NotDue { remaining } if remaining > HOUR / 2),
-        "it was expired although it was extended by an hour: {expiry:?}"
+        "a reservation that was extended by an hour was expired: {expiry:?}"
     );
     let swept = shop.sweep(10).await;
-    assert_eq!(swept, [], "a sweep expired what was extended by an hour");
+    assert_eq!(
+        swept,
+        [],
+        "a sweep expired a reservation that was extended by an hour"
+    );
     for reservation in ["by-id", "by-sweep"] {
         shop.must(reservation, Transition::Confirm).await;
     }

@@ -1,4 +1,4 @@
-//! A raised epoch is everywhere, and wins over every number of an older one.
+//! A raised epoch is in every version, page and heartbeat, and is newer than every older epoch.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use super::shop::{Shop, sku};
 
 const NAMES: [&str; 3] = ["cap", "mug", "tee"];
 
-/// A shop whose changes are all published, in epoch 0, before the epoch is raised.
+/// A shop in epoch 0, with all changes published, before the epoch is raised.
 async fn open<H: EpochHarness>(h: &H) -> Shop {
     let shop = Shop::open(h, &[("cap", 1), ("mug", 2), ("tee", 5)]).await;
     shop.hold("r", "tee", 1).await;
@@ -90,7 +90,7 @@ pub(super) async fn every_sku_is_published_again_in_the_raised_epoch<H: EpochHar
     let names: Vec<&str> = changes.iter().map(|change| change.sku.as_str()).collect();
     assert_eq!(
         names, NAMES,
-        "every SKU is to be published again after the epoch was raised"
+        "every SKU must be published again after the epoch was raised"
     );
     for change in changes {
         let now = shop.stock(change.sku.as_str()).await;
@@ -113,7 +113,7 @@ pub(super) async fn every_sku_is_published_again_in_the_raised_epoch<H: EpochHar
     );
 }
 
-pub(super) async fn marks_of_an_older_epoch_mark_nothing<H: EpochHarness>(h: H) {
+pub(super) async fn marks_of_an_older_epoch_change_nothing<H: EpochHarness>(h: H) {
     let shop = open(&h).await;
     let outbox = h.outbox();
     let before = shop.stock("tee").await.version();
@@ -129,7 +129,7 @@ pub(super) async fn marks_of_an_older_epoch_mark_nothing<H: EpochHarness>(h: H) 
     let changes = unpublished(outbox.as_ref()).await;
     assert!(
         changes.iter().any(|change| change.sku == sku("tee")),
-        "a relay of epoch {} marked a SKU that is of epoch {} now; it is to be published still",
+        "a relay of epoch {} marked a SKU that is in epoch {} now; the SKU must stay unpublished",
         before.epoch,
         before.epoch + 1
     );

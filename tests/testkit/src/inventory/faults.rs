@@ -1,4 +1,4 @@
-//! Errors say whether a call took effect, and a call that is repeated after one counts once.
+//! Errors say whether a call took effect, and a call that is repeated after an error counts once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,9 +58,7 @@ pub(super) async fn the_last_unit_is_kept_when_the_reply_is_lost<H: InventoryHar
     );
     let again = shop.reserve(&want("winner", "tee", 1)).await;
     let again = again.unwrap_or_else(|error| {
-        panic!(
-            "the winner of the last unit lost its reply, and its repeated request failed: {error}"
-        )
+        panic!("the reply to the grant of the last unit was lost, and the repeat failed: {error}")
     });
     assert_eq!(again.effect, Effect::Repeated);
     shop.ledger().await;
@@ -125,7 +123,7 @@ pub(super) async fn a_step_whose_reply_is_lost_counts_once<H: InventoryHarness>(
     shop.ledger().await;
 }
 
-pub(super) async fn an_extension_whose_reply_is_lost_holds<H: InventoryHarness>(h: H) {
+pub(super) async fn an_extension_whose_reply_is_lost_takes_effect<H: InventoryHarness>(h: H) {
     let (shop, connection) = open(&h, &[("tee", 5)]).await;
     let held = shop.hold_shortly("r", "tee", 2).await;
     let until = held.deadline.plus(Duration::from_secs(3600));
@@ -141,7 +139,7 @@ pub(super) async fn an_extension_whose_reply_is_lost_holds<H: InventoryHarness>(
     let expiry = shop.expire("r").await;
     assert!(
         matches!(expiry, Expiry::NotDue { .. }),
-        "extended by an hour, and {expiry:?}"
+        "extended by an hour, but expiring it returned {expiry:?}"
     );
     shop.ledger().await;
 }
@@ -163,7 +161,7 @@ pub(super) async fn an_expiry_whose_reply_is_lost_counts_once<H: InventoryHarnes
     shop.ledger().await;
 }
 
-pub(super) async fn an_error_without_effect_has_none<H: InventoryHarness>(h: H) {
+pub(super) async fn an_error_without_effect_changes_nothing<H: InventoryHarness>(h: H) {
     const CALLERS: usize = 16;
     const ROUNDS: usize = 8;
     let shop = Shop::open(&h, &[("cap", 999), ("tee", 999)]).await;
@@ -183,7 +181,7 @@ pub(super) async fn an_error_without_effect_has_none<H: InventoryHarness>(h: H) 
     shop.ledger().await;
 }
 
-/// The error of a call that says that nothing took effect.
+/// The error of a call, if it says that nothing took effect.
 fn without_effect<T>(outcome: Result<T, InventoryError>) -> Option<InventoryError> {
     outcome
         .err()
@@ -192,8 +190,8 @@ fn without_effect<T>(outcome: Result<T, InventoryError>) -> Option<InventoryErro
 
 const RULE: &str = "an error whose retry() is not OutcomeUnknown says that nothing took effect";
 
-/// Reserves, without a repetition. What failed without effect must not be there, and is then
-/// reserved.
+/// Reserves, without a retry. If the call fails without effect, checks that there is no
+/// reservation, and reserves again.
 async fn reserve_once(shop: &Shop, store: &dyn InventoryStore, name: &str) {
     let request = wants(name, [line("cap", 1), line("tee", 1)]);
     let mut outcomes = store.reserve(std::slice::from_ref(&request)).await;

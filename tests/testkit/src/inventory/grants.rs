@@ -1,4 +1,4 @@
-//! What is granted, one caller at a time.
+//! Grants, one caller at a time.
 
 use stockade_change_feed::Timestamp;
 use stockade_inventory_core::{
@@ -113,7 +113,7 @@ pub(super) async fn names_every_unknown_sku<H: InventoryHarness>(h: H) {
             skus.sort();
             assert_eq!(skus, [sku("nothing"), sku("nowhere")]);
         }
-        other => panic!("two SKUs are unknown, and the outcome is {other:?}"),
+        other => panic!("two SKUs are unknown, but the outcome is {other:?}"),
     }
     assert_eq!(shop.counts("tee").await, (3, 0));
     let [_, elsewhere] = h.locations();
@@ -122,7 +122,7 @@ pub(super) async fn names_every_unknown_sku<H: InventoryHarness>(h: H) {
         .await;
     assert!(
         matches!(&refused, Err(InventoryError::UnknownSku { skus }) if *skus == [sku("tee")]),
-        "nothing was ever kept at the named location, and the outcome is {refused:?}"
+        "the named location has no level, but the outcome is {refused:?}"
     );
     shop.ledger().await;
 }
@@ -144,7 +144,7 @@ pub(super) async fn takes_the_first_location_that_holds_all<H: InventoryHarness>
     assert_eq!(
         from("b", 2).await,
         first,
-        "both hold 2 units: the first location gives them"
+        "both locations have 2 units, and the first one is taken"
     );
     let refused = shop.reserve(&want("c", "tee", 3)).await;
     assert_short(&refused, &[Shortage::new(sku("tee"), None, 3, 2)]);
@@ -221,7 +221,7 @@ pub(super) async fn each_request_of_a_batch_has_its_own_outcome<H: InventoryHarn
     for (at, reservation) in [(1, "a"), (3, "b")] {
         let outcome = outcomes[at].as_ref();
         let granted = outcome.unwrap_or_else(|error| {
-            panic!("{reservation} is refused for its neighbours in the batch: {error}")
+            panic!("{reservation} is refused because of other requests in the batch: {error}")
         });
         assert_eq!(
             granted.reservation.id,
@@ -298,10 +298,10 @@ fn assert_short<T: std::fmt::Debug>(outcome: &Result<T, InventoryError>, expecte
             shortages.sort_by(|a, b| (&a.sku, &a.location).cmp(&(&b.sku, &b.location)));
             assert_eq!(
                 shortages, expected,
-                "the shortages that were answered (left) and the expected ones"
+                "the returned shortages (left) and the expected ones"
             );
         }
-        other => panic!("too little stock for the request, and the outcome is {other:?}"),
+        other => panic!("too little stock for the request, but the outcome is {other:?}"),
     }
 }
 
@@ -309,7 +309,7 @@ async fn assert_unknown(shop: &Shop, reservation: &str) {
     let found = shop.store.reservation(&id(reservation)).await;
     assert!(
         matches!(found, Err(InventoryError::UnknownReservation { .. })),
-        "a refused reservation left something behind: {found:?}"
+        "a refused reservation was stored: {found:?}"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What the suites need from an instance.
+//! The harnesses of the suites.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,9 @@ pub trait InventoryHarness: Harness {
     /// The store of this instance.
     fn store(&self) -> Arc<dyn InventoryStore>;
 
-    /// Two locations, in the order in which the store tries them where a line names none. They
-    /// are in the order of their names, unless the harness gives its store other priorities.
+    /// Two locations, in the order in which the store tries them for lines that name none. By
+    /// default this is the order of their names; override it if the harness's store has other
+    /// priorities.
     fn locations(&self) -> [LocationId; 2] {
         ["amsterdam", "berlin"].map(place)
     }
@@ -30,18 +31,18 @@ pub trait OutboxHarness: InventoryHarness {
     /// The outbox of the instance's store.
     fn outbox(&self) -> Arc<dyn StockOutbox>;
 
-    /// The most by which the clocks that stamp changes can differ, which the store subtracts from
-    /// `complete_as_of`. None where the store goes by one clock, such as that of its server.
+    /// The largest difference between the clocks that stamp changes, which the store subtracts from
+    /// `complete_as_of`. Zero if the store uses one clock, such as that of its server.
     ///
-    /// The suite accepts a `complete_as_of` that is earlier by this margin, and not by more. To
-    /// prove that the margin is enough, give [`store`](InventoryHarness::store) a clock that is
-    /// behind that of [`outbox`](OutboxHarness::outbox) by the whole margin.
+    /// The suite accepts a `complete_as_of` that is earlier by at most this margin. To test that
+    /// the margin is enough, give [`store`](InventoryHarness::store) a clock that is behind the
+    /// clock of [`outbox`](OutboxHarness::outbox) by the whole margin.
     fn clock_margin(&self) -> Duration {
         Duration::ZERO
     }
 }
 
-/// Opens stores that remove what is long finished.
+/// Opens stores that purge old reservations and movements.
 #[async_trait]
 pub trait StockRetentionHarness: InventoryHarness {
     /// The retention of the instance's store.
@@ -58,12 +59,12 @@ pub trait EpochHarness: OutboxHarness {
 /// Opens stores whose rows can be damaged.
 #[async_trait]
 pub trait DamageHarness: InventoryHarness {
-    /// Overwrites what is stored of a held reservation, so that it can not be read any more and
+    /// Overwrites the stored row of a held reservation, so that it can not be read any more, but
     /// its deadline is still found.
     async fn damage(&self, reservation: &ReservationId);
 }
 
-/// Opens stores whose data several processes can have open.
+/// Opens stores whose data several processes can open.
 #[async_trait]
 pub trait SharedHarness: InventoryHarness {
     /// A second store over the same data, as another process would open it: with its own

@@ -1,4 +1,4 @@
-//! What holds of a store after any calls.
+//! The rules that every store keeps after any calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ enum Kept<'a> {
     AfterPurge(&'a [ReservationId]),
 }
 
-/// Checks the ledger of a store that nobody is calling, and of which nothing was purged:
+/// Checks the ledger of a store that is not in use, and of which nothing was purged:
 ///
 /// - the movements of each level add up to its three counts, and never left their bounds;
 /// - their versions rise by one, and end with the level's, whose epoch may have been raised since;
@@ -29,14 +29,14 @@ enum Kept<'a> {
 ///   says so.
 ///
 /// # Panics
-/// Where one of these is broken, with its name, and where the store fails.
+/// When one of these rules is broken, with its name, and when the store fails.
 pub async fn check_ledger(store: &dyn InventoryStore) {
     check(store, Kept::Everything).await;
 }
 
 /// As [`check_ledger`], after a purge: each level may begin with an opening balance. An unknown
-/// reservation must have given its units back, as far as its movements are left. `reservations`
-/// are those that are known, and must have every held and confirmed one among them.
+/// reservation must have given its units back, according to its remaining movements. `reservations`
+/// are the known ones; they must include every held and confirmed one.
 ///
 /// # Panics
 /// As [`check_ledger`] does.
@@ -158,7 +158,7 @@ fn check_level(level: &StockLevel, movements: &[Movement], kept: Kept<'_>) {
         });
         assert!(
             !movement.is_opening_balance() || last.is_none() && matches!(kept, Kept::AfterPurge(_)),
-            "ledger: {sku} at {location} has an opening balance where none can be: {movement:?}"
+            "ledger: {sku} at {location} has an opening balance where none is allowed: {movement:?}"
         );
         if let Some(before) = last.replace(movement) {
             let (before, version) = (before.version, movement.version);

@@ -99,7 +99,7 @@ async fn steps_from<H: InventoryHarness>(h: &H, from: ReservationState, then: [T
             (Goes(to), Ok((reservation, Effect::Applied))) if reservation.state == to => {
                 assert_eq!(
                     reservation, after,
-                    "the reservation that was answered (left), and the one that is kept"
+                    "the returned reservation (left), and the stored one"
                 );
             }
             (Stays, Ok((reservation, Effect::Repeated))) => {
@@ -118,7 +118,7 @@ async fn steps_from<H: InventoryHarness>(h: &H, from: ReservationState, then: [T
             }
             (then, told) => {
                 panic!(
-                    "a reservation that is {from} was to {asked}; expected {then:?}, and the answer is {told:?}"
+                    "a {from} reservation was asked to {asked}; expected {then:?}, but got {told:?}"
                 )
             }
         }
@@ -265,7 +265,7 @@ pub(super) async fn only_the_named_owner_may_act<H: InventoryHarness>(h: H) {
         };
         assert!(
             matches!(outcome, Err(InventoryError::NotOwner { .. })),
-            "the reservation is Ann's, and Bob's request that it {asked} was answered {outcome:?}"
+            "the reservation is Ann's, but Bob's request that it {asked} returned {outcome:?}"
         );
     }
     assert_eq!(

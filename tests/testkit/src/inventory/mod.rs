@@ -90,29 +90,29 @@ suite! { $
     }
     deadlines {
         remaining_time_falls_on_the_stores_clock,
-        what_is_not_due_does_not_expire,
+        a_reservation_does_not_expire_before_its_deadline,
         expiry_gives_units_back_once,
         concurrent_expiry_gives_units_back_once,
-        overdue_is_still_held_until_it_expires,
-        confirmed_does_not_expire,
+        an_overdue_reservation_is_held_until_it_is_expired,
+        a_confirmed_reservation_does_not_expire,
         confirming_after_the_deadline_expires,
         releasing_after_the_deadline_releases,
         extending_after_the_deadline_expires,
-        extended_is_not_expired,
+        an_extended_reservation_is_not_expired,
         extending_never_moves_the_deadline_back,
         extending_is_bounded_by_30_days,
         expire_reports_on_each_id,
         expired_units_can_be_reserved_again,
     }
     sweeps {
-        sweeps_share_the_overdue,
+        concurrent_sweeps_share_the_overdue_reservations,
         a_sweep_says_whether_there_is_more,
         the_longest_overdue_expire_first,
         old_deadlines_hide_no_overdue_reservation,
-        a_sweep_spares_what_changes_meanwhile,
+        a_sweep_skips_reservations_that_change_meanwhile,
     }
     clock {
-        movements_do_not_run_back_in_time,
+        times_of_movements_do_not_decrease,
         times_keep_their_microseconds,
     }
     races {
@@ -139,14 +139,14 @@ suite! { $
         every_change_raises_the_version,
     }
     reading {
-        stock_answers_in_the_order_asked,
+        stock_is_returned_in_the_requested_order,
         scan_returns_every_sku_whole_and_once,
         scan_misses_nothing_while_stock_changes,
         movements_have_their_cause,
         movements_come_in_pages,
         movements_in_pages_miss_nothing_while_stock_changes,
         a_foreign_cursor_is_refused,
-        thousands_are_asked_for_in_one_call,
+        thousands_of_items_are_allowed_in_one_call,
     }
     names {
         text_is_kept_unchanged,
@@ -160,14 +160,14 @@ suite! { $
         a_batch_whose_reply_is_lost_counts_once,
         an_adjustment_whose_reply_is_lost_counts_once,
         a_step_whose_reply_is_lost_counts_once,
-        an_extension_whose_reply_is_lost_holds,
+        an_extension_whose_reply_is_lost_takes_effect,
         an_expiry_whose_reply_is_lost_counts_once,
-        an_error_without_effect_has_none,
+        an_error_without_effect_changes_nothing,
     }
 }
 
 suite! { $
-    /// Tests that a durable `InventoryStore` keeps what it has answered:
+    /// Tests that a durable `InventoryStore` keeps the effects that it has returned:
     /// `inventory_reopen_conformance!(module, Harness);`. The harness implements
     /// [`InventoryHarness`](crate::inventory::InventoryHarness) and [`Reopen`](crate::Reopen).
     inventory_reopen_conformance, inventory::reopen_cases: InventoryHarness + Reopen;
@@ -177,12 +177,12 @@ suite! { $
         reservation_ids_survive,
         operation_ids_survive,
         deadlines_survive,
-        what_was_answered_under_load_survives,
+        writes_under_load_survive,
     }
 }
 
 suite! { $
-    /// Tests an `InventoryStore` whose data several processes can have open:
+    /// Tests an `InventoryStore` whose data several processes can open:
     /// `inventory_shared_conformance!(module, Harness);`. The harness implements
     /// [`SharedHarness`](crate::inventory::SharedHarness).
     inventory_shared_conformance, inventory::shared_cases: SharedHarness;
@@ -194,24 +194,24 @@ suite! { $
 }
 
 suite! { $
-    /// Tests an `InventoryStore` that meets rows which can not be read:
+    /// Tests an `InventoryStore` with rows that can not be read:
     /// `inventory_damage_conformance!(module, Harness);`. The harness implements
     /// [`DamageHarness`](crate::inventory::DamageHarness).
     inventory_damage_conformance, inventory::damage_cases: DamageHarness;
     damage {
-        damage_takes_no_place_in_a_sweep,
-        damage_is_reported_and_is_no_rest,
-        damage_fails_alone_in_a_batch,
+        a_damaged_reservation_does_not_count_towards_the_limit,
+        a_damaged_reservation_is_reported_and_is_not_a_rest,
+        a_damaged_reservation_fails_alone_in_a_batch,
     }
 }
 
 crash_suite! { $
-    /// Tests that an `InventoryStore` answers after its data is out of the process:
+    /// Tests that the calls of an `InventoryStore` return after the data has left the process:
     /// `inventory_crash_conformance!(module, Harness);`. The harness implements
     /// [`InventoryHarness`](crate::inventory::InventoryHarness) and [`Crash`](crate::Crash), which
     /// says what this proves.
     inventory_crash_conformance, inventory::crash_cases: InventoryHarness + Crash;
-    crashes { what_was_answered_survives_a_kill }
+    crashes { returned_effects_survive_a_kill }
 }
 
 suite! { $
@@ -220,15 +220,15 @@ suite! { $
     stock_outbox_conformance, inventory::outbox_cases: OutboxHarness;
     outbox {
         the_outbox_has_the_newest_state,
-        a_marked_sku_is_gone_until_it_changes,
+        a_marked_sku_is_not_in_the_outbox_until_it_changes,
         every_kind_of_change_is_unpublished,
         the_outbox_is_bounded_by_the_number_of_skus,
         pages_have_every_unpublished_sku,
-        reading_takes_nothing_out,
+        reading_removes_nothing_from_the_outbox,
         an_older_mark_leaves_the_newer_version,
-        a_mark_is_of_all_locations_together,
+        a_mark_covers_all_locations,
         repeated_and_late_marks_change_nothing,
-        complete_as_of_is_before_what_is_missing,
+        complete_as_of_is_before_every_missing_change,
     }
     outbox_races {
         nothing_is_lost_while_stock_changes,
@@ -249,7 +249,7 @@ suite! { $
 }
 
 crash_suite! { $
-    /// Tests that a change comes into the outbox in its own transaction, also where the process is
+    /// Tests that a change comes into the outbox in its own transaction, even if the process is
     /// killed: `stock_outbox_crash_conformance!(module, Harness);`. The harness implements
     /// [`OutboxHarness`](crate::inventory::OutboxHarness) and [`Crash`](crate::Crash).
     stock_outbox_crash_conformance, inventory::outbox_crash_cases: OutboxHarness + Crash;
@@ -266,7 +266,7 @@ suite! { $
         every_level_carries_the_raised_epoch,
         later_changes_carry_the_raised_epoch,
         every_sku_is_published_again_in_the_raised_epoch,
-        marks_of_an_older_epoch_mark_nothing,
+        marks_of_an_older_epoch_change_nothing,
         heartbeats_carry_the_raised_epoch,
     }
 }
@@ -286,7 +286,7 @@ suite! { $
     purge_reservations {
         finished_reservations_are_purged,
         held_and_confirmed_reservations_are_kept,
-        a_reservation_is_kept_from_its_end_on,
+        the_time_to_keep_a_reservation_starts_at_its_end,
         the_longest_finished_go_first,
         a_purged_id_can_be_used_again,
         concurrent_purges_share_the_reservations,
@@ -296,13 +296,13 @@ suite! { $
         old_movements_become_an_opening_balance,
         young_movements_are_kept,
         each_level_has_an_opening_balance_of_its_own,
-        an_opening_balance_goes_into_the_next,
+        an_opening_balance_is_merged_into_the_next,
         a_purge_keeps_to_its_limit,
         a_purge_of_movements_says_whether_there_is_more,
         a_purge_changes_no_level,
         a_purged_operation_id_can_be_used_again,
-        reserved_units_outlive_their_movements,
-        a_reader_goes_on_after_a_purge,
+        reserved_units_stay_when_their_movements_are_purged,
+        a_reader_continues_after_a_purge,
         concurrent_purges_share_the_movements,
         stock_changes_while_movements_are_purged,
     }
@@ -314,9 +314,9 @@ suite! { $
     reservation_timer_conformance, inventory::timer_cases: TimerHarness;
     timers {
         a_timer_is_due_after_its_time_and_not_before,
-        a_taken_timer_is_gone,
+        a_returned_timer_is_removed,
         arming_again_replaces_the_timer,
-        a_disarmed_timer_does_not_come,
+        a_disarmed_timer_does_not_fire,
         a_wait_without_due_timers_ends,
         waiting_ends_when_a_timer_is_due,
         a_limit_leaves_the_others,

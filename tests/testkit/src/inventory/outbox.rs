@@ -1,4 +1,4 @@
-//! The outbox has the newest state of each SKU that changed, and nothing is missing.
+//! The outbox has the newest state of each changed SKU, and misses none.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ pub(super) async fn the_outbox_has_the_newest_state<H: OutboxHarness>(h: H) {
     );
 }
 
-pub(super) async fn a_marked_sku_is_gone_until_it_changes<H: OutboxHarness>(h: H) {
+pub(super) async fn a_marked_sku_is_not_in_the_outbox_until_it_changes<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[("cap", 1), ("tee", 5)]).await;
     let outbox = h.outbox();
     publish_all(outbox.as_ref()).await;
@@ -198,11 +198,11 @@ pub(super) async fn an_older_mark_leaves_the_newer_version<H: OutboxHarness>(h: 
     assert_eq!(
         counts,
         [4],
-        "the SKU changed after the version that is marked, and is still to be published"
+        "the SKU changed after the version that is marked, and must stay unpublished"
     );
 }
 
-pub(super) async fn a_mark_is_of_all_locations_together<H: OutboxHarness>(h: H) {
+pub(super) async fn a_mark_covers_all_locations<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[]).await;
     let [first, second] = h.locations();
     for location in [&first, &first, &second] {
@@ -244,7 +244,7 @@ pub(super) async fn repeated_and_late_marks_change_nothing<H: OutboxHarness>(h: 
         assert_eq!(
             unpublished(outbox.as_ref()).await,
             [],
-            "a late mark undid a newer one"
+            "a late mark removed a newer one"
         );
     }
     mark(outbox.as_ref(), &[]).await;
@@ -253,7 +253,7 @@ pub(super) async fn repeated_and_late_marks_change_nothing<H: OutboxHarness>(h: 
     shop.ledger().await;
 }
 
-pub(super) async fn complete_as_of_is_before_what_is_missing<H: OutboxHarness>(h: H) {
+pub(super) async fn complete_as_of_is_before_every_missing_change<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[]).await;
     let outbox = h.outbox();
     let margin = h.clock_margin();
@@ -271,21 +271,21 @@ pub(super) async fn complete_as_of_is_before_what_is_missing<H: OutboxHarness>(h
         );
         assert!(
             time >= last,
-            "complete_as_of runs back, from {last} to {time}"
+            "complete_as_of decreases, from {last} to {time}"
         );
         last = time;
         h.pass_time(Duration::from_millis(2)).await;
         let missing = shop.receive("sku-0", 1).await;
         assert!(
             missing.movement.at >= time,
-            "a page is complete as of {time}, and a change at {} was committed after it",
+            "a page is complete as of {time}, but a change at {} was committed after it",
             missing.movement.at
         );
         publish_all(outbox.as_ref()).await;
     }
 }
 
-pub(super) async fn reading_takes_nothing_out<H: OutboxHarness>(h: H) {
+pub(super) async fn reading_removes_nothing_from_the_outbox<H: OutboxHarness>(h: H) {
     let shop = Shop::open(&h, &[("cap", 1), ("tee", 5)]).await;
     shop.hold("r", "tee", 1).await;
     let outbox = h.outbox();
@@ -295,7 +295,7 @@ pub(super) async fn reading_takes_nothing_out<H: OutboxHarness>(h: H) {
         assert_eq!(
             unpublished(outbox.as_ref()).await,
             first,
-            "SKUs that were read and not marked are still to be published"
+            "SKUs that were read but not marked must stay unpublished"
         );
     }
 }

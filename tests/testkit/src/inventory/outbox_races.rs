@@ -1,4 +1,4 @@
-//! Publishing while stock changes, and calls that are dropped.
+//! Publishing while stock changes, and dropped calls.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use super::outbox::{mark, page, publish_all, unpublished, versioned};
 use super::shop::{Shop, adjustment, line, receive, sku, wants};
 use crate::{dropped_after, together, while_the_clock_runs};
 
-/// Versions that writers were answered, or that a relay published.
+/// Versions that writers got, or that a relay published.
 type Versions = BTreeMap<Sku, Version>;
 
 fn raise(versions: &mut Versions, sku: Sku, version: Version) {
@@ -85,7 +85,7 @@ pub(super) async fn nothing_is_lost_while_stock_changes<H: OutboxHarness>(h: H) 
     shop.ledger().await;
 }
 
-/// One pass of a relay. What was answered before it must be published after it.
+/// One pass of a relay. Versions that writers got before the pass must be published after it.
 async fn relay(outbox: &dyn StockOutbox, told: &Mutex<Versions>, published: &mut Versions) {
     let before = told
         .lock()

@@ -1,4 +1,4 @@
-//! A store whose calls are repeated where their errors allow it, as `Inventory` does it.
+//! A store whose calls are repeated when their errors allow it, like `Inventory`.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use stockade_inventory_core::{
     StockSource, Sweep, TransitionRequest, Transitioned,
 };
 
-/// The most repetitions of a call. A store that is still busy then fails the case.
+/// The most retries of a call. If the store is still busy then, the case fails.
 const ATTEMPTS: u32 = 200;
 
-/// Repeats a call that failed without effect, because it lost against other calls.
+/// Repeats a call that failed without effect because of other calls.
 pub(super) struct Persistent(pub(super) Arc<dyn InventoryStore>);
 
-/// The pause before the call is repeated. None where it may have taken effect: the cases on lost
-/// replies test what happens then.
+/// The pause before the call is repeated. None if it may have taken effect: the cases on lost
+/// replies test that.
 fn again_after(error: &InventoryError) -> Option<Duration> {
     match error.retry() {
         Retry::After(wait) => Some(wait.min(Duration::from_millis(50))),

@@ -114,7 +114,7 @@ fn within(limit: usize, purged: Purged) -> Purged {
     purged
 }
 
-/// Repeats a purge that lost against other calls.
+/// Repeats a purge that failed because of other calls.
 async fn persistently<F>(purge: impl Fn() -> F) -> Purged
 where
     F: Future<Output = Result<Purged, InventoryError>>,

@@ -38,14 +38,14 @@ pub(super) async fn old_movements_become_an_opening_balance<H: StockRetentionHar
 pub(super) async fn young_movements_are_kept<H: StockRetentionHarness>(h: H) {
     let purging = Purging::open(&h, &[("tee", 9), ("cap", 9)]).await;
     purging.shop.receive("tee", 1).await;
-    assert_eq!(purging.movements().await, 0, "none is old");
+    assert_eq!(purging.movements().await, 0, "no movement is old");
     h.pass_time(PAST_KEEP).await;
     purging.shop.receive("tee", 4).await;
     let before = purging.movements_of("tee").await;
     assert_eq!(purging.movements().await, 3);
     let after = purging.movements_of("tee").await;
     assert_eq!(after.len(), 2, "{after:?}");
-    assert_eq!(after[1], before[2], "what is young stays as it is");
+    assert_eq!(after[1], before[2], "young movements stay unchanged");
     assert_eq!(purging.movements_of("cap").await.len(), 1);
     purging.ledger(&[]).await;
 }
@@ -72,7 +72,7 @@ pub(super) async fn each_level_has_an_opening_balance_of_its_own<H: StockRetenti
     purging.ledger(&[]).await;
 }
 
-pub(super) async fn an_opening_balance_goes_into_the_next<H: StockRetentionHarness>(h: H) {
+pub(super) async fn an_opening_balance_is_merged_into_the_next<H: StockRetentionHarness>(h: H) {
     let purging = Purging::open(&h, &[("tee", 1)]).await;
     for round in 1..4 {
         h.pass_time(PAST_KEEP).await;
@@ -145,14 +145,18 @@ pub(super) async fn a_purged_operation_id_can_be_used_again<H: StockRetentionHar
     assert_eq!(
         afresh.effect,
         Effect::Applied,
-        "its movement was purging, and {} is still known",
+        "its movement was purged, but {} is still known",
         operation("old")
     );
     assert_eq!(purging.shop.counts("tee").await, (25, 0));
     purging.ledger(&[]).await;
 }
 
-pub(super) async fn reserved_units_outlive_their_movements<H: StockRetentionHarness>(h: H) {
+pub(super) async fn reserved_units_stay_when_their_movements_are_purged<
+    H: StockRetentionHarness,
+>(
+    h: H,
+) {
     let purging = Purging::open(&h, &[("tee", 9)]).await;
     purging.shop.hold("shipped", "tee", 2).await;
     purging.shop.hold("given-up", "tee", 1).await;
@@ -168,7 +172,7 @@ pub(super) async fn reserved_units_outlive_their_movements<H: StockRetentionHarn
     purging.ledger(&["shipped", "given-up"]).await;
 }
 
-/// Adds up the movements of a page. An opening balance is the sum of all before it.
+/// Adds up the movements of a page. An opening balance is the sum of all movements before it.
 async fn read_on(
     purging: &Purging,
     counts: &mut Counts,
@@ -180,20 +184,20 @@ async fn read_on(
         .store
         .movements(&sku("tee"), after, at_most(limit))
         .await;
-    let page = page.unwrap_or_else(|error| panic!("a reader can not go on: {error}"));
+    let page = page.unwrap_or_else(|error| panic!("a reader can not continue: {error}"));
     for movement in page.movements {
         if movement.is_opening_balance() {
             *counts = Counts::default();
         }
         let added = counts.after(movement.delta);
         *counts = added.unwrap_or_else(|| {
-            panic!("a reader has {counts:?} after a purge, and meets {movement:?}")
+            panic!("a reader with {counts:?} after a purge can not apply {movement:?}")
         });
     }
     page.next
 }
 
-pub(super) async fn a_reader_goes_on_after_a_purge<H: StockRetentionHarness>(h: H) {
+pub(super) async fn a_reader_continues_after_a_purge<H: StockRetentionHarness>(h: H) {
     let purging = Purging::open(&h, &[("tee", 4)]).await;
     for _ in 0..5 {
         purging.shop.receive("tee", 1).await;
@@ -210,7 +214,7 @@ pub(super) async fn a_reader_goes_on_after_a_purge<H: StockRetentionHarness>(h: 
         assert_eq!(
             counts.physical(),
             10,
-            "what a reader adds up while movements are purged"
+            "the sum of a reader while movements are purged"
         );
     }
     purging.ledger(&[]).await;

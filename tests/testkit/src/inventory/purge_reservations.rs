@@ -16,7 +16,7 @@ pub(super) async fn finished_reservations_are_purged<H: StockRetentionHarness>(h
     for finished in ["expired", "released", "cancelled", "fulfilled"] {
         assert!(
             purging.is_unknown(finished).await,
-            "{finished} was purging, and is still known"
+            "{finished} was purged, but is still known"
         );
         let late = purging.shop.step(finished, Transition::Release).await;
         assert!(
@@ -40,7 +40,7 @@ pub(super) async fn held_and_confirmed_reservations_are_kept<H: StockRetentionHa
     assert_eq!(
         purging.reservations().await,
         0,
-        "what is held or confirmed was purged"
+        "a held or confirmed reservation was purged"
     );
     assert_eq!(purging.shop.state("held").await, ReservationState::Held);
     assert_eq!(purging.shop.sweep(9).await.len(), 1, "one is overdue");
@@ -49,7 +49,9 @@ pub(super) async fn held_and_confirmed_reservations_are_kept<H: StockRetentionHa
     purging.shop.ledger().await;
 }
 
-pub(super) async fn a_reservation_is_kept_from_its_end_on<H: StockRetentionHarness>(h: H) {
+pub(super) async fn the_time_to_keep_a_reservation_starts_at_its_end<H: StockRetentionHarness>(
+    h: H,
+) {
     let purging = Purging::open(&h, &[("tee", 9)]).await;
     let request = want("r", "tee", 1);
     purging.shop.grant(&request).await;
@@ -58,7 +60,7 @@ pub(super) async fn a_reservation_is_kept_from_its_end_on<H: StockRetentionHarne
     assert_eq!(
         purging.reservations().await,
         0,
-        "it was purged when it had just come to its end"
+        "it was purged when it had just finished"
     );
     let again = purging.shop.reserve(&request).await;
     assert!(again.is_ok_and(|found| found.effect == Effect::Repeated));
@@ -80,10 +82,7 @@ pub(super) async fn the_longest_finished_go_first<H: StockRetentionHarness>(h: H
     h.pass_time(PAST_KEEP).await;
     for (known, gone) in [(&["a", "c"][..], "b"), (&["a"], "c"), (&[], "a")] {
         purging.one_reservation().await;
-        assert!(
-            purging.is_unknown(gone).await,
-            "{gone} is finished for longest"
-        );
+        assert!(purging.is_unknown(gone).await, "{gone} finished first");
         purging.ledger(known).await;
     }
     assert_eq!(purging.reservations().await, 0);

@@ -1,4 +1,4 @@
-//! Concurrent calls have the outcomes of some order of them, one by one.
+//! Concurrent calls have the outcomes of some sequential order.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub(super) async fn contention_never_oversells<H: InventoryHarness>(h: H) {
     let left = STOCK - granted;
     assert!(
         left < least_refused,
-        "{least_refused} units refused, and {left} were left to the end"
+        "{least_refused} units refused, but {left} were left at the end"
     );
     assert_eq!(shop.counts("tee").await, (STOCK, granted));
     shop.ledger().await;
@@ -99,7 +99,7 @@ pub(super) async fn opposite_orders_do_not_deadlock<H: InventoryHarness>(h: H) {
     for outcome in outcomes.iter().flatten() {
         assert!(
             matches!(outcome, Ok(_) | Err(InventoryError::Insufficient { .. })),
-            "a reserve in the opposite order was answered {outcome:?}"
+            "a reserve in the opposite order returned {outcome:?}"
         );
     }
     for name in &names {
@@ -277,7 +277,7 @@ pub(super) async fn one_id_with_two_contents_has_one_winner<H: InventoryHarness>
         };
         assert!(
             told_right,
-            "{winner} won the id, and {} was answered {outcome:?}",
+            "{winner} won the id, but {} got {outcome:?}",
             of(caller)
         );
     }

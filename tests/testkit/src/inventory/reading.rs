@@ -12,7 +12,7 @@ use super::shop::{
     PAST_SHORT, Shop, adjustment, at_most, id, operation, reason, receive, sku, want,
 };
 
-pub(super) async fn stock_answers_in_the_order_asked<H: InventoryHarness>(h: H) {
+pub(super) async fn stock_is_returned_in_the_requested_order<H: InventoryHarness>(h: H) {
     let shop = Shop::open(&h, &[("cap", 1), ("mug", 2), ("tee", 3)]).await;
     let asked = ["tee", "nothing", "cap", "tee", "mug"].map(sku);
     let stock = shop.store.stock(&asked).await;
@@ -50,7 +50,7 @@ pub(super) async fn scan_returns_every_sku_whole_and_once<H: InventoryHarness>(h
             .all(|stock| (stock.levels().len(), stock.physical()) == (3, 5));
         assert!(
             whole,
-            "a scan in pages of {limit} tore the levels of a SKU apart: {scanned:?}"
+            "a scan in pages of {limit} split the levels of a SKU: {scanned:?}"
         );
     }
 }
@@ -97,7 +97,7 @@ pub(super) async fn scan_misses_nothing_while_stock_changes<H: InventoryHarness>
                 .collect();
             assert!(
                 missed.is_empty(),
-                "a scan missed SKUs that were there all the time: {missed:?}"
+                "a scan missed SKUs that existed all the time: {missed:?}"
             );
         }
     };
@@ -201,7 +201,7 @@ pub(super) async fn movements_in_pages_miss_nothing_while_stock_changes<H: Inven
     in_order(&all);
 }
 
-/// Those of one location come in the order of their versions, without a gap.
+/// Movements of one location are in the order of their versions, without a gap.
 fn in_order(movements: &[Movement]) {
     let mut last = BTreeMap::new();
     for movement in movements {
@@ -235,12 +235,12 @@ pub(super) async fn a_foreign_cursor_is_refused<H: InventoryHarness>(h: H) {
             .await;
         assert!(
             matches!(page, Err(InventoryError::Invalid { .. })),
-            "the store did not give the cursor {text:?}, and takes it: {page:?}"
+            "the store did not make the cursor {text:?}, but accepts it: {page:?}"
         );
     }
 }
 
-pub(super) async fn thousands_are_asked_for_in_one_call<H: InventoryHarness>(h: H) {
+pub(super) async fn thousands_of_items_are_allowed_in_one_call<H: InventoryHarness>(h: H) {
     const MANY: usize = 2_500;
     let shop = Shop::open(&h, &[("last", 1), ("tee", 9)]).await;
     let mut skus: Vec<Sku> = (0..MANY).map(|n| sku(&format!("unknown-{n}"))).collect();
@@ -248,7 +248,7 @@ pub(super) async fn thousands_are_asked_for_in_one_call<H: InventoryHarness>(h: 
     let stock = shop.store.stock(&skus).await;
     let stock = stock.unwrap_or_else(|error| {
         panic!(
-            "the stock of {} SKUs was asked for in one call: {error}",
+            "reading the stock of {} SKUs in one call failed: {error}",
             skus.len()
         )
     });

@@ -1,4 +1,4 @@
-//! What was answered survives a close.
+//! Returned effects survive a close.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ pub(super) async fn every_state_survives<H: InventoryHarness + Reopen>(h: H) {
     shop.must("confirmed", Transition::Fulfil).await;
     assert!(
         shop.step("fulfilled", release).await.is_err(),
-        "what is fulfilled was released"
+        "a fulfilled reservation was released"
     );
     shop.ledger().await;
 }
@@ -81,7 +81,7 @@ pub(super) async fn reservation_ids_survive<H: InventoryHarness + Reopen>(h: H) 
     let (_h, shop) = again(h, shop).await;
     let found = shop.reserve(&request).await;
     let found = found.unwrap_or_else(|error| {
-        panic!("the winner of the last unit repeated its request after a restart: {error}")
+        panic!("the owner of the last unit repeated its request after a restart: {error}")
     });
     assert_eq!((found.effect, found.reservation), (Effect::Repeated, first));
     let other = shop.reserve(&want("winner", "tee", 2)).await;
@@ -127,7 +127,7 @@ pub(super) async fn deadlines_survive<H: InventoryHarness + Reopen>(h: H) {
     shop.ledger().await;
 }
 
-pub(super) async fn what_was_answered_under_load_survives<H: InventoryHarness + Reopen>(h: H) {
+pub(super) async fn writes_under_load_survive<H: InventoryHarness + Reopen>(h: H) {
     let shop = Shop::open(&h, &[("cap", 40), ("tee", 40)]).await;
     let answered = together((0..64).map(|caller| {
         let shop = shop.clone();

@@ -1,4 +1,4 @@
-//! Doing it again changes nothing.
+//! Repeated calls change nothing.
 
 use stockade_inventory_core::{
     Adjusted, Effect, InventoryError, ReservationState, Reserved, StockChange, Transition, Ttl,
@@ -37,7 +37,7 @@ pub(super) async fn the_winner_of_the_last_unit_may_repeat<H: InventoryHarness>(
     let first = shop.grant(&request).await;
     let again = shop.reserve(&request).await;
     let again = again.unwrap_or_else(|error| {
-        panic!("the winner of the last unit repeated its request, which failed: {error}")
+        panic!("the owner of the last unit repeated its request, which failed: {error}")
     });
     assert_eq!((again.effect, again.reservation), (Effect::Repeated, first));
     shop.ledger().await;
@@ -107,12 +107,16 @@ pub(super) async fn a_repeat_finds_every_later_state<H: InventoryHarness>(h: H) 
         }
         let before = shop.stock("tee").await;
         let again = repeat(&shop, &request).await;
-        assert_eq!(again.effect, Effect::Repeated, "{state} was reserved anew");
+        assert_eq!(
+            again.effect,
+            Effect::Repeated,
+            "a {state} reservation was granted again"
+        );
         assert_eq!(again.reservation.state, state);
         assert_eq!(
             shop.stock("tee").await,
             before,
-            "repeating what is {state} moved units"
+            "repeating the request of a {state} reservation moved units"
         );
     }
     shop.ledger().await;
@@ -136,7 +140,7 @@ pub(super) async fn other_content_with_the_same_id_conflicts<H: InventoryHarness
         let outcome = shop.reserve(&other).await;
         assert!(
             matches!(outcome, Err(InventoryError::ReservationConflict { .. })),
-            "another request with a used id is a conflict, and the outcome is {outcome:?}"
+            "another request with a used id is a conflict, but the outcome is {outcome:?}"
         );
     }
     // The time to live is no part of the content.
@@ -157,7 +161,7 @@ pub(super) async fn a_refused_request_may_be_repeated<H: InventoryHarness>(h: H)
         .reserve(&want("r", "tee", 2).with_ttl(short_lived()))
         .await;
     let granted = granted.unwrap_or_else(|error| {
-        panic!("a refusal leaves nothing behind, but a later request with its id failed: {error}")
+        panic!("a refusal is not stored, but a later request with its id failed: {error}")
     });
     assert_eq!(granted.effect, Effect::Applied);
     shop.ledger().await;
@@ -178,12 +182,12 @@ pub(super) async fn a_repeated_receive_counts_once<H: InventoryHarness>(h: H) {
     assert_eq!(again.effect, Effect::Repeated);
     assert_eq!(
         again.movement, first.movement,
-        "a repeated adjustment answers with its first movement"
+        "a repeated adjustment returns its first movement"
     );
     assert_eq!(
         again.level.counts.physical(),
         51,
-        "a repeated adjustment answers with the level as it is now"
+        "a repeated adjustment returns the current level"
     );
 
     let twice = [
@@ -234,7 +238,7 @@ pub(super) async fn other_adjustments_with_the_same_id_conflict<H: InventoryHarn
         let outcome = shop.adjust(&other).await;
         assert!(
             matches!(outcome, Err(InventoryError::OperationConflict { .. })),
-            "another adjustment with a used id is a conflict, and the outcome is {outcome:?}"
+            "another adjustment with a used id is a conflict, but the outcome is {outcome:?}"
         );
     }
     assert_eq!(shop.counts("tee").await, (7, 0));

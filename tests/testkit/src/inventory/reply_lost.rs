@@ -12,9 +12,9 @@ use stockade_inventory_core::{
     StockSource, Sweep, TransitionRequest, Transitioned,
 };
 
-/// A store in front of another one. It lets a number of writes take effect and then fails with
-/// then fails with [`Retry::OutcomeUnknown`](stockade_change_feed::Retry::OutcomeUnknown), as when
-/// a connection breaks after the commit.
+/// A store that loses replies of another store. A number of writes take effect and then fail with
+/// [`Retry::OutcomeUnknown`](stockade_change_feed::Retry::OutcomeUnknown), as when a connection
+/// breaks after the commit.
 pub struct ReplyLost {
     store: Arc<dyn InventoryStore>,
     to_lose: AtomicUsize,
@@ -29,7 +29,7 @@ impl std::fmt::Debug for ReplyLost {
 }
 
 impl ReplyLost {
-    /// Loses nothing yet.
+    /// Loses no replies until [`lose`](Self::lose) is called.
     #[must_use]
     pub fn new(store: Arc<dyn InventoryStore>) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl ReplyLost {
         }
     }
 
-    /// Loses the replies to the next `writes` calls that write.
+    /// Loses the replies to the next `writes` writing calls.
     pub fn lose(&self, writes: usize) {
         self.to_lose.store(writes, Ordering::SeqCst);
     }

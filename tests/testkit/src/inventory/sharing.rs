@@ -56,7 +56,7 @@ pub(super) async fn two_processes_never_oversell<H: SharedHarness>(h: H) {
     for outcome in &outcomes {
         assert!(
             matches!(outcome, Ok(_) | Err(InventoryError::Insufficient { .. })),
-            "two processes sold at once: {outcome:?}"
+            "two processes reserved at once: {outcome:?}"
         );
     }
     let granted = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
@@ -73,7 +73,7 @@ pub(super) async fn ids_are_known_to_both_processes<H: SharedHarness>(h: H) {
     first.grant(&request).await;
     let again = second.reserve(&request).await;
     let again = again.unwrap_or_else(|error| {
-        panic!("the winner of the last unit repeated its request at another process: {error}")
+        panic!("the owner of the last unit repeated its request at another process: {error}")
     });
     assert_eq!(again.effect, Effect::Repeated);
     let set = adjustment("count", "tee", StockChange::Set(9));

@@ -1,4 +1,4 @@
-//! What cases do with a store, in short.
+//! Helpers for the cases of inventory.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Sweeps find the overdue, and say whether there are more.
+//! Sweeps find overdue reservations, and say whether there are more.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::InventoryHarness;
 use super::shop::{PAST_SHORT, Shop, at_most, id, short_lived, want};
 use crate::together;
 
-pub(super) async fn sweeps_share_the_overdue<H: InventoryHarness>(h: H) {
+pub(super) async fn concurrent_sweeps_share_the_overdue_reservations<H: InventoryHarness>(h: H) {
     const OVERDUE: usize = 60;
     let shop = Shop::open(&h, &[("tee", 100)]).await;
     shop.hold("neighbour", "tee", 5).await;
@@ -80,7 +80,7 @@ pub(super) async fn a_sweep_says_whether_there_is_more<H: InventoryHarness>(h: H
     let sweep = shop.sweep_once(10).await;
     assert!(
         sweep.outcomes.is_empty() && sweep.rest == Rest::None,
-        "nothing is overdue, and {sweep:?}"
+        "nothing is overdue, but the sweep is {sweep:?}"
     );
     overdue(&shop, OVERDUE).await;
     h.pass_time(PAST_SHORT).await;
@@ -147,13 +147,13 @@ pub(super) async fn old_deadlines_hide_no_overdue_reservation<H: InventoryHarnes
     assert_eq!(
         swept,
         [id("overdue")],
-        "sweeps of one reservation: the deadlines that others had hid the overdue one"
+        "sweeps of one reservation: earlier deadlines of other reservations hid the overdue one"
     );
     assert_eq!(shop.counts("tee").await, (9, 2));
     shop.ledger().await;
 }
 
-pub(super) async fn a_sweep_spares_what_changes_meanwhile<H: InventoryHarness>(h: H) {
+pub(super) async fn a_sweep_skips_reservations_that_change_meanwhile<H: InventoryHarness>(h: H) {
     const RACES: usize = 12;
     let shop = Shop::open(&h, &[("tee", 100)]).await;
     // Units that come back twice are then too many, and not an error of the ledger.

@@ -1,4 +1,5 @@
-//! Timers come after their time. They are hints, so a suite does not ask that they are punctual.
+//! Timers fire after their time. They are hints, so the suite does not require that they are
+//! punctual.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::shop::{PAST_SHORT, SHORT, at_most, id};
 use crate::{together, while_time_passes};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Short enough to wait for where time is real.
+/// Short enough for tests with real time.
 const WAIT: Duration = Duration::from_millis(200);
 const STEP: Duration = Duration::from_millis(50);
 
@@ -35,7 +36,7 @@ async fn due<H: TimerHarness>(h: &H, limit: usize) -> Vec<ReservationId> {
     due
 }
 
-/// Waits until `count` timers have come, because they may be late.
+/// Waits until `count` timers have fired, because they may be late.
 async fn collect<H: TimerHarness>(h: &H, count: usize) -> Vec<ReservationId> {
     let mut all = Vec::new();
     for _ in 0..50 {
@@ -45,7 +46,7 @@ async fn collect<H: TimerHarness>(h: &H, count: usize) -> Vec<ReservationId> {
             return all;
         }
     }
-    panic!("{count} timers are due, and came: {all:?}");
+    panic!("{count} timers are due, but these fired: {all:?}");
 }
 
 pub(super) async fn a_timer_is_due_after_its_time_and_not_before<H: TimerHarness>(h: H) {
@@ -61,18 +62,18 @@ pub(super) async fn a_timer_is_due_after_its_time_and_not_before<H: TimerHarness
     assert_eq!(due(&h, 10).await, [], "due an hour before its time");
 }
 
-pub(super) async fn a_taken_timer_is_gone<H: TimerHarness>(h: H) {
+pub(super) async fn a_returned_timer_is_removed<H: TimerHarness>(h: H) {
     let timer = h.timer();
     arm(timer.as_ref(), &[("r", SHORT)]).await;
     h.pass_time(PAST_SHORT).await;
     assert_eq!(collect(&h, 1).await, [id("r")]);
-    assert_eq!(due(&h, 10).await, [], "a timer that was taken came again");
+    assert_eq!(due(&h, 10).await, [], "a returned timer fired again");
     arm(timer.as_ref(), &[("r", SHORT)]).await;
     h.pass_time(PAST_SHORT).await;
     assert_eq!(
         collect(&h, 1).await,
         [id("r")],
-        "armed again, it comes again"
+        "a timer that is armed again fires again"
     );
 }
 
@@ -89,7 +90,7 @@ pub(super) async fn arming_again_replaces_the_timer<H: TimerHarness>(h: H) {
     );
 }
 
-pub(super) async fn a_disarmed_timer_does_not_come<H: TimerHarness>(h: H) {
+pub(super) async fn a_disarmed_timer_does_not_fire<H: TimerHarness>(h: H) {
     let timer = h.timer();
     arm(timer.as_ref(), &[("gone", SHORT), ("kept", SHORT)]).await;
     let ids = ["gone", "never-armed"].map(id);
@@ -130,7 +131,7 @@ pub(super) async fn waiting_ends_when_a_timer_is_due<H: TimerHarness>(h: H) {
         );
         match woken.await {
             Ok(Ok(Ok(due))) => assert_eq!(due, [id("r")]),
-            other => panic!("a caller waited for a timer of a second, and got {other:?}"),
+            other => panic!("a caller waited for a timer of a second, but got {other:?}"),
         }
     }
 }
@@ -173,11 +174,7 @@ pub(super) async fn two_callers_miss_nothing<H: TimerHarness>(h: H) {
     .await;
     // An implementation that can not share them returns them to both callers.
     let taken: BTreeSet<_> = taken.into_iter().flatten().collect();
-    assert_eq!(
-        taken.len(),
-        TIMERS,
-        "timers that came to either of two callers"
-    );
+    assert_eq!(taken.len(), TIMERS, "timers that two callers got");
 }
 
 pub(super) async fn a_dropped_wait_does_not_hinder_others<H: TimerHarness>(h: H) {
@@ -187,7 +184,7 @@ pub(super) async fn a_dropped_wait_does_not_hinder_others<H: TimerHarness>(h: H)
         let waiting = timer.due(at_most(10), HOUR);
         assert!(
             tokio::time::timeout(patience, waiting).await.is_err(),
-            "nothing was armed, and a wait of an hour is over"
+            "no timer was armed, but a wait of an hour ended"
         );
     }
     arm(timer.as_ref(), &[("r", SHORT)]).await;

@@ -1,4 +1,4 @@
-//! Facets count products, and show what else could be chosen.
+//! Facets count products, and show the other possible choices.
 
 use stockade_search_sync::{FacetRequest, Filter, SearchQuery};
 

@@ -1,4 +1,4 @@
-//! Every query is answered, or the error names the wrong part.
+//! Every query succeeds, or its error names the wrong part.
 
 use stockade_search_sync::{FacetRequest, Filter, SearchQuery, SortOrder};
 

@@ -12,18 +12,18 @@ fn finishes_what_is_fetched() {
         &feed_cases::<FlawedMemory>(),
         || FlawedMemory::with(FeedFlaw::FinishesWhatIsFetched),
         &[
-            "what_is_unfinished_comes_again_after_a_close",
-            "what_is_unfinished_comes_again_after_a_crash",
-            "a_group_goes_on_after_what_is_finished",
-            "a_commit_behind_changes_nothing",
+            "unfinished_records_are_delivered_again_after_a_close",
+            "unfinished_records_are_delivered_again_after_a_crash",
+            "a_group_continues_after_its_commit",
+            "a_commit_of_an_earlier_position_changes_nothing",
             "of_several_positions_the_furthest_counts",
-            "a_commit_of_a_lost_partition_is_refused",
+            "a_commit_of_a_revoked_partition_is_refused",
             "a_dropped_commit_can_be_made_again",
-            "who_was_silent_finishes_nothing",
-            "lag_is_what_is_unfinished",
-            "a_new_group_is_behind_by_everything",
-            "lag_tells_of_every_partition",
-            "lag_grows_old",
+            "an_expired_member_commits_nothing",
+            "lag_counts_unfinished_records",
+            "a_new_group_lags_by_all_records",
+            "lag_has_every_partition",
+            "the_age_of_the_lag_grows",
         ],
         "records that came",
     );
@@ -63,7 +63,7 @@ fn publishes_without_headers() {
 fn keeps_no_record_on_its_disk() {
     assert_fails(
         &feed::reopen_cases::<Forgetful>(),
-        &["records_survive", "commits_survive", "offsets_go_on"],
+        &["records_survive", "commits_survive", "offsets_continue"],
         "",
     );
 }
@@ -75,12 +75,12 @@ fn goes_on_where_it_should_stop() {
         || FlawedMemory::with(FeedFlaw::GoesOnAtTheOldest),
         &[
             "a_lost_offset_stops_the_group",
-            "a_lost_offset_stops_only_what_reads_it",
+            "a_lost_offset_stops_only_its_partition",
             "a_poll_that_fails_loses_no_report",
-            "a_lost_offset_goes_on_after_the_newest",
-            "a_topic_created_anew_is_noticed",
+            "a_lost_offset_continues_after_the_newest_record",
+            "a_topic_created_again_is_noticed",
         ],
-        "the committed offset is lost, and reading went on",
+        "the committed offset is lost, but reading continued",
     );
 }
 
@@ -89,7 +89,7 @@ fn determines_the_newest_again_for_each_member() {
     assert_fails_on(
         &feed_cases::<FlawedMemory>(),
         || FlawedMemory::with(FeedFlaw::ForgetsTheStart),
-        &["the_newest_is_determined_once"],
+        &["the_latest_start_is_determined_once"],
         "records that came",
     );
 }
@@ -101,9 +101,9 @@ fn forgets_what_it_would_have_reported() {
         || FlawedMemory::with(FeedFlaw::LosesReportsOfFailures),
         &[
             "a_poll_that_fails_loses_no_report",
-            "a_lost_offset_stops_only_what_reads_it",
+            "a_lost_offset_stops_only_its_partition",
         ],
-        "a member should read 2 partitions",
+        "a member should have 2 partitions",
     );
 }
 
@@ -123,8 +123,8 @@ fn joins_before_it_is_polled() {
         &feed_cases::<FlawedMemory>(),
         || FlawedMemory::with(FeedFlaw::JoinsUnpolled),
         &[
-            "who_never_polled_takes_nothing",
-            "the_newest_is_determined_once",
+            "a_member_that_never_polled_takes_no_partition",
+            "the_latest_start_is_determined_once",
         ],
         "the other one has not polled yet",
     );

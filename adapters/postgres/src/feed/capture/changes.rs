@@ -1,4 +1,4 @@
-//! Messages of the slot as records of the log.
+//! Converts messages of the slot to records of the log.
 
 use std::collections::HashMap;
 
@@ -10,21 +10,21 @@ use super::pgoutput::{self, Begin, Old, Relation, Tuple, malformed};
 use super::table::CapturedTable;
 use super::values::render;
 
-/// Follows the messages of one look into the slot.
+/// The state of reading one batch of messages from the slot.
 pub(super) struct Changes<'a> {
     tables: &'a [CapturedTable],
     relations: HashMap<u32, Relation>,
     transaction: Option<Begin>,
-    /// Up to which commit everything is captured.
+    /// All commits up to this position are captured.
     pub(super) captured: u64,
-    /// Where the last whole transaction ends.
+    /// The end of the last whole transaction.
     pub(super) end: Option<u64>,
 }
 
-/// A record to be appended.
+/// A record to append.
 pub(super) enum Captured<'a> {
     Row(&'a CapturedTable, Message),
-    /// To every partition: a truncation is of no key.
+    /// Appended to every partition, because a truncation has no key.
     Truncated(&'a CapturedTable, Bytes),
 }
 
@@ -39,7 +39,7 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// What a message adds to the log: nothing, where it was captured before.
+    /// Adds the records of a message, unless it was captured before.
     pub(super) fn take(&mut self, lsn: u64, bytes: Bytes) -> Result<Vec<Captured<'a>>, FeedError> {
         let message = pgoutput::decode(bytes)?;
         match message {
@@ -113,7 +113,7 @@ impl<'a> Changes<'a> {
         })
     }
 
-    /// The table of that number, unless nobody asked for it.
+    /// The table with that number, if it is captured.
     fn table(&self, id: u32) -> Result<Option<(&'a CapturedTable, &Relation)>, FeedError> {
         let relation = self.relations.get(&id);
         let relation =
@@ -149,7 +149,7 @@ fn columns(relation: &Relation, tuple: Tuple) -> Columns {
         .collect()
 }
 
-/// A row before a change: of one that is not whole, only the key.
+/// A row before a change; only the key if the whole row is not available.
 fn old_columns(relation: &Relation, old: Old) -> Columns {
     let mut columns = columns(relation, old.tuple);
     if !old.whole {

@@ -1,4 +1,4 @@
-//! Row changes, from a replication slot into the log.
+//! Captures row changes from a replication slot into the log.
 
 mod changes;
 mod page;
@@ -25,15 +25,15 @@ use super::PostgresFeed;
 /// Captures row changes from a logical replication slot into a [`PostgresFeed`], as the envelopes
 /// that Debezium writes: change capture without Debezium or Kafka.
 ///
-/// - Each transaction is in the log once, whole and in the order of commits, whatever crashes:
-///   its records and the place of its commit are written together, and what the slot tells again
-///   is left out.
-/// - What was in the tables before the slot comes first, as snapshot reads.
-/// - A slot holds the write-ahead log back only until its changes are in the log, however slow
-///   readers are; [`status`](Self::status) says how far.
-/// - A slot that is missing or lost is created anew. The records before it are then forgotten, so
-///   that every group learns of its lost offset, and a snapshot follows.
-/// - Several may run: one captures, the others stand by on an advisory lock.
+/// - Each transaction is in the log exactly once, whole and in the order of commits, also after a
+///   crash: its records and the position of its commit are written in one transaction, and changes
+///   that the slot returns again are skipped.
+/// - The rows that were in the tables before the slot come first, as snapshot reads.
+/// - A slot holds back the write-ahead log only until its changes are in the log. Slow readers do
+///   not matter. [`status`](Self::status) returns how much it holds back.
+/// - A slot that is missing or lost is created again. Then all earlier records are deleted, so that
+///   every group gets a lost offset, and a snapshot follows.
+/// - Several captures may run: one captures, the others wait for an advisory lock.
 ///
 /// Gauges with the label `slot`: `stockade_capture_retained_bytes`,
 /// `stockade_capture_behind_bytes`.
@@ -65,11 +65,11 @@ pub struct PostgresCapture {
 }
 
 impl PostgresCapture {
-    /// Captures the changes of a catalogue in the same database as the log, by its publication,
-    /// `catalog_changes` where its schema is `catalog`, and the slot `stockade_catalog`.
+    /// Captures the changes of a catalogue in the same database as the log. The publication is
+    /// `catalog_changes` for the schema `catalog`; the slot is `stockade_catalog`.
     ///
     /// # Errors
-    /// [`PostgresError::Invalid`] where the schema's name is too long for the slot's.
+    /// [`PostgresError::Invalid`] when the schema's name is too long for the name of a slot.
     #[cfg(feature = "catalog")]
     pub fn of_catalog(
         feed: PostgresFeed,
@@ -81,7 +81,7 @@ impl PostgresCapture {
         Self::new(feed, slot, publication, CapturedTable::of_catalog(schema))
     }
 
-    /// Captures the changes of these tables, which the publication has to name. Both names are
+    /// Captures the changes of these tables. The publication must contain them. Both names have
     /// lower-case letters, digits and underscores.
     ///
     /// # Errors
@@ -103,35 +103,35 @@ impl PostgresCapture {
         })
     }
 
-    /// By this slot: two databases of one server can not have slots of one name.
+    /// Sets the slot. Two databases of one server can not have slots with the same name.
     ///
     /// # Errors
-    /// [`PostgresError::Invalid`] for a name that is not of lower-case letters, digits and
-    /// underscores.
+    /// [`PostgresError::Invalid`] for a name with other characters than lower-case letters, digits
+    /// and underscores.
     pub fn with_slot(mut self, slot: impl Into<String>) -> Result<Self, PostgresError> {
         self.slot = CaptureName::new("slot", slot)?;
         Ok(self)
     }
 
-    /// Looks for changes this often (50 ms). Where decoding takes longer, it rests three times as
-    /// long as that took.
+    /// Sets how often the capture looks for changes (50 ms). If decoding takes longer, it pauses
+    /// for three times the duration of the decoding.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// Takes about this many changes in one transaction (20,000), in whole transactions of the
-    /// source.
+    /// Sets about how many changes are captured in one transaction (20,000). Transactions of the
+    /// source are never split.
     #[must_use]
     pub fn with_batch(mut self, changes: u32) -> Self {
         self.batch = changes.max(1);
         self
     }
 
-    /// Gives up on a server that is silent for so long (10 minutes; at least a millisecond). One
-    /// look into the slot is such a silence, and takes longer the more was changed by one
-    /// transaction. A capture that makes progress may take as long as it likes.
+    /// Sets how long to wait for a server that does not answer (10 minutes; at least a
+    /// millisecond). One read of the slot is one such wait; it takes longer when a transaction
+    /// changed more rows. A capture that makes progress may take any time.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience.max(Duration::from_millis(1));

@@ -1,20 +1,20 @@
-//! How many rows are fetched at once.
+//! The number of rows that are fetched at once.
 
-/// The most bytes that rows in hand should have.
+/// The most bytes that the fetched rows should have.
 const BYTES: usize = 4 << 20;
 const MOST: usize = 200;
 
-/// Many rows where they are small, and few where they are large.
+/// Many rows when they are small, few when they are large.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Page {
     pub(super) rows: usize,
 }
 
 impl Page {
-    /// Before it is known how large they are.
+    /// The first page, when the size of rows is unknown.
     pub(super) const FIRST: Self = Self { rows: 8 };
 
-    /// The one after a page of so many bytes.
+    /// The size of the page after one with this many bytes.
     pub(super) fn after(self, bytes: usize) -> Self {
         let each = bytes.div_ceil(self.rows).max(1);
         let rows = (BYTES / each).clamp(1, MOST);

@@ -34,15 +34,15 @@ pub(super) enum Message {
     Other,
 }
 
-/// A transaction begins. They come whole, in the order of their commits.
+/// A transaction begins. Transactions arrive whole, in the order of their commits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Begin {
-    /// Where its commit stands in the write-ahead log.
+    /// The position of its commit in the write-ahead log.
     pub(super) commit: u64,
     pub(super) committed_at: Timestamp,
 }
 
-/// How a table looks from now on.
+/// The definition of a table from now on.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Relation {
     pub(super) id: u32,
@@ -54,7 +54,7 @@ pub(super) struct Relation {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Column {
     pub(super) name: String,
-    /// Whether it is part of the replica identity.
+    /// Whether the column is part of the replica identity.
     pub(super) in_key: bool,
     pub(super) type_oid: u32,
     pub(super) type_modifier: i32,
@@ -64,7 +64,7 @@ pub(super) struct Column {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Old {
     pub(super) tuple: Tuple,
-    /// Or only its key.
+    /// The whole row, or only its key.
     pub(super) whole: bool,
 }
 
@@ -253,7 +253,7 @@ impl Reader {
                 self.text("value", length as usize).map(Cell::Text)
             }
             kind => {
-                let reason = format!("{:?} is none of n u t", char::from(kind));
+                let reason = format!("{:?} is not one of n u t", char::from(kind));
                 Err(malformed("value kind", reason))
             }
         }

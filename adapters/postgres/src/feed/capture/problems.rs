@@ -1,4 +1,4 @@
-//! What keeps a capture from working, and the commands that mend it.
+//! What keeps a capture from working, and the commands that fix it.
 
 use sqlx::PgConnection;
 
@@ -8,20 +8,20 @@ use crate::error::{PostgresError, failed};
 
 const OPERATION: &str = "find problems";
 
-/// What the server says of a publication.
+/// A publication, as the server has it.
 struct Publication {
     whole: bool,
     via_root: bool,
-    tells_of_log: bool,
+    publishes_log: bool,
 }
 
-/// What the server says of a table, and of how it is published.
+/// A table and how it is published, as the server has it.
 struct Table {
     partitioned: bool,
     partition: bool,
-    /// Who asks, where that one may not read it.
+    /// The role of the capture, if it may not read the table.
     kept_out: Option<String>,
-    /// Itself and its partitions, where old rows are not told whole.
+    /// The table and its partitions that do not publish whole old rows.
     not_whole: Vec<String>,
     listed: bool,
     published: bool,
@@ -30,11 +30,12 @@ struct Table {
 }
 
 impl PostgresCapture {
-    /// What of the server's settings keeps this from working: to be asked when a process starts.
-    /// Each is a sentence, a colon and what mends it, which is SQL where SQL can.
+    /// Returns the settings of the server that keep this capture from working. Call it when a
+    /// process starts. Each problem is a sentence, a colon and the fix, which is SQL if SQL can do
+    /// it.
     ///
     /// # Errors
-    /// Where the server can't be reached.
+    /// When the server can not be reached.
     pub async fn problems(&self) -> Result<Vec<String>, PostgresError> {
         let asking = async |connection: &mut PgConnection| self.problems_on(connection).await;
         self.feed.shared.sessions.ask(OPERATION, asking).await
@@ -54,12 +55,12 @@ impl PostgresCapture {
             let found = find_table(connection, table, self.publication.as_str()).await?;
             let name = table.quoted();
             let Some(found) = found else {
-                problems.push(format!("there is no table {name}: migrate it first"));
+                problems.push(format!("there is no table {name}: run its migrations"));
                 continue;
             };
             for table in &found.not_whole {
                 problems.push(format!(
-                    "old rows are not told whole: ALTER TABLE {table} REPLICA IDENTITY FULL"
+                    "old rows are not published whole: ALTER TABLE {table} REPLICA IDENTITY FULL"
                 ));
             }
             if let Some(role) = &found.kept_out {
@@ -92,11 +93,13 @@ impl PostgresCapture {
         if let Some((database, plugin)) = another {
             let of = match (database, plugin) {
                 (Some(database), Some(plugin)) => {
-                    format!("is of database {database} and plugin {plugin}")
+                    format!("belongs to database {database} and plugin {plugin}")
                 }
-                _ => "is a physical one".to_owned(),
+                _ => "is a physical slot".to_owned(),
             };
-            problems.push(format!("slot {slot} {of}: name another one here"));
+            problems.push(format!(
+                "slot {slot} {of}: give this capture another slot name"
+            ));
         }
         let wal_level: String = sqlx::query_scalar("SELECT current_setting('wal_level')")
             .fetch_one(connection)
@@ -104,7 +107,7 @@ impl PostgresCapture {
             .map_err(failed)?;
         if wal_level != "logical" {
             problems.push(format!(
-                "wal_level is {wal_level}: set it to logical and restart the server"
+                "wal_level is {wal_level}: set wal_level to logical and restart the server"
             ));
         }
         Ok(problems)
@@ -119,7 +122,7 @@ impl PostgresCapture {
                  pubviaroot AS via_root, EXISTS ( \
                      SELECT FROM pg_publication_tables AS t \
                      WHERE t.pubname = p.pubname AND t.schemaname = $2 AND t.tablename = 'records' \
-                 ) AS tells_of_log \
+                 ) AS publishes_log \
              FROM pg_publication AS p WHERE pubname = $1",
         );
         let found = found
@@ -127,10 +130,10 @@ impl PostgresCapture {
             .bind(self.feed.shared.schema.as_str());
         let found = found.fetch_optional(connection).await;
         let found: Option<(bool, bool, bool)> = found.map_err(failed(OPERATION))?;
-        Ok(found.map(|(whole, via_root, tells_of_log)| Publication {
+        Ok(found.map(|(whole, via_root, publishes_log)| Publication {
             whole,
             via_root,
-            tells_of_log,
+            publishes_log,
         }))
     }
 
@@ -149,15 +152,15 @@ impl PostgresCapture {
         let (publication, mut problems) = (&self.publication, Vec::new());
         if !found.whole {
             problems.push(format!(
-                "{publication} does not tell of each insert, update, delete and truncate: \
+                "{publication} does not publish every insert, update, delete and truncate: \
                  ALTER PUBLICATION {publication} \
                  SET (publish = 'insert, update, delete, truncate')"
             ));
         }
-        if found.tells_of_log {
+        if found.publishes_log {
             let create = self.create_publication();
             problems.push(format!(
-                "{publication} tells of the log itself, so that each change is read twice: \
+                "{publication} publishes the log itself, so that each change is read twice: \
                  BEGIN; DROP PUBLICATION {publication}; {create}; COMMIT"
             ));
         }
@@ -175,13 +178,13 @@ impl PostgresCapture {
         let again = format!("BEGIN; {alter} DROP TABLE {name}; {alter} ADD TABLE {name}; COMMIT");
         if table.partitioned && table.listed && !publication.via_root {
             return Some(format!(
-                "{name} is told of as its partitions: \
+                "{name} publishes its changes as those of its partitions: \
                  {alter} SET (publish_via_partition_root = true)"
             ));
         }
         if table.partition && publication.via_root {
             return Some(format!(
-                "{name} is told of as the table that it is a partition of: \
+                "{name} publishes its changes as those of its parent table: \
                  {alter} SET (publish_via_partition_root = false)"
             ));
         }
@@ -189,21 +192,19 @@ impl PostgresCapture {
             return Some(format!("{name} is not published: {alter} ADD TABLE {name}"));
         }
         if let Some(filter) = &table.filter {
-            return Some(format!(
-                "of {name} only rows are published where {filter}: {again}"
-            ));
+            return Some(format!("{name} publishes only rows with {filter}: {again}"));
         }
         if !table.left_out.is_empty() {
             let left_out = table.left_out.join(", ");
             return Some(format!(
-                "of {name} these columns are not published, {left_out}: {again}"
+                "{name} does not publish the columns {left_out}: {again}"
             ));
         }
         None
     }
 
-    /// That there is a publication: a slot can never be read past a change that was made while
-    /// there was none.
+    /// Checks that the publication exists. A slot can never be read past a change that was made
+    /// while there was no publication.
     pub(super) async fn expect_publication(
         &self,
         connection: &mut PgConnection,
@@ -219,7 +220,7 @@ impl PostgresCapture {
     }
 }
 
-/// None where there is no such table. Columns that came with Postgres 15 are read as JSON.
+/// None when the table does not exist. Columns that exist only since Postgres 15 are read as JSON.
 async fn find_table(
     connection: &mut PgConnection,
     table: &CapturedTable,

@@ -4,27 +4,28 @@ use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr, SqlStr};
 
 use crate::error::{PostgresError, failed};
 
-/// How a slot is doing: above all, how much of the write-ahead log it holds back.
+/// The state of a slot, above all how much of the write-ahead log it holds back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SlotStatus {
     /// Bytes of the write-ahead log that the server keeps because of the slot.
     pub retained_bytes: u64,
-    /// Bytes of it that are not captured yet.
+    /// Bytes of the retained write-ahead log that are not captured yet.
     pub behind_bytes: u64,
-    /// `reserved` is well; `extended` and `unreserved` are beyond `max_wal_size`; `lost` is gone:
-    /// see [`pg_replication_slots`](https://www.postgresql.org/docs/current/view-pg-replication-slots.html).
+    /// `reserved` is the good state. `extended` and `unreserved` mean beyond `max_wal_size`. `lost`
+    /// means that the retained log was removed: see
+    /// [`pg_replication_slots`](https://www.postgresql.org/docs/current/view-pg-replication-slots.html).
     pub wal_status: String,
-    /// How many bytes may still be written until it is lost; `None` where
+    /// How many bytes can still be written until the slot is lost; `None` when
     /// `max_slot_wal_keep_size` sets no limit.
     pub safe_bytes: Option<u64>,
-    /// Where the write-ahead log is flushed to.
+    /// The position up to which the write-ahead log is flushed.
     pub(super) flushed: u64,
     pub(super) confirmed: u64,
 }
 
 impl SlotStatus {
-    /// Whether changes were lost with the write-ahead log that held them.
+    /// Whether the slot lost changes, because their write-ahead log was removed.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.wal_status == "lost"
@@ -33,7 +34,7 @@ impl SlotStatus {
 
 const OPERATION: &str = "read slot";
 
-/// None, where there is no such slot in this database.
+/// The status of the slot; `None` when this database has no such slot.
 pub(super) async fn status(
     connection: &mut PgConnection,
     slot: &str,
@@ -64,7 +65,7 @@ pub(super) async fn status(
     }))
 }
 
-/// Creates it where it is missing or lost; what it would have told until now is never told.
+/// Creates the slot when it is missing or lost. Earlier changes are not captured.
 pub(super) async fn create(connection: &mut PgConnection, slot: &str) -> Result<(), PostgresError> {
     let drop_lost = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
          WHERE slot_name = $1 AND database = current_database() AND wal_status = 'lost'";
@@ -78,7 +79,7 @@ pub(super) async fn create(connection: &mut PgConnection, slot: &str) -> Result<
     Ok(())
 }
 
-/// Lets the server forget everything before `end`.
+/// Allows the server to remove everything before `end`.
 pub(super) async fn advance(
     connection: &mut PgConnection,
     slot: &str,
@@ -93,8 +94,8 @@ pub(super) async fn advance(
         .map_err(failed("advance slot"))
 }
 
-/// Opens a cursor over some `changes` more, up to `end`, in whole transactions. The server keeps
-/// what is not fetched yet in a temporary file.
+/// Opens a cursor over about `changes` more changes, up to `end`, in whole transactions. The server
+/// keeps changes that are not fetched yet in a temporary file.
 pub(super) fn peek(slot: &str, publication: &str, end: u64, changes: u32) -> SqlStr {
     let (high, low) = (end >> 32, end & 0xffff_ffff);
     // Both names are checked to be letters, digits and underscores.

@@ -1,4 +1,4 @@
-//! The rows that were there before the slot.
+//! Captures the rows that were there before the slot.
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr};
@@ -18,9 +18,9 @@ use crate::error::{PostgresError, failed};
 const OPERATION: &str = "read snapshot";
 
 impl PostgresCapture {
-    /// Appends all rows of the captured tables, and notes that they are there: in one transaction
-    /// and of one snapshot, so that a crash leaves nothing half done. Does nothing where another
-    /// captures as well.
+    /// Appends all rows of the captured tables, and records that the snapshot is done: in one
+    /// transaction and from one snapshot, so that a crash leaves nothing half done. Does nothing
+    /// when another process captures too.
     pub(super) async fn snapshot(
         &self,
         connection: &mut PgConnection,
@@ -77,7 +77,7 @@ impl PostgresCapture {
     }
 }
 
-/// Opens a cursor over the rows of a table; says of which columns.
+/// Opens a cursor over the rows of a table, and returns their columns.
 async fn open(
     connection: &mut PgConnection,
     table: &CapturedTable,
@@ -108,7 +108,7 @@ async fn open(
     Ok(columns)
 }
 
-/// The next rows of the cursor, and how many bytes they have.
+/// The next rows of the cursor, and their size in bytes.
 async fn fetch(
     connection: &mut PgConnection,
     columns: &[Column],
@@ -130,7 +130,7 @@ fn rendered(column: &Column, text: Option<String>) -> (String, Value) {
     (column.name.clone(), super::values::render(column, cell))
 }
 
-/// The columns that a slot would tell of.
+/// The columns that a slot publishes.
 async fn columns_of(
     connection: &mut PgConnection,
     table: &CapturedTable,

@@ -1,4 +1,4 @@
-//! How far a capture is, as the log remembers it.
+//! The progress of a capture, as it is stored in the log.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, SqlSafeStr, Transaction};
 
@@ -7,17 +7,17 @@ use crate::error::{PostgresError, failed};
 
 const OPERATION: &str = "begin capture";
 
-/// What is in the log.
+/// The progress of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
-    /// Up to which commit everything is.
+    /// All commits up to this position are in the log.
     pub(super) captured: u64,
-    /// Whether the rows that were there before the slot are still missing.
+    /// Whether the snapshot of the rows from before the slot is still missing.
     pub(super) snapshot_due: bool,
 }
 
 impl PostgresCapture {
-    /// None where nothing was ever captured.
+    /// `None` when nothing was captured yet.
     pub(super) async fn state(
         &self,
         connection: &mut PgConnection,
@@ -40,9 +40,8 @@ impl PostgresCapture {
         }))
     }
 
-    /// A transaction in which the state is still the one that was `seen`, and stays so. None where
-    /// another captures as well: a session may have lost the lock by which it leads without its
-    /// knowing.
+    /// Begins a transaction if the state is still `seen`, and locks the state. `None` when another
+    /// process captures too: a session may have lost its advisory lock without noticing.
     pub(super) async fn begin<'c>(
         &self,
         connection: &'c mut PgConnection,
@@ -58,13 +57,14 @@ impl PostgresCapture {
         if state == seen {
             return Ok(Some(transaction));
         }
-        tracing::warn!(slot = %self.slot, "another process captures by this slot as well");
+        tracing::warn!(slot = %self.slot, "another process captures from this slot too");
         transaction.rollback().await.map_err(failed(OPERATION))?;
         Ok(None)
     }
 
-    /// Creates the slot where it is missing or lost. Where there was one before, changes may be
-    /// missing between the two: the log starts anew, past an offset that nobody has.
+    /// Creates the slot when it is missing or lost. If there was one before, changes between the
+    /// two slots may be missing: all records are deleted, and the log continues at an offset that
+    /// no reader has.
     pub(super) async fn begin_anew(
         &self,
         connection: &mut PgConnection,

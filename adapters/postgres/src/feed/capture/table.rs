@@ -1,4 +1,4 @@
-//! Which tables are captured, and how their rows are told.
+//! The captured tables, and how their rows are published.
 
 use serde_json::Value;
 #[cfg(feature = "catalog")]
@@ -20,8 +20,8 @@ pub struct CapturedTable {
 }
 
 impl CapturedTable {
-    /// A table whose changes go to `topic`, keyed by these columns: equal keys share a partition
-    /// and keep their order.
+    /// A table whose changes go to `topic`. These columns are the key of its records: equal keys
+    /// share a partition and keep their order.
     pub fn new(
         schema: impl Into<String>,
         table: impl Into<String>,
@@ -38,15 +38,15 @@ impl CapturedTable {
         }
     }
 
-    /// Tells readers of another schema and table than it is in.
+    /// Publishes the changes under another schema and table name.
     #[must_use]
     pub fn shown_as(mut self, schema: impl Into<String>, table: impl Into<String>) -> Self {
         self.shown = (schema.into(), table.into());
         self
     }
 
-    /// The tables of the catalogue in this schema. Readers are told the schema `catalog`, which
-    /// the projection of search knows.
+    /// The tables of the catalogue in this schema. Their changes are published under the schema
+    /// `catalog`, which the projection of search uses.
     #[cfg(feature = "catalog")]
     pub(super) fn of_catalog(schema: &Schema) -> Vec<Self> {
         let table = |name: &str| {
@@ -61,7 +61,7 @@ impl CapturedTable {
         vec![table(rows::PRODUCTS), table(rows::VARIANTS)]
     }
 
-    /// The schema and table that readers are told.
+    /// The published schema and table name.
     pub(super) fn shown(&self) -> (String, String) {
         self.shown.clone()
     }
@@ -82,7 +82,7 @@ impl CapturedTable {
     }
 }
 
-/// A name as SQL has it.
+/// A quoted name for SQL.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

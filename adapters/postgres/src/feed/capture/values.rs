@@ -11,7 +11,7 @@
 //! | `json`, `jsonb` | a string that holds JSON |
 //! | everything else, domains too | a string, as Postgres prints it |
 //!
-//! What has no such form, as `NaN` or `infinity`, is a string as well.
+//! A value without such a form, such as `NaN` or `infinity`, is also a string.
 
 use serde_json::Value;
 use stockade_change_feed::debezium::UNAVAILABLE;

@@ -20,14 +20,14 @@ use crate::feed::topics::TopicEntry;
 use crate::session::in_time;
 
 const OPERATION: &str = "capture changes";
-/// How long others stand by, or a failure is waited out.
+/// The pause of a process that waits for the lock, and after a failure.
 const STANDBY: Duration = Duration::from_secs(1);
-/// Of that many bytes without a change for us, the slot lets go.
+/// The slot is advanced after this many bytes without a captured change.
 const IRRELEVANT: u64 = 1 << 20;
 const REPORTED: Duration = Duration::from_secs(10);
 
 impl PostgresCapture {
-    /// Captures until `stop` ends. What fails is logged and tried again.
+    /// Captures until `stop` is ready. A failure is logged and tried again.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let capturing = async {
             loop {
@@ -43,11 +43,11 @@ impl PostgresCapture {
         }
     }
 
-    /// Captures one batch of what is there now, unless another process is at it; says whether
-    /// there was something. The first calls create the slot and take the snapshot.
+    /// Captures one batch of the available changes, unless another process captures; returns
+    /// whether there were changes. The first calls create the slot and take the snapshot.
     ///
     /// # Errors
-    /// Where the server can't be reached, or its settings do not allow to.
+    /// When the server can not be reached, or its settings do not allow the capture.
     pub async fn run_once(&self) -> Result<bool, PostgresError> {
         let mut leader = self.connect().await?;
         let captured = self.take_lead(&mut leader).await? && self.step(&mut leader).await?;
@@ -55,29 +55,29 @@ impl PostgresCapture {
         Ok(captured)
     }
 
-    /// Has all rows told once more, after what is in the log by now: for a reader that begins with
-    /// nothing. Before the first snapshot it changes nothing.
+    /// Captures all rows again, after the records that are in the log now: for a reader that starts
+    /// empty. Before the first snapshot it changes nothing.
     ///
     /// # Errors
-    /// Where the server can't be reached.
+    /// When the server can not be reached.
     pub async fn snapshot_again(&self) -> Result<(), PostgresError> {
         let due = "UPDATE {schema}.captures SET snapshot_due = true WHERE slot = $1";
         let due = sqlx::query(self.feed.shared.schema.sql(due)).bind(self.slot.as_str());
         self.feed.execute(OPERATION, due).await
     }
 
-    /// How the slot is doing; `None` where there is none yet.
+    /// The status of the slot; `None` when the slot does not exist yet.
     ///
     /// # Errors
-    /// Where the server can't be reached.
+    /// When the server can not be reached.
     pub async fn status(&self) -> Result<Option<SlotStatus>, PostgresError> {
         let slot = self.slot.as_str();
         let asking = async |connection: &mut PgConnection| slot::status(connection, slot).await;
         self.feed.shared.sessions.ask(OPERATION, asking).await
     }
 
-    /// Captures for as long as the connection lives, which holds the lock. Until it gets that, it
-    /// stands by.
+    /// Takes the lock and captures while the connection lives, which holds the lock. Waits while
+    /// another process has the lock.
     async fn lead(&self) -> Result<(), PostgresError> {
         let mut leader = self.connect().await?;
         while !self.take_lead(&mut leader).await? {
@@ -95,7 +95,7 @@ impl PostgresCapture {
         }
     }
 
-    /// A connection of its own, outside of the pool.
+    /// Opens a connection outside of the pool.
     async fn connect(&self) -> Result<Leader, PostgresError> {
         in_time(self.patience, OPERATION, self.connect_anew()).await
     }
@@ -118,7 +118,7 @@ impl PostgresCapture {
         })
     }
 
-    /// Takes the lock, unless another has it.
+    /// Takes the lock, unless another process has it.
     async fn take_lead(&self, leader: &mut Leader) -> Result<bool, PostgresError> {
         let lock = "SELECT pg_try_advisory_lock(hashtextextended('stockade capture ' || $1, 0))";
         let lock = sqlx::query_scalar(lock).bind(self.slot.as_str());
@@ -129,7 +129,7 @@ impl PostgresCapture {
         in_time(self.patience, OPERATION, locking).await
     }
 
-    /// Captures one batch, for as long as it makes progress; says whether there was something.
+    /// Captures one batch, as long as it makes progress; returns whether there were changes.
     async fn step(&self, leader: &mut Leader) -> Result<bool, PostgresError> {
         let progress = Notify::new();
         let mut stepping = pin!(self.step_on(leader, &progress));
@@ -184,9 +184,9 @@ impl PostgresCapture {
         Ok(count > 0)
     }
 
-    /// Copies what the slot tells up to `flushed` into the log, in one transaction. Says how many
-    /// messages there were, and where the last whole transaction ends; nothing, where another
-    /// captures as well.
+    /// Copies the changes up to `flushed` from the slot to the log, in one transaction. Returns how
+    /// many messages there were, and the end of the last whole transaction; nothing when another
+    /// process captures too.
     async fn copy(
         &self,
         connection: &mut PgConnection,
@@ -237,7 +237,7 @@ impl PostgresCapture {
         Ok(Some((count, changes.end)))
     }
 
-    /// Appends records to their topics, in their order. Which these are is looked up once.
+    /// Appends records to their topics, in their order. Each topic is looked up once.
     pub(super) async fn append<'a>(
         &'a self,
         connection: &mut PgConnection,
@@ -319,17 +319,17 @@ impl PostgresCapture {
 /// The topics of the captured tables.
 pub(super) type Topics<'a> = BTreeMap<&'a Topic, TopicEntry>;
 
-/// Who captures, or stands by.
+/// The connection of a process that captures or waits for the lock.
 struct Leader {
     connection: PgConnection,
-    /// Up to where nothing new is to be found.
+    /// The position up to which there is nothing new.
     seen: u64,
     /// When the slot was last reported.
     reported: Option<Instant>,
 }
 
 impl Leader {
-    /// Lets others capture at once: the server may take a while to end the session.
+    /// Releases the lock at once, because the server may take a while to end the session.
     async fn close(mut self) -> Result<(), sqlx::Error> {
         let unlock = "SELECT pg_advisory_unlock_all()";
         sqlx::raw_sql(unlock).execute(&mut self.connection).await?;

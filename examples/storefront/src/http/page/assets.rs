@@ -1,4 +1,4 @@
-//! What the page is made of, embedded in the binary.
+//! The files of the page, embedded in the binary.
 
 use std::sync::LazyLock;
 
@@ -48,8 +48,9 @@ pub(super) const ASSETS: &[Asset] = assets![
     "words.js",
 ];
 
-/// Names all of them by what is in them. It is a folder of their URLs, so that modules that import
-/// each other by relative paths are of one version, and may be kept for ever.
+/// The version of all files, computed from their content. It is the folder in their URLs, so that
+/// modules that import each other by relative paths have the same version, and may be cached for
+/// ever.
 pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
     let contents: Vec<u8> = ASSETS
         .iter()

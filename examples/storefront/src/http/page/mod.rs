@@ -1,7 +1,7 @@
-//! The page for people: `/`, a product at `/p/{slug}`, and what they are made of.
+//! The pages of the shop: `/`, a product at `/p/{slug}`, and their files.
 //!
-//! The scripts ask the same routes as any other client. Without scripts one still finds products
-//! and reads about them.
+//! The scripts use the same routes as any other client. Without scripts, users can still find
+//! products and read about them.
 
 mod assets;
 mod shell;
@@ -20,7 +20,7 @@ use self::shell::{Head, Shell};
 use super::{Faults, products, search};
 use crate::shop::Shop;
 
-/// Scripts, styles and requests only from here, nothing inline, and no text that becomes markup.
+/// Scripts, styles and requests only from this server, nothing inline, and no text as markup.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";

@@ -1,4 +1,4 @@
-//! The document that the scripts fill, and what it says where there are none.
+//! The document that the scripts fill, and its content for browsers without scripts.
 
 use maud::{DOCTYPE, Markup, html};
 use stockade_catalog_core::{ProductContent, SkuAvailability, Stock};
@@ -7,7 +7,7 @@ use stockade_search_sync::{FieldValue, Hit, SearchPage};
 use super::super::Faults;
 use super::assets::{ASSETS, VERSION};
 
-/// What others show of a page, such as a list of search results or a chat.
+/// The metadata of a page, for example for search results or chats.
 pub(super) struct Head<'a> {
     pub(super) title: &'a str,
     pub(super) description: &'a str,
@@ -19,7 +19,7 @@ pub(super) struct Shell<'a> {
 }
 
 impl Shell<'_> {
-    /// The whole document, with what is shown where scripts are off.
+    /// The whole document, with the content for browsers without scripts.
     pub(super) fn with(&self, plain: &Markup) -> Markup {
         let faults = match self.faults {
             Faults::Allowed => "allowed",
@@ -142,7 +142,7 @@ fn first<'a>(hit: &'a Hit, field: &str) -> Option<&'a str> {
     }
 }
 
-/// A product without scripts: what it is, and the stock as it was when the page was asked for.
+/// A product for browsers without scripts: its content, and the stock at the time of the request.
 pub(super) fn product(product: &ProductContent, stock: &[SkuAvailability]) -> Markup {
     html! {
         div.plain {
@@ -176,7 +176,7 @@ fn availability(item: &SkuAvailability) -> String {
     }
 }
 
-/// No such product.
+/// The page for a product that does not exist.
 pub(super) fn nothing() -> Markup {
     html! {
         div.plain {

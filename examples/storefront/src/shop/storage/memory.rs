@@ -1,4 +1,4 @@
-//! Everything in memory: gone when the process ends.
+//! Everything in memory; it is lost when the process ends.
 
 use std::sync::Arc;
 

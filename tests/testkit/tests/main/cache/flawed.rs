@@ -365,8 +365,8 @@ fn forgets_with_the_absence() {
     assert_fails_on(
         &cache_cases(),
         || Built::with(Flaw::ForgetsWithTheAbsence),
-        &["a_known_sku_stays_when_its_absence_would_have_ended"],
-        "what is known stays",
+        &["a_known_sku_does_not_expire_with_its_absence"],
+        "known SKUs stay",
     );
 }
 
@@ -386,7 +386,7 @@ fn rounds_offsets() {
         &cache_cases(),
         || Built::with(Flaw::RoundsOffsets),
         &["offsets_are_exact"],
-        "and the next are told apart",
+        "and the next offset are different",
     );
 }
 
@@ -396,8 +396,8 @@ fn ignores_gaps() {
         &cache_cases(),
         || Built::with(Flaw::IgnoresGaps),
         &[
-            "records_that_do_not_follow_are_a_gap",
-            "a_gap_ends_the_fills_under_way",
+            "records_that_are_not_continuous_are_a_gap",
+            "a_gap_ends_the_fills_in_progress",
             "a_partition_that_begins_is_a_gap",
         ],
         "no gap was noticed",
@@ -406,8 +406,8 @@ fn ignores_gaps() {
         &restoring_cases(),
         || Built::with(Flaw::IgnoresGaps),
         &[
-            "an_aged_cache_notices_what_it_lacks",
-            "a_shortened_cache_notices_what_it_lacks",
+            "a_cache_restored_to_an_old_state_notices_lost_records",
+            "a_cache_without_its_last_record_notices_the_loss",
             "no_page_shows_old_stock_as_fresh",
         ],
         "49 records are lost",
@@ -419,7 +419,7 @@ fn fills_outlive_gaps() {
     assert_fails_on(
         &cache_cases(),
         || Built::with(Flaw::FillsOutliveGaps),
-        &["a_gap_ends_the_fills_under_way"],
+        &["a_gap_ends_the_fills_in_progress"],
         "a fill that began before the gap counted",
     );
 }
@@ -430,10 +430,10 @@ fn marks_outlive_the_entries() {
         &restoring_cases(),
         || Built::with(Flaw::MarksOutliveTheEntries),
         &[
-            "an_aged_cache_notices_what_it_lacks",
-            "a_shortened_cache_notices_what_it_lacks",
+            "a_cache_restored_to_an_old_state_notices_lost_records",
+            "a_cache_without_its_last_record_notices_the_loss",
             "a_fill_that_lost_a_page_does_not_count",
-            "a_fill_id_is_not_given_twice",
+            "a_fill_id_is_not_reused",
             "no_copy_has_a_page_counted_without_its_entries",
             "no_copy_has_an_advance_without_its_entries",
             "no_page_shows_old_stock_as_fresh",
@@ -449,7 +449,7 @@ fn marks_outlive_the_entries() {
             "an_emptied_cache_can_be_filled_again",
             "records_after_it_was_emptied_are_a_gap",
         ],
-        "it was emptied, and says that it holds all SKUs",
+        "it was emptied, but says that it is filled",
     );
 }
 
@@ -472,7 +472,7 @@ fn counts_no_pages() {
             "a_fill_that_lost_a_page_does_not_count",
             "no_copy_has_a_page_counted_without_its_entries",
         ],
-        "a fill counted that had lost a page",
+        "a fill with a lost page counted",
     );
 }
 
@@ -481,7 +481,7 @@ fn numbers_fills() {
     assert_fails_on(
         &restoring_cases(),
         || Built::with(Flaw::NumbersFills),
-        &["a_fill_id_is_not_given_twice"],
-        "a fill that is lost passes for a later one",
+        &["a_fill_id_is_not_reused"],
+        "the token of a lost fill is accepted for a later fill",
     );
 }

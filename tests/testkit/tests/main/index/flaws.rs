@@ -66,7 +66,7 @@ fn denies_its_writes() {
         &writer_cases(),
         || Flawed::with(Flaw::DeniesItsWrites),
         &["an_error_without_effect_leaves_the_document_unchanged"],
-        "the document was written, and the error says that it was not",
+        "the document was written, but the error says that it was not",
     );
 }
 
@@ -75,8 +75,8 @@ fn answers_before_it_is_durable() {
     assert_fails_on(
         &reopen_cases(),
         || Flawed::with(Flaw::AnswersBeforeItIsDurable),
-        &["a_write_answered_just_before_the_end_survives"],
-        "a write was answered before it was durable",
+        &["a_write_just_before_the_end_survives"],
+        "a write returned before it was durable",
     );
 }
 
@@ -85,8 +85,8 @@ fn loads_late() {
     assert_fails_on(
         &writer_cases(),
         || Flawed::with(Flaw::LoadsLate),
-        &["a_load_sees_every_answered_write"],
-        "a load does not see an answered write",
+        &["a_load_returns_every_finished_write"],
+        "a load misses a finished write",
     );
 }
 
@@ -95,8 +95,8 @@ fn scans_late() {
     assert_fails_on(
         &writer_cases(),
         || Flawed::with(Flaw::ScansLate),
-        &["a_scan_sees_every_answered_write"],
-        "a scan does not see an answered write",
+        &["a_scan_finds_every_finished_write"],
+        "a scan misses a finished write",
     );
 }
 

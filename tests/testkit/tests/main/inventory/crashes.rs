@@ -26,8 +26,8 @@ fn assert_fails<const FLAW: usize>(
 fn answers_before_it_writes() {
     assert_fails(
         &crash_cases::<Killed<1>>(),
-        "what_was_answered_survives_a_kill",
-        "was answered before the kill, and is lost",
+        "returned_effects_survive_a_kill",
+        "returned before the kill, and is lost",
         concat!(module_path!(), "::answers_before_it_writes"),
     );
 }

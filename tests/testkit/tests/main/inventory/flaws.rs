@@ -49,15 +49,15 @@ flaws! {
         a_reserve_whose_reply_is_lost_counts_once: "asking again",
     }
     refuses_the_winner_of_the_last_unit: RefusesTheWinner, store_cases => {
-        the_winner_of_the_last_unit_may_repeat: "the winner of the last unit repeated its request",
-        the_last_unit_is_kept_when_the_reply_is_lost: "the winner of the last unit lost its reply",
+        the_winner_of_the_last_unit_may_repeat: "the owner of the last unit repeated its request",
+        the_last_unit_is_kept_when_the_reply_is_lost: "the reply to the grant of the last unit was lost",
     }
     compensates_twice_on_expiry: CompensatesTwice, store_cases => {
-        expiry_gives_units_back_once: "units came back again",
+        expiry_gives_units_back_once: "units came back twice",
         concurrent_expiry_gives_units_back_once: "",
     }
     expires_what_was_extended: ExpiresTheExtended, store_cases => {
-        extended_is_not_expired: "it was expired although it was extended",
+        an_extended_reservation_is_not_expired: "a reservation that was extended by an hour was expired",
     }
     expires_what_is_released_late: ExpiresLateReleases, store_cases => {
         releasing_after_the_deadline_releases: "releasing after the deadline failed",
@@ -67,22 +67,22 @@ flaws! {
         an_adjustment_whose_reply_is_lost_counts_once: "was sent twice",
     }
     reads_the_clock_before_the_lock: ReadsTheClockFirst, store_cases => {
-        movements_do_not_run_back_in_time: "the clock has to be read after the rows are locked",
+        times_of_movements_do_not_decrease: "the clock has to be read after the rows are locked",
     }
     keeps_milliseconds: KeepsMilliseconds, store_cases => {
         times_keep_their_microseconds: "to the microsecond",
     }
     sweeps_stale_rows: SweepsStaleRows, store_cases => {
-        a_sweep_spares_what_changes_meanwhile: "was confirmed while sweeps ran",
+        a_sweep_skips_reservations_that_change_meanwhile: "was confirmed while sweeps ran",
     }
     keeps_old_deadlines: KeepsOldDeadlines, store_cases => {
         old_deadlines_hide_no_overdue_reservation: "hid the overdue one",
     }
     fails_after_the_commit: FailsAfterTheCommit, store_cases => {
-        an_error_without_effect_has_none: "says that nothing took effect",
+        an_error_without_effect_changes_nothing: "says that nothing took effect",
     }
     takes_a_thousand_values: TakesAThousand, store_cases => {
-        thousands_are_asked_for_in_one_call: "asked for in one call",
+        thousands_of_items_are_allowed_in_one_call: "in one call failed",
     }
     takes_ten_lines: TakesTenLines, store_cases => {
         twenty_lines_are_granted_together: "was not granted its request",
@@ -95,13 +95,13 @@ flaws! {
     }
 
     damage_takes_places: DamageTakesPlaces, damage_cases => {
-        damage_takes_no_place_in_a_sweep: "took the places of these",
+        a_damaged_reservation_does_not_count_towards_the_limit: "counted towards the limit",
     }
     damage_is_always_a_rest: AlwaysSaysMore, damage_cases => {
-        damage_is_reported_and_is_no_rest: "damaged reservations are no rest",
+        a_damaged_reservation_is_reported_and_is_not_a_rest: "damaged reservations are not a rest",
     }
     damage_fails_a_batch: DamageFailsAll, damage_cases => {
-        damage_fails_alone_in_a_batch: "failed as a whole",
+        a_damaged_reservation_fails_alone_in_a_batch: "failed as a whole",
     }
     keeps_the_levels_it_has_read: KeepsLevels, shared_cases => {
         each_process_sees_what_the_other_changed: "",
@@ -109,16 +109,16 @@ flaws! {
     }
 
     purges_what_is_confirmed: PurgesTheConfirmed, retention_cases => {
-        held_and_confirmed_reservations_are_kept: "held or confirmed was purged",
+        held_and_confirmed_reservations_are_kept: "held or confirmed reservation was purged",
     }
     purges_by_the_age_of_the_grant: PurgesByTheGrant, retention_cases => {
-        a_reservation_is_kept_from_its_end_on: "it had just come to its end",
+        the_time_to_keep_a_reservation_starts_at_its_end: "it had just finished",
     }
     leaves_no_opening_balance: LeavesNoBalance, retention_cases => {
         old_movements_become_an_opening_balance: "one opening balance is left",
     }
     forgets_what_is_promised: ForgetsThePromised, retention_cases => {
-        reserved_units_outlive_their_movements: "ledger: counts",
+        reserved_units_stay_when_their_movements_are_purged: "ledger: counts",
     }
     one_balance_for_all_locations: MixesLocations, retention_cases => {
         each_level_has_an_opening_balance_of_its_own: "left == right",
@@ -127,7 +127,7 @@ flaws! {
         a_purge_keeps_to_its_limit: "the limit is 3",
     }
     a_purge_moves_cursors: MovesCursors, retention_cases => {
-        a_reader_goes_on_after_a_purge: "a reader",
+        a_reader_continues_after_a_purge: "a reader",
     }
     says_that_nothing_is_left_to_purge: SaysNothingIsLeft, retention_cases => {
         a_purge_of_reservations_says_whether_there_is_more: "leaves some of 120",
@@ -142,16 +142,16 @@ flaws! {
         an_older_mark_leaves_the_newer_version: "changed after the version that is marked",
     }
     marks_by_the_version_of_a_level: MarksByLevel, outbox_cases => {
-        a_mark_is_of_all_locations_together: "changed at another location",
+        a_mark_covers_all_locations: "changed at another location",
     }
     takes_what_is_read: TakesWhatIsRead, outbox_cases => {
-        reading_takes_nothing_out: "read and not marked",
+        reading_removes_nothing_from_the_outbox: "read but not marked",
     }
     reads_the_time_after_the_snapshot: CompleteAfterTheSnapshot, outbox_cases => {
         nothing_before_complete_as_of_is_missing: "has to be read before the snapshot",
     }
     stays_behind_by_more_than_its_margin: StaysBehind, outbox_cases => {
-        complete_as_of_is_before_what_is_missing: "earlier by more than the margin",
+        complete_as_of_is_before_every_missing_change: "earlier by more than the margin",
     }
     has_clocks_that_differ_and_no_margin: ClocksDiffer, outbox_cases => {
         nothing_before_complete_as_of_is_missing: "has to be read before the snapshot",
@@ -173,7 +173,7 @@ flaws! {
         later_changes_carry_the_raised_epoch: "after a change in epoch 1",
     }
     raises_the_epoch_silently: RaisesSilently, epoch_cases => {
-        every_sku_is_published_again_in_the_raised_epoch: "every SKU is to be published again",
+        every_sku_is_published_again_in_the_raised_epoch: "every SKU must be published again",
         heartbeats_carry_the_raised_epoch: "epochs of events",
     }
     publishes_epoch_zero: PublishesEpochZero, epoch_cases => {
@@ -181,7 +181,7 @@ flaws! {
         heartbeats_carry_the_raised_epoch: "epochs of heartbeats",
     }
     marks_without_the_epoch: MarksIgnoreTheEpoch, epoch_cases => {
-        marks_of_an_older_epoch_mark_nothing: "it is to be published still",
+        marks_of_an_older_epoch_change_nothing: "the SKU must stay unpublished",
     }
     forgets_the_epoch: ForgetsTheEpoch, epoch_reopen_cases => {
         the_raised_epoch_survives: "after the store was opened again",
