@@ -159,10 +159,17 @@ pub(super) async fn a_sweep_skips_reservations_that_change_meanwhile<H: Inventor
     // Units that come back twice are then too many, and not an error of the ledger.
     shop.hold("neighbour", "tee", 60).await;
     let names: Vec<String> = (0..RACES).map(|n| format!("r{n}")).collect();
-    let requests: Vec<_> = names
+    let confirmed = names
         .iter()
-        .map(|name| want(name, "tee", 1).with_ttl(short_lived()))
-        .collect();
+        .map(|name| want(name, "tee", 1).with_ttl(short_lived()));
+    // Sweeps race for these among themselves, for each at a time of its own.
+    let left: Vec<String> = (0..RACES).map(|n| format!("s{n}")).collect();
+    let ttl = |n| short_lived().get() + Duration::from_millis(10) * n;
+    let left_alone = (0..).zip(&left).map(|(n, name)| {
+        let ttl = Ttl::new(ttl(n)).expect("a valid time to live");
+        want(name, "tee", 1).with_ttl(ttl)
+    });
+    let requests: Vec<_> = confirmed.chain(left_alone).collect();
     let granted = shop.reserve_all(&requests).await;
     assert!(granted.iter().all(Result::is_ok), "{granted:?}");
     h.pass_time(Duration::from_millis(950)).await;
@@ -208,10 +215,14 @@ pub(super) async fn a_sweep_skips_reservations_that_change_meanwhile<H: Inventor
                 ReservationState::Expired,
             ) if times <= 1 => {}
             _ => panic!(
-                "{name} was confirmed while sweeps ran: {confirmed:?}; it is {state}, and {times} \
+                "{name} was confirmed while sweeps ran: {confirmed:?}; it is {state}, and {times} concurrent \
                  sweeps expired it"
             ),
         }
+    }
+    for name in &left {
+        let times = swept.iter().filter(|id| id.as_str() == name).count();
+        assert!(times <= 1, "{name}: {times} concurrent sweeps expired it");
     }
     shop.ledger().await;
 }

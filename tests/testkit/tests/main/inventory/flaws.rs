@@ -46,7 +46,7 @@ flaws! {
     }
     forgets_ids: ForgetsIds, store_cases => {
         a_repeated_reserve_finds_the_first_grant: "a repeated reserve was granted a second time",
-        a_reserve_whose_reply_is_lost_counts_once: "asking again",
+        a_reserve_whose_reply_is_lost_counts_once: "the repeated call failed",
     }
     refuses_the_winner_of_the_last_unit: RefusesTheWinner, store_cases => {
         the_winner_of_the_last_unit_may_repeat: "the owner of the last unit repeated its request",
@@ -73,7 +73,7 @@ flaws! {
         times_keep_their_microseconds: "to the microsecond",
     }
     sweeps_stale_rows: SweepsStaleRows, store_cases => {
-        a_sweep_skips_reservations_that_change_meanwhile: "was confirmed while sweeps ran",
+        a_sweep_skips_reservations_that_change_meanwhile: "sweeps expired it",
     }
     keeps_old_deadlines: KeepsOldDeadlines, store_cases => {
         old_deadlines_hide_no_overdue_reservation: "hid the overdue one",

@@ -206,8 +206,11 @@ impl FlawedStore {
             return;
         };
         let json = serde_json::to_vec(rows).unwrap();
+        // Late writes overlap, so each has a file of its own.
+        static WRITES: AtomicUsize = AtomicUsize::new(0);
+        let number = WRITES.fetch_add(1, Ordering::Relaxed);
         let write = move || {
-            let fresh = file.with_extension("fresh");
+            let fresh = file.with_extension(format!("fresh-{number}"));
             std::fs::write(&fresh, json)?;
             std::fs::rename(fresh, file)
         };
