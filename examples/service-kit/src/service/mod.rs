@@ -161,7 +161,7 @@ impl Service {
     ///
     /// 1. It reports that it is stopping, and still answers for [`Limits::stop_delay`].
     /// 2. It accepts no more connections, and lets requests in progress finish, for at most
-    ///   [`Limits::stop_timeout`].
+    ///    [`Limits::stop_timeout`].
     /// 3. It stops the workers, which takes at most the same time again.
     pub async fn run_until(
         self,
