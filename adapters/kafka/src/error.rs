@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
-use stockade_change_feed::{Cause, FeedError};
+use stockade_change_feed::{Failure, FeedError};
 
 /// Why Kafka did not do what was asked.
 ///
@@ -159,15 +159,14 @@ impl KafkaError {
     pub(crate) fn during(self, operation: &'static str, effect: Effect) -> FeedError {
         let unknown = effect == Effect::Possible && self.is_unknown();
         let transient = self.is_transient();
-        let source = Cause::new(self);
-        if unknown {
-            FeedError::OutcomeUnknown { operation, source }
+        let failure = if unknown {
+            Failure::outcome_unknown(operation, self)
         } else if transient {
-            let retry_after = SOON;
-            FeedError::Unavailable { operation, retry_after, source }
+            Failure::unavailable(operation, SOON, self)
         } else {
-            FeedError::Backend { operation, source }
-        }
+            Failure::refused(operation, self)
+        };
+        failure.into()
     }
 }
 
@@ -221,8 +220,14 @@ mod tests {
             message: Some("at least 2 replicas".to_owned()),
         };
         let text = error.to_string();
-        assert!(text.contains("44 (PolicyViolation): at least 2 replicas"), "{text}");
-        assert_eq!(error.during("create topic", Effect::None).retry(), Retry::Never);
+        assert!(
+            text.contains("44 (PolicyViolation): at least 2 replicas"),
+            "{text}"
+        );
+        assert_eq!(
+            error.during("create topic", Effect::None).retry(),
+            Retry::Never
+        );
     }
 
     #[test]

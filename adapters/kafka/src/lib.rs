@@ -1,14 +1,21 @@
 //! x
-mod backoff;
 mod cluster;
 mod config;
 mod error;
+mod feed;
 mod fetch;
 mod group;
+mod lag;
 mod offsets;
+mod publish;
+mod subscription;
+mod topics;
 mod wire;
 pub use cluster::KafkaClient;
 pub use config::{BearerToken, KafkaConfig, Sasl, Tls, TokenSource};
 pub use error::KafkaError;
+pub use feed::KafkaFeed;
 pub use group::GroupProtocol;
+pub use publish::{Compression, KafkaPublisher};
 pub use tokio_rustls::rustls;
+pub use topics::{TopicProblem, TopicSettings};

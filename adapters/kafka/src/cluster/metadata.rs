@@ -25,6 +25,8 @@ pub(crate) struct TopicInfo {
     pub(crate) id: Uuid,
     /// By their numbers, which have no gaps.
     pub(crate) partitions: Vec<PartitionInfo>,
+    /// Copies of the partition that has fewest.
+    pub(crate) replicas: usize,
 }
 
 /// Who leads a partition.
@@ -69,9 +71,23 @@ impl KafkaClient {
         Ok(found)
     }
 
-    /// The broker that coordinates a group. It is asked for afresh: groups move.
+    /// The broker that creates topics, or knows who does.
+    pub(crate) async fn controller(&self) -> Result<To, KafkaError> {
+        let request = MetadataRequest::default().with_topics(Some(Vec::new()));
+        let answer = self.ask(To::Any, Duration::ZERO, |_| request).await?;
+        self.learn(brokers(&answer)?);
+        match answer.controller_id.0 {
+            node @ 0.. => Ok(To::Node(node)),
+            _ => Ok(To::Any),
+        }
+    }
+
+    /// The broker that coordinates a group, as far as is known.
     pub(crate) async fn coordinator(&self, group: &Group) -> Result<To, KafkaError> {
         const API: &str = FindCoordinatorRequest::NAME;
+        if let Some(node) = self.lock().coordinators.get(group) {
+            return Ok(To::Node(*node));
+        }
         let build = |version| {
             let request = FindCoordinatorRequest::default();
             match version {
@@ -86,15 +102,27 @@ impl KafkaClient {
         };
         check(API, code)?;
         let address = address(host.as_str(), port)?;
-        self.lock().brokers.insert(node.0, address);
+        let mut state = self.lock();
+        state.brokers.insert(node.0, address);
+        state.coordinators.insert(group.clone(), node.0);
         Ok(To::Node(node.0))
+    }
+
+    /// Has the coordinator of a group looked up again: after an error it may be another broker.
+    pub(crate) fn forget_coordinator(&self, group: &Group) {
+        self.lock().coordinators.remove(group);
     }
 }
 
 fn brokers(answer: &MetadataResponse) -> Result<BTreeMap<i32, Address>, KafkaError> {
     let brokers = answer.brokers.iter();
     brokers
-        .map(|broker| Ok((broker.node_id.0, address(broker.host.as_str(), broker.port)?)))
+        .map(|broker| {
+            Ok((
+                broker.node_id.0,
+                address(broker.host.as_str(), broker.port)?,
+            ))
+        })
         .collect()
 }
 
@@ -126,6 +154,10 @@ fn read(topic: MetadataResponseTopic) -> Result<Option<(Topic, TopicInfo)>, Kafk
     let named = named.map_err(|error| KafkaError::malformed("name of a topic", error))?;
     let mut partitions = topic.partitions;
     partitions.sort_by_key(|partition| partition.partition_index);
+    let copies = partitions
+        .iter()
+        .map(|partition| partition.replica_nodes.len());
+    let replicas = copies.min().unwrap_or_default();
     let partitions = partitions
         .iter()
         .map(|partition| PartitionInfo {
@@ -134,5 +166,12 @@ fn read(topic: MetadataResponseTopic) -> Result<Option<(Topic, TopicInfo)>, Kafk
         })
         .collect();
     let id = topic.topic_id;
-    Ok(Some((named, TopicInfo { id, partitions })))
+    Ok(Some((
+        named,
+        TopicInfo {
+            id,
+            partitions,
+            replicas,
+        },
+    )))
 }

@@ -8,11 +8,10 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stockade_change_feed::{Clock, FeedError};
-use uuid::Uuid;
+use stockade_change_feed::time::{Backoff, Clock, chance};
+use stockade_change_feed::{FeedError, Group};
 
 pub(crate) use self::metadata::{PartitionInfo, TopicInfo, Topics};
-use crate::backoff::Backoff;
 use crate::config::{Address, KafkaConfig};
 use crate::error::{Effect, KafkaError};
 use crate::wire::{Connection, Request};
@@ -39,6 +38,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     brokers: BTreeMap<i32, Address>,
+    coordinators: BTreeMap<Group, i32>,
     idle: BTreeMap<Address, Vec<Connection>>,
 }
 
@@ -176,11 +176,9 @@ impl KafkaClient {
             }
             To::Any => {
                 let mut known: Vec<Address> = state.brokers.values().cloned().collect();
-                if !known.is_empty() {
-                    // So that not all clients ask the same one.
-                    let first = Uuid::new_v4().as_u128() % known.len() as u128;
-                    known.rotate_left(usize::try_from(first).unwrap_or_default());
-                }
+                // So that not all clients ask the same one.
+                let first = chance::below(known.len());
+                known.rotate_left(first);
                 let bootstrap = self.config().bootstrap.iter();
                 let others: Vec<Address> = bootstrap
                     .filter(|address| !known.contains(address))
@@ -236,7 +234,10 @@ impl KafkaClient {
 }
 
 fn unknown(who: &str) -> KafkaError {
-    let source = io::Error::new(io::ErrorKind::NotFound, "the cluster does not name its address");
+    let source = io::Error::new(
+        io::ErrorKind::NotFound,
+        "the cluster does not name its address",
+    );
     KafkaError::Unreachable {
         address: who.to_owned(),
         source: Arc::new(source),

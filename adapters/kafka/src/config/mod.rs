@@ -44,9 +44,7 @@ impl KafkaConfig {
     ///
     /// # Errors
     /// [`FeedError::Invalid`] where there is none, or one has no port.
-    pub fn new(
-        bootstrap: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> Result<Self, FeedError> {
+    pub fn new(bootstrap: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, FeedError> {
         let parse = |address: &str| Address::parse(address);
         let bootstrap = bootstrap.into_iter();
         let bootstrap: Vec<Address> = bootstrap
@@ -124,7 +122,9 @@ impl Address {
         let invalid = || FeedError::invalid("bootstrap", text, "it has the form host:port");
         let (host, port) = text.trim().rsplit_once(':').ok_or_else(invalid)?;
         // An IPv6 address is in brackets.
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
         let host = bare.unwrap_or(host);
         let port = port.parse().map_err(|_| invalid())?;
         let ambiguous = bare.is_none() && host.contains(':');
@@ -165,7 +165,14 @@ mod tests {
         for text in ["kafka:9092", "10.0.0.1:9092", "[::1]:9092"] {
             assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
-        for text in ["kafka", "kafka:", ":9092", "::1:9092", "kafka:99999", "http://kafka:9092"] {
+        for text in [
+            "kafka",
+            "kafka:",
+            ":9092",
+            "::1:9092",
+            "kafka:99999",
+            "http://kafka:9092",
+        ] {
             let error = Address::parse(text).unwrap_err();
             assert!(error.to_string().contains(text), "{error}");
         }
@@ -181,9 +188,15 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let config = KafkaConfig::new(["kafka:9092"]).unwrap();
-        for sasl in [Sasl::plain("ada", "hunter2"), Sasl::scram_sha_256("ada", "hunter2")] {
+        for sasl in [
+            Sasl::plain("ada", "hunter2"),
+            Sasl::scram_sha_256("ada", "hunter2"),
+        ] {
             let shown = format!("{:?}", config.clone().with_sasl(sasl));
-            assert!(shown.contains("ada") && !shown.contains("hunter2"), "{shown}");
+            assert!(
+                shown.contains("ada") && !shown.contains("hunter2"),
+                "{shown}"
+            );
         }
         let shown = format!("{:?}", BearerToken::new("hunter2"));
         assert!(!shown.contains("hunter2"), "{shown}");

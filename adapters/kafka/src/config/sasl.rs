@@ -138,9 +138,7 @@ impl Sasl {
         }
     }
 
-    pub(crate) async fn credentials(
-        &self,
-    ) -> Result<Credentials, Box<dyn StdError + Send + Sync>> {
+    pub(crate) async fn credentials(&self) -> Result<Credentials, Box<dyn StdError + Send + Sync>> {
         match &self.0 {
             Kind::Password { user, password, .. } => Ok(Credentials::Password {
                 user: user.clone(),

@@ -48,7 +48,11 @@ pub(super) fn read(
             KafkaError::malformed(what, error)
         };
         read.next = read.next.max(header.last.saturating_add(1));
-        if read.epochs.last().is_none_or(|(_, epoch)| *epoch != header.epoch) {
+        if read
+            .epochs
+            .last()
+            .is_none_or(|(_, epoch)| *epoch != header.epoch)
+        {
             read.epochs.push((header.first, header.epoch));
         }
         if aborted.hides(&header) || header.is_control() {
@@ -152,7 +156,10 @@ impl Aborted {
     }
 
     fn hides(&mut self, header: &Header) -> bool {
-        while let Some(begun) = self.ahead.pop_if(|aborted| aborted.first_offset <= header.last) {
+        while let Some(begun) = self
+            .ahead
+            .pop_if(|aborted| aborted.first_offset <= header.last)
+        {
             self.producers.insert(begun.producer_id.0);
         }
         if header.is_control() {

@@ -84,13 +84,20 @@ fn markers_and_aborted_records_are_left_out_and_passed() {
         encode(&[marker(1, 6)]),
     ];
     let read = read(&at(), 0, answer(&batches, &[(1, 0)])).unwrap();
-    assert_eq!(offsets(&read), [1, 2, 4], "the first transaction of producer 1 was aborted");
+    assert_eq!(
+        offsets(&read),
+        [1, 2, 4],
+        "the first transaction of producer 1 was aborted"
+    );
     assert_eq!(read.next, 7, "the marker at the end is passed");
 }
 
 #[test]
 fn an_answer_of_nothing_to_see_still_leads_on() {
-    let batches = [encode(&[in_transaction(1, 0), in_transaction(1, 1)]), encode(&[marker(1, 2)])];
+    let batches = [
+        encode(&[in_transaction(1, 0), in_transaction(1, 1)]),
+        encode(&[marker(1, 2)]),
+    ];
     let read = read(&at(), 0, answer(&batches, &[(1, 0)])).unwrap();
     assert_eq!((offsets(&read), read.next), (vec![], 3));
 }
@@ -100,14 +107,24 @@ fn a_batch_that_is_cut_off_is_read_next_time() {
     let whole = encode(&[raw(0), raw(1)]);
     let second = encode(&[raw(2)]);
     for length in 0..second.len() {
-        let read = read(&at(), 0, answer(&[whole.clone(), second.slice(..length)], &[])).unwrap();
+        let read = read(
+            &at(),
+            0,
+            answer(&[whole.clone(), second.slice(..length)], &[]),
+        )
+        .unwrap();
         assert_eq!((offsets(&read), read.next), (vec![0, 1], 2));
     }
 }
 
 #[test]
 fn only_what_was_asked_for_is_read_of_a_batch() {
-    let read = read(&at(), 2, answer(&[encode(&[raw(0), raw(1), raw(2), raw(3)])], &[])).unwrap();
+    let read = read(
+        &at(),
+        2,
+        answer(&[encode(&[raw(0), raw(1), raw(2), raw(3)])], &[]),
+    )
+    .unwrap();
     assert_eq!((offsets(&read), read.next), (vec![2, 3], 4));
 }
 
@@ -158,7 +175,9 @@ fn the_time_is_the_one_that_the_topic_keeps() {
 #[test]
 fn a_header_without_value_is_an_empty_one() {
     let mut record = raw(0);
-    record.headers.insert(StrBytes::from_static_str("trace"), None);
+    record
+        .headers
+        .insert(StrBytes::from_static_str("trace"), None);
     let read = read(&at(), 0, answer(&[encode(&[record])], &[])).unwrap();
     let headers = Headers::new().with("trace", Bytes::new());
     assert_eq!(read.records[0].headers, headers);
@@ -166,7 +185,10 @@ fn a_header_without_value_is_an_empty_one() {
 
 #[test]
 fn where_another_leader_began_is_known() {
-    let later = Raw { partition_leader_epoch: 4, ..raw(1) };
+    let later = Raw {
+        partition_leader_epoch: 4,
+        ..raw(1)
+    };
     let batches = [encode(&[raw(0)]), encode(&[later]), encode(&[raw(2)])];
     let read = read(&at(), 0, answer(&batches, &[])).unwrap();
     assert_eq!(read.epochs, [(0, 3), (1, 4), (2, 3)]);

@@ -70,9 +70,15 @@ pub(crate) async fn fetch(
     bounds: Bounds,
 ) -> Result<Vec<(TopicPartition, Outcome)>, KafkaError> {
     let named = wanted.values().any(|wanted| wanted.id.is_nil());
-    let newest = if named { BY_ID - 1 } else { FetchRequest::NEWEST };
+    let newest = if named {
+        BY_ID - 1
+    } else {
+        FetchRequest::NEWEST
+    };
     let build = |version| request(wanted, bounds, version);
-    let answer = client.ask_up_to(To::Node(leader), bounds.wait, newest, build).await?;
+    let answer = client
+        .ask_up_to(To::Node(leader), bounds.wait, newest, build)
+        .await?;
     read(wanted, answer)
 }
 

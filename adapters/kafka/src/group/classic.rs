@@ -85,7 +85,10 @@ impl Classic {
             let claim = &self.claim;
             let next = (before.epoch..=before.epoch.saturating_add(1)).contains(&claim.epoch);
             let continuous = before.epoch >= 0 && next && before.member == claim.member;
-            return Ok(Event::Assigned(Assignment { partitions, continuous }));
+            return Ok(Event::Assigned(Assignment {
+                partitions,
+                continuous,
+            }));
         }
         let code = ResponseError::RebalanceInProgress.code();
         Err(KafkaError::refused(JoinGroupRequest::NAME, code))
@@ -158,7 +161,11 @@ impl Classic {
         if joined.leader != joined.member_id || joined.skip_assignment {
             return Ok(Vec::new());
         }
-        let readers: Vec<Reader> = joined.members.iter().map(reader).collect::<Result<_, _>>()?;
+        let readers: Vec<Reader> = joined
+            .members
+            .iter()
+            .map(reader)
+            .collect::<Result<_, _>>()?;
         let mut topics: Vec<Topic> = readers.iter().flat_map(|r| r.topics.clone()).collect();
         topics.sort_unstable();
         topics.dedup();
@@ -258,7 +265,10 @@ impl Classic {
             .with_members(vec![member]);
         let left = client.ask(to, Duration::ZERO, |_| request).await?;
         self.forget();
-        let code = left.members.first().map_or(left.error_code, |member| member.error_code);
+        let code = left
+            .members
+            .first()
+            .map_or(left.error_code, |member| member.error_code);
         match ResponseError::try_from_code(code) {
             // It is out already.
             Some(ResponseError::UnknownMemberId) => Ok(()),
@@ -273,13 +283,13 @@ impl Classic {
 }
 
 /// The numbers of partitions; 0 for topics that do not exist, or not any more.
-async fn count(
-    client: &KafkaClient,
-    topics: &[Topic],
-) -> Result<BTreeMap<Topic, u32>, KafkaError> {
+async fn count(client: &KafkaClient, topics: &[Topic]) -> Result<BTreeMap<Topic, u32>, KafkaError> {
     let found = client.topics(topics).await?;
     let count = |topic: &Topic| found.get(topic).map_or(0, |info| info.count());
-    Ok(topics.iter().map(|topic| (topic.clone(), count(topic))).collect())
+    Ok(topics
+        .iter()
+        .map(|topic| (topic.clone(), count(topic)))
+        .collect())
 }
 
 fn reader(member: &JoinGroupResponseMember) -> Result<Reader, KafkaError> {

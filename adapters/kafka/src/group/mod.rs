@@ -72,8 +72,6 @@ pub(crate) struct Member {
     protocol: GroupProtocol,
     /// None before the first join.
     state: Option<State>,
-    /// None where it has to be looked up.
-    coordinator: Option<To>,
 }
 
 enum State {
@@ -96,7 +94,6 @@ impl Member {
             timing,
             protocol,
             state: None,
-            coordinator: None,
         }
     }
 
@@ -113,9 +110,7 @@ impl Member {
     pub(crate) fn interval(&self) -> Duration {
         match &self.state {
             Some(State::Next(next)) => next.interval(),
-            Some(State::Classic(_)) | None => {
-                (self.timing.session / 4).min(Duration::from_secs(3))
-            }
+            Some(State::Classic(_)) | None => (self.timing.session / 4).min(Duration::from_secs(3)),
         }
     }
 
@@ -126,9 +121,11 @@ impl Member {
 
     /// Joins, or joins again.
     pub(crate) async fn join(&mut self) -> Result<Event, KafkaError> {
-        let to = self.coordinator().await?;
+        let to = self.client.coordinator(&self.group).await;
+        let to = self.note(to)?;
         if self.state.is_none() {
-            self.state = Some(self.choose(to).await?);
+            let chosen = self.choose(to).await;
+            self.state = Some(self.note(chosen)?);
         }
         let joined = match &mut self.state {
             Some(State::Classic(classic)) => classic.join(&self.client, to, self.timing).await,
@@ -147,7 +144,8 @@ impl Member {
 
     /// Says that this member lives.
     pub(crate) async fn beat(&mut self) -> Result<Event, KafkaError> {
-        let to = self.coordinator().await?;
+        let to = self.client.coordinator(&self.group).await;
+        let to = self.note(to)?;
         let heard = match &mut self.state {
             Some(State::Classic(classic)) => classic.beat(&self.client, to).await,
             Some(State::Next(next)) => next.beat(&self.client, to, self.timing).await,
@@ -167,12 +165,13 @@ impl Member {
         self.beat().await
     }
 
-    /// Leaves the group.
+    /// Leaves the group, if it is in one.
     pub(crate) async fn leave(&mut self) -> Result<(), KafkaError> {
         if self.state.is_none() {
             return Ok(());
         }
-        let to = self.coordinator().await?;
+        let to = self.client.coordinator(&self.group).await;
+        let to = self.note(to)?;
         let left = match &mut self.state {
             Some(State::Classic(classic)) => classic.leave(&self.client, to).await,
             Some(State::Next(next)) => next.leave(&self.client, to).await,
@@ -181,19 +180,14 @@ impl Member {
         self.note(left)
     }
 
-    /// The broker to ask, looked up if need be.
-    async fn coordinator(&mut self) -> Result<To, KafkaError> {
-        if let Some(to) = self.coordinator {
-            return Ok(to);
-        }
-        let to = self.client.coordinator(&self.group).await?;
-        self.coordinator = Some(to);
-        Ok(to)
-    }
-
     async fn choose(&self, to: To) -> Result<State, KafkaError> {
         let newest = self.protocol == GroupProtocol::Newest;
-        if newest && self.client.offers::<ConsumerGroupHeartbeatRequest>(to).await? {
+        if newest
+            && self
+                .client
+                .offers::<ConsumerGroupHeartbeatRequest>(to)
+                .await?
+        {
             let (group, topics) = (self.group.clone(), self.topics.clone());
             return Ok(State::Next(Next::new(group, topics)));
         }
@@ -205,9 +199,9 @@ impl Member {
     }
 
     /// After an error the group may have moved to another broker.
-    fn note<T>(&mut self, outcome: Result<T, KafkaError>) -> Result<T, KafkaError> {
+    fn note<T>(&self, outcome: Result<T, KafkaError>) -> Result<T, KafkaError> {
         if outcome.is_err() {
-            self.coordinator = None;
+            self.client.forget_coordinator(&self.group);
         }
         outcome
     }

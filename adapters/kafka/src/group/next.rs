@@ -113,7 +113,9 @@ impl Next {
             Some(error) => Err(KafkaError::Refused {
                 api: API,
                 code: error.code(),
-                message: heard.error_message.map(|message| message.as_str().to_owned()),
+                message: heard
+                    .error_message
+                    .map(|message| message.as_str().to_owned()),
             }),
         }
     }
@@ -148,7 +150,9 @@ impl Next {
         let topics = topics.into_iter();
         topics
             .map(|(id, partitions)| {
-                TopicPartitions::default().with_topic_id(id).with_partitions(partitions)
+                TopicPartitions::default()
+                    .with_topic_id(id)
+                    .with_partitions(partitions)
             })
             .collect()
     }
@@ -172,7 +176,10 @@ impl Next {
         };
         self.say = Say::Nothing;
         let continuous = true;
-        Ok(Event::Assigned(Assignment { partitions, continuous }))
+        Ok(Event::Assigned(Assignment {
+            partitions,
+            continuous,
+        }))
     }
 
     /// The target by the names of topics; none while one of them is not known.
@@ -182,9 +189,15 @@ impl Next {
         target: Target,
     ) -> Result<Option<BTreeMap<TopicPartition, Uuid>>, KafkaError> {
         let topics = target.topic_partitions;
-        if topics.iter().any(|topic| !self.names.contains_key(&topic.topic_id)) {
+        if topics
+            .iter()
+            .any(|topic| !self.names.contains_key(&topic.topic_id))
+        {
             let found = client.topics(&self.topics).await?;
-            self.names = found.into_iter().map(|(name, info)| (info.id, name)).collect();
+            self.names = found
+                .into_iter()
+                .map(|(name, info)| (info.id, name))
+                .collect();
         }
         let mut partitions = BTreeMap::new();
         for topic in topics {

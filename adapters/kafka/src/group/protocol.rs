@@ -37,7 +37,9 @@ pub(super) fn write_assignment(partitions: &[TopicPartition]) -> Result<Bytes, K
         topics.entry(&at.topic).or_default().push(number(at));
     }
     let topics = topics.into_iter().map(|(topic, partitions)| {
-        Assigned::default().with_topic(topic_name(topic)).with_partitions(partitions)
+        Assigned::default()
+            .with_topic(topic_name(topic))
+            .with_partitions(partitions)
     });
     write(&ConsumerProtocolAssignment::default().with_assigned_partitions(topics.collect()))
 }
@@ -91,7 +93,9 @@ mod tests {
     #[test]
     fn an_assignment_comes_back() {
         let topic = topics(&["t"]).remove(0);
-        let partitions: Vec<_> = (0..3).map(|n| TopicPartition::new(topic.clone(), n)).collect();
+        let partitions: Vec<_> = (0..3)
+            .map(|n| TopicPartition::new(topic.clone(), n))
+            .collect();
         let written = write_assignment(&partitions).unwrap();
         assert_eq!(read_assignment(written).unwrap(), partitions);
         assert_eq!(read_assignment(Bytes::new()).unwrap(), []);

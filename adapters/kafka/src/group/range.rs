@@ -15,10 +15,7 @@ pub(super) struct Reader {
 
 /// Shares each topic by itself: partitions in a row, and one more for the first members where it
 /// does not come out even. Returns the share of each member, in the order of `readers`.
-pub(super) fn share(
-    readers: &[Reader],
-    counts: &BTreeMap<Topic, u32>,
-) -> Vec<Vec<TopicPartition>> {
+pub(super) fn share(readers: &[Reader], counts: &BTreeMap<Topic, u32>) -> Vec<Vec<TopicPartition>> {
     let mut shares = vec![Vec::new(); readers.len()];
     let mut ordered: Vec<usize> = (0..readers.len()).collect();
     // The order of Java's `MemberInfo`: those with a name come first.
@@ -80,7 +77,10 @@ mod tests {
 
     #[test]
     fn each_topic_is_shared_by_itself_and_the_first_have_one_more() {
-        let readers = [reader("b", None, &["t", "u"]), reader("a", None, &["t", "u"])];
+        let readers = [
+            reader("b", None, &["t", "u"]),
+            reader("a", None, &["t", "u"]),
+        ];
         let counts = BTreeMap::from([(topic("t"), 3), (topic("u"), 1)]);
         assert_eq!(shown(&share(&readers, &counts)), ["t/2", "t/0 t/1 u/0"]);
     }

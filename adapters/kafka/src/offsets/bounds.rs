@@ -45,13 +45,18 @@ pub(crate) async fn find(
 ) -> Result<BTreeMap<TopicPartition, Bound>, KafkaError> {
     let mut leaders: BTreeMap<i32, Vec<(&TopicPartition, i32)>> = BTreeMap::new();
     for at in partitions {
-        let info = topics.get(&at.topic).and_then(|info| info.partition(at.partition));
+        let info = topics
+            .get(&at.topic)
+            .and_then(|info| info.partition(at.partition));
         let code = |error: ResponseError| KafkaError::refused(API, error.code());
         let info = info.ok_or_else(|| code(ResponseError::UnknownTopicOrPartition))?;
         if info.leader < 0 {
             return Err(code(ResponseError::LeaderNotAvailable));
         }
-        leaders.entry(info.leader).or_default().push((at, info.epoch));
+        leaders
+            .entry(info.leader)
+            .or_default()
+            .push((at, info.epoch));
     }
     let asked = leaders.iter();
     let asked = asked.map(|(leader, partitions)| ask(client, *leader, partitions, place));
@@ -80,13 +85,17 @@ async fn ask(
         topics.entry(&at.topic).or_default().push(partition);
     }
     let topics = topics.into_iter().map(|(topic, partitions)| {
-        ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(partitions)
+        ListOffsetsTopic::default()
+            .with_name(topic_name(topic))
+            .with_partitions(partitions)
     });
     let request = ListOffsetsRequest::default()
         .with_replica_id((-1).into())
         .with_isolation_level(i8::from(committed_only))
         .with_topics(topics.collect());
-    let answer = client.ask(To::Node(leader), Duration::ZERO, |_| request).await?;
+    let answer = client
+        .ask(To::Node(leader), Duration::ZERO, |_| request)
+        .await?;
     let mut found = Vec::new();
     for topic in answer.topics {
         let name = topic_of(topic.name.as_str())?;

@@ -6,6 +6,7 @@ mod note;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -14,7 +15,7 @@ use kafka_protocol::messages::offset_fetch_request::{
 };
 use kafka_protocol::messages::offset_fetch_response::OffsetFetchResponse;
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetFetchRequest};
-use stockade_change_feed::{Group, Topic, TopicPartition};
+use stockade_change_feed::{Group, Offset, Position, Topic, TopicPartition};
 
 pub(crate) use self::bounds::{Bound, Place, find};
 pub(crate) use self::note::Note;
@@ -171,7 +172,14 @@ fn read(answer: OffsetFetchResponse) -> Result<BTreeMap<TopicPartition, Progress
         for p in &topic.partitions {
             let metadata = p.metadata.as_deref().unwrap_or_default();
             let (next, epoch) = (p.committed_offset, p.committed_leader_epoch);
-            add(&topic.name, p.partition_index, p.error_code, next, epoch, metadata)?;
+            add(
+                &topic.name,
+                p.partition_index,
+                p.error_code,
+                next,
+                epoch,
+                metadata,
+            )?;
         }
     }
     for group in &answer.groups {
@@ -180,7 +188,14 @@ fn read(answer: OffsetFetchResponse) -> Result<BTreeMap<TopicPartition, Progress
             for p in &topic.partitions {
                 let metadata = p.metadata.as_deref().unwrap_or_default();
                 let (next, epoch) = (p.committed_offset, p.committed_leader_epoch);
-                add(&topic.name, p.partition_index, p.error_code, next, epoch, metadata)?;
+                add(
+                    &topic.name,
+                    p.partition_index,
+                    p.error_code,
+                    next,
+                    epoch,
+                    metadata,
+                )?;
             }
         }
     }
@@ -200,4 +215,43 @@ pub(crate) fn at(topic: &Topic, number: i32) -> Result<TopicPartition, KafkaErro
     let partition = u32::try_from(number)
         .map_err(|_| KafkaError::malformed("number of a partition", number))?;
     Ok(TopicPartition::new(topic.clone(), partition))
+}
+
+/// An offset as Kafka has it.
+pub(crate) fn offset(position: &Position) -> i64 {
+    i64::try_from(position.offset.0).unwrap_or(i64::MAX)
+}
+
+/// An offset as the feed has it.
+pub(crate) fn feed_offset(offset: i64) -> Offset {
+    Offset(u128::from(offset.max(0).unsigned_abs()))
+}
+
+/// The last offset before `next`.
+pub(crate) fn before(next: i64) -> Offset {
+    feed_offset(next.saturating_sub(1))
+}
+
+/// An error where a partition was not committed.
+pub(crate) fn all_committed(codes: &Codes) -> Result<(), KafkaError> {
+    let codes = codes.values();
+    codes
+        .copied()
+        .try_for_each(|code| check(OffsetCommitRequest::NAME, code))
+}
+
+/// An error where the broker that was asked does not coordinate the group, or not yet.
+pub(crate) fn coordinated(codes: &Codes) -> Result<(), KafkaError> {
+    let elsewhere = codes.values().copied().find(|code| {
+        matches!(
+            ResponseError::try_from_code(*code),
+            Some(
+                ResponseError::NotCoordinator
+                    | ResponseError::CoordinatorNotAvailable
+                    | ResponseError::CoordinatorLoadInProgress
+                    | ResponseError::RequestTimedOut
+            )
+        )
+    });
+    check(OffsetCommitRequest::NAME, elsewhere.unwrap_or_default())
 }

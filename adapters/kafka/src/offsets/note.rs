@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn what_others_wrote_is_unknown() {
-        let newer = Note::new(Uuid::nil(), None).write().replace("\"v\":1", "\"v\":2");
+        let newer = Note::new(Uuid::nil(), None)
+            .write()
+            .replace("\"v\":1", "\"v\":2");
         for metadata in ["", "metadata of somebody", "{}", &newer] {
             assert_eq!(Note::read(metadata), None, "{metadata}");
         }

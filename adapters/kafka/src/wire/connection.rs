@@ -77,10 +77,13 @@ impl Connection {
         };
         connection.negotiate(config.connect_timeout).await?;
         if let Some(sasl) = &config.sasl {
-            let lifetime = sasl::authenticate(&mut connection, sasl, config.connect_timeout).await?;
+            let lifetime =
+                sasl::authenticate(&mut connection, sasl, config.connect_timeout).await?;
             connection.worn_at = lifetime.map(|lifetime| {
                 // Early enough for a request that is begun just before.
-                let worn = lifetime.saturating_sub(config.request_timeout).max(lifetime / 2);
+                let worn = lifetime
+                    .saturating_sub(config.request_timeout)
+                    .max(lifetime / 2);
                 config.clock.monotonic().saturating_add(worn)
             });
         }
@@ -109,7 +112,9 @@ impl Connection {
 
     /// Whether another request may be sent on it.
     pub(crate) fn is_usable(&self) -> bool {
-        let fresh = self.worn_at.is_none_or(|worn| self.clock.monotonic() < worn);
+        let fresh = self
+            .worn_at
+            .is_none_or(|worn| self.clock.monotonic() < worn);
         !self.busy && fresh && self.stream.is_open()
     }
 
@@ -183,7 +188,10 @@ impl Connection {
         let answer = R::Response::decode(&mut bytes, version);
         let answer = answer.map_err(|error| malformed(error.to_string()))?;
         if bytes.has_remaining() {
-            return Err(malformed(format!("{} bytes are left over", bytes.remaining())));
+            return Err(malformed(format!(
+                "{} bytes are left over",
+                bytes.remaining()
+            )));
         }
         Ok(answer)
     }
@@ -240,11 +248,7 @@ fn unreachable(address: &Address, source: io::Error) -> KafkaError {
 }
 
 /// The output of `work`, if it is there in time.
-async fn within<T>(
-    clock: &dyn Clock,
-    limit: Duration,
-    work: impl Future<Output = T>,
-) -> Option<T> {
+async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
         output = work => Some(output),

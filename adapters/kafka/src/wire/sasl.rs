@@ -83,10 +83,17 @@ async fn handshake(
             let offered: Vec<&str> = answer.mechanisms.iter().map(|name| name.as_str()).collect();
             Err(KafkaError::Unauthenticated {
                 address: connection.address().to_string(),
-                reason: format!("it takes {}, and not {}", offered.join(", "), mechanism.name()),
+                reason: format!(
+                    "it takes {}, and not {}",
+                    offered.join(", "),
+                    mechanism.name()
+                ),
             })
         }
-        Some(error) => Err(KafkaError::refused(SaslHandshakeRequest::NAME, error.code())),
+        Some(error) => Err(KafkaError::refused(
+            SaslHandshakeRequest::NAME,
+            error.code(),
+        )),
     }
 }
 
@@ -125,9 +132,12 @@ impl SessionCallback for Bearer {
         ask: &mut Ask<'_>,
     ) -> Result<(), SessionError> {
         let BearerToken { token, extensions } = &self.0;
-        let pairs = extensions.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let pairs = extensions
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         let pairs: Vec<(&str, &str)> = pairs.collect();
-        ask.satisfy::<OAuthBearerKV>(&pairs)?.satisfy::<OAuthBearerToken>(&token.0)?;
+        ask.satisfy::<OAuthBearerKV>(&pairs)?
+            .satisfy::<OAuthBearerToken>(&token.0)?;
         Ok(())
     }
 }

@@ -28,7 +28,9 @@ impl Stream {
         };
         let name = ServerName::try_from(address.host.clone());
         let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let encrypted = TlsConnector::from(config.clone()).connect(name, tcp).await?;
+        let encrypted = TlsConnector::from(config.clone())
+            .connect(name, tcp)
+            .await?;
         Ok(Self::Encrypted(Box::new(encrypted)))
     }
 
