@@ -56,12 +56,7 @@ async fn read(
     group: &Group,
     topics: &Topics,
 ) -> Result<Vec<PartitionLag>, KafkaError> {
-    let partitions: Vec<TopicPartition> = topics
-        .iter()
-        .flat_map(|(topic, info)| {
-            (0..info.count()).map(|number| TopicPartition::new(topic.clone(), number))
-        })
-        .collect();
+    let partitions = offsets::partitions(topics);
     let coordinator = client.coordinator(group).await?;
     let claim = Claim::nobody(group);
     // The ends last: what is committed is never beyond them.

@@ -30,8 +30,6 @@ const PROTOCOL: &str = "range";
 const TYPE: &str = "consumer";
 /// A group that is shared anew while it is joined is joined again; more often than that is odd.
 const ATTEMPTS: u32 = 20;
-/// How often the leader looks whether topics have more partitions.
-const RECOUNT: Duration = Duration::from_secs(30);
 
 pub(super) struct Classic {
     claim: Claim,
@@ -217,14 +215,19 @@ impl Classic {
         }
     }
 
-    pub(super) async fn beat(&mut self, client: &KafkaClient, to: To) -> Result<Event, KafkaError> {
+    pub(super) async fn beat(
+        &mut self,
+        client: &KafkaClient,
+        to: To,
+        timing: Timing,
+    ) -> Result<Event, KafkaError> {
         let request = HeartbeatRequest::default()
             .with_group_id(text(self.claim.group.as_str()).into())
             .with_generation_id(self.claim.epoch)
             .with_member_id(text(&self.claim.member));
         let heard = client.ask(to, Duration::ZERO, |_| request).await?;
         match ResponseError::try_from_code(heard.error_code) {
-            None if self.has_grown(client).await? => Ok(Event::Rebalancing),
+            None if self.has_grown(client, timing.session).await? => Ok(Event::Rebalancing),
             None => Ok(Event::Steady),
             Some(ResponseError::RebalanceInProgress) => Ok(Event::Rebalancing),
             Some(
@@ -239,14 +242,18 @@ impl Classic {
         }
     }
 
-    /// Whether topics have other numbers of partitions than were shared. By joining again the
-    /// leader has them shared anew.
-    async fn has_grown(&mut self, client: &KafkaClient) -> Result<bool, KafkaError> {
+    /// Whether topics have other numbers of partitions than were shared: then the leader has them
+    /// shared anew by joining again. It looks once in a while.
+    async fn has_grown(
+        &mut self,
+        client: &KafkaClient,
+        rest: Duration,
+    ) -> Result<bool, KafkaError> {
         let now = client.clock().monotonic();
         let Some(leading) = &mut self.leading else {
             return Ok(false);
         };
-        if now.saturating_sub(leading.counted_at) < RECOUNT {
+        if now.saturating_sub(leading.counted_at) < rest {
             return Ok(false);
         }
         leading.counted_at = now;

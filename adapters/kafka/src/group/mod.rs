@@ -147,7 +147,7 @@ impl Member {
         let to = self.client.coordinator(&self.group).await;
         let to = self.note(to)?;
         let heard = match &mut self.state {
-            Some(State::Classic(classic)) => classic.beat(&self.client, to).await,
+            Some(State::Classic(classic)) => classic.beat(&self.client, to, self.timing).await,
             Some(State::Next(next)) => next.beat(&self.client, to, self.timing).await,
             None => Ok(Event::Expelled),
         };

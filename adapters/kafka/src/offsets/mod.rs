@@ -19,7 +19,7 @@ use stockade_change_feed::{Group, Offset, Position, Topic, TopicPartition};
 
 pub(crate) use self::bounds::{Bound, Place, find};
 pub(crate) use self::note::Note;
-use crate::cluster::{KafkaClient, To};
+use crate::cluster::{KafkaClient, To, Topics};
 use crate::error::{KafkaError, check};
 use crate::wire::{Request, text, topic_name};
 
@@ -215,6 +215,14 @@ pub(crate) fn at(topic: &Topic, number: i32) -> Result<TopicPartition, KafkaErro
     let partition = u32::try_from(number)
         .map_err(|_| KafkaError::malformed("number of a partition", number))?;
     Ok(TopicPartition::new(topic.clone(), partition))
+}
+
+/// All partitions of these topics.
+pub(crate) fn partitions(topics: &Topics) -> Vec<TopicPartition> {
+    let partitions = topics.iter().flat_map(|(topic, info)| {
+        (0..info.count()).map(|number| TopicPartition::new(topic.clone(), number))
+    });
+    partitions.collect()
 }
 
 /// An offset as Kafka has it.

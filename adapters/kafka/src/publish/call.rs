@@ -70,10 +70,15 @@ impl Call {
         }
     }
 
-    /// Notes that a message may be appended from now on.
-    pub(super) fn send(&self, place: usize) {
-        if let Some(slot @ Slot::Waiting) = self.lock().slots.get_mut(place) {
-            *slot = Slot::Sent;
+    /// Notes that a message may be appended from now on, and says whether it is still to be sent.
+    pub(super) fn send(&self, place: usize) -> bool {
+        match self.lock().slots.get_mut(place) {
+            Some(slot) => {
+                *slot = Slot::Sent;
+                true
+            }
+            // The call has ended, and has said that nothing took effect.
+            None => false,
         }
     }
 

@@ -5,6 +5,8 @@ mod call;
 mod produce;
 mod queue;
 mod route;
+#[cfg(feature = "rskafka")]
+mod rskafka;
 mod sender;
 
 use std::fmt;
@@ -21,15 +23,19 @@ use stockade_change_feed::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::batch::Compression;
+#[cfg(feature = "rskafka")]
+pub use self::rskafka::RskafkaPublisher;
 use self::call::{Call, Waiting};
 use self::queue::{Batching, Pending};
+use self::route::route;
 use self::sender::{Manner, Shared};
 use crate::cluster::{KafkaClient, TopicInfo};
 use crate::error::Effect;
 
-pub(crate) use self::route::route;
-
 const PUBLISH: &str = "publish";
+/// Brokers end the connection of who sends more at once (`socket.request.max.bytes`), and say
+/// nothing.
+const LARGEST: usize = 100_000_000;
 /// What a record needs beside key, value and headers, at most.
 const OVERHEAD: usize = 32;
 const SOON: Duration = Duration::from_millis(100);
@@ -183,7 +189,10 @@ impl KafkaPublisher {
         let routes = |count: u32| {
             let keyless = chance::below(count as usize);
             let keyless = u32::try_from(keyless).unwrap_or_default();
-            let route = |message| route(topic, message, count, keyless);
+            let route = |message: &Message| match message.bytes() {
+                ..LARGEST => route(topic, message, count, keyless),
+                bytes => Err(FeedError::TooLarge { topic: topic.clone(), bytes, limit: LARGEST }),
+            };
             messages.iter().map(route).collect::<Vec<_>>()
         };
         let mut found = routes(count);

@@ -39,7 +39,7 @@ pub(super) struct Batch {
     pub(super) pending: Vec<Pending>,
     /// By which a broker knows it again.
     pub(super) identity: Identity,
-    /// Whether it may be in the log already.
+    /// Whether an earlier attempt may have put it into the log.
     pub(super) doubtful: bool,
 }
 
@@ -63,7 +63,7 @@ struct Lane {
     bytes: usize,
     /// Since when the first of them waits.
     since: Duration,
-    /// A batch that is to be sent again as it was.
+    /// A batch that may be in the log, and is to be sent again as it was.
     again: Option<Batch>,
     flying: bool,
     identity: Known,
@@ -233,15 +233,20 @@ impl Queue {
         }
     }
 
-    /// Has a batch sent again as it was, after a pause.
+    /// Has a batch sent again, after a pause: as it was, if it may be in the log.
     pub(super) fn again(&mut self, batch: Batch, now: Duration) {
-        let at = batch.at.clone();
-        if let Some(lane) = self.lanes.get_mut(&at) {
+        let (at, same) = (batch.at.clone(), Known::Next(batch.identity));
+        let Some(lane) = self.lanes.get_mut(&at) else {
+            return;
+        };
+        lane.rest_until = now.saturating_add(lane.backoff.pause());
+        if batch.doubtful {
             lane.flying = false;
-            lane.identity = Known::Next(batch.identity);
-            lane.rest_until = now.saturating_add(lane.backoff.pause());
+            lane.identity = same;
             lane.again = Some(batch);
             self.ready.insert(at);
+        } else {
+            self.put_back(batch, same);
         }
     }
 
@@ -266,16 +271,14 @@ impl Queue {
         }
     }
 
-    /// Takes out what waits, for these topics or for all, unless it may be in the log.
+    /// Takes out what waits, for these topics or for all. What may be in the log stays.
     pub(super) fn give_up(&mut self, topics: Option<&[Topic]>) -> Vec<(Topic, Pending)> {
         let mut given_up = Vec::new();
         for (at, lane) in &mut self.lanes {
             if lane.flying || topics.is_some_and(|topics| !topics.contains(&at.topic)) {
                 continue;
             }
-            let again = lane.again.take_if(|batch| !batch.doubtful);
-            let again = again.into_iter().flat_map(|batch| batch.pending);
-            let pending = again.chain(lane.waiting.drain(..));
+            let pending = lane.waiting.drain(..);
             given_up.extend(pending.map(|pending| (at.topic.clone(), pending)));
             lane.bytes = 0;
         }
@@ -299,11 +302,9 @@ impl Lane {
     }
 
     fn drop_abandoned(&mut self) {
-        if let Some(batch) = self.again.take_if(|batch| batch.is_abandoned()) {
+        if self.again.take_if(|batch| batch.is_abandoned()).is_some() {
             // Nobody will know whether it is in the log, so its sequence is of no use.
-            if batch.doubtful {
-                self.identity = Known::Spoilt;
-            }
+            self.identity = Known::Spoilt;
         }
         self.waiting.retain(|pending| !pending.call.is_abandoned());
         self.bytes = self.waiting.iter().map(|pending| pending.bytes).sum();
@@ -334,10 +335,11 @@ impl Lane {
         let most_bytes = most_bytes.min(self.most_bytes);
         let fits = |bytes: usize, next: &Pending| bytes == 0 || bytes + next.bytes <= most_bytes;
         while let Some(next) = self.waiting.pop_front_if(|next| fits(bytes, next)) {
-            bytes += next.bytes;
             self.bytes = self.bytes.saturating_sub(next.bytes);
-            next.call.send(next.place);
-            pending.push(next);
+            if next.call.send(next.place) {
+                bytes += next.bytes;
+                pending.push(next);
+            }
         }
         if pending.is_empty() {
             return None;

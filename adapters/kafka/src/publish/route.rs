@@ -3,7 +3,7 @@
 use stockade_change_feed::{FeedError, Message, Route, Topic};
 
 /// The number of its partition. `keyless` is where messages without a key go.
-pub(crate) fn route(
+pub(super) fn route(
     topic: &Topic,
     message: &Message,
     partitions: u32,

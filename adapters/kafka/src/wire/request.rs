@@ -35,10 +35,12 @@ macro_rules! requests {
 // Brokers from Kafka 2.8 on have the oldest ones.
 requests! {
     ApiVersions 3..=3: ApiVersionsRequest -> ApiVersionsResponse,
+    ConsumerGroupDescribe 0..=1: ConsumerGroupDescribeRequest -> ConsumerGroupDescribeResponse,
     // 0 and its ids given by the broker were a preview.
     ConsumerGroupHeartbeat 1..=1: ConsumerGroupHeartbeatRequest -> ConsumerGroupHeartbeatResponse,
     CreateTopics 4..=7: CreateTopicsRequest -> CreateTopicsResponse,
     DescribeConfigs 2..=4: DescribeConfigsRequest -> DescribeConfigsResponse,
+    DescribeGroups 3..=5: DescribeGroupsRequest -> DescribeGroupsResponse,
     // From 13 on topics go by id.
     Fetch 11..=17: FetchRequest -> FetchResponse,
     // From 4 on several groups are asked for at once.

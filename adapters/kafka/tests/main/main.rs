@@ -2,5 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod brokers;
 mod conformance;
 mod harness;
+mod java;
+mod member;
+mod raw;
+mod security;
+mod sizes;
+mod topics;
+mod traps;
