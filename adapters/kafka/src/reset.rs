@@ -47,13 +47,18 @@ impl KafkaFeed {
         let limit = client.config().request_timeout;
         let progress = client.persist(limit, || places(client, &found, to)).await;
         let progress = progress.map_err(failed)?;
-        let codes = client.persist(limit, || commit(client, group, &progress)).await;
+        let codes = client
+            .persist(limit, || commit(client, group, &progress))
+            .await;
         let codes = codes.map_err(failed)?;
         let active = ResponseError::UnknownMemberId.code();
         if codes.values().any(|code| *code == active) {
             let members = client.persist(limit, || count(client, group)).await;
             let members = members.map_err(failed)?;
-            return Err(FeedError::GroupActive { group: group.clone(), members });
+            return Err(FeedError::GroupActive {
+                group: group.clone(),
+                members,
+            });
         }
         offsets::all_committed(&codes).map_err(failed)
     }
@@ -78,7 +83,11 @@ async fn places(
         let bound = found.get(&at).or_else(|| end.get(&at))?;
         let id = topics.get(&at.topic)?.id;
         let note = Some(Note::new(id, None));
-        let progress = Progress { next: bound.offset, epoch: -1, note };
+        let progress = Progress {
+            next: bound.offset,
+            epoch: -1,
+            note,
+        };
         Some((at, progress))
     };
     Ok(partitions.into_iter().filter_map(place).collect())

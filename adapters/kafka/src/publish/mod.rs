@@ -23,11 +23,11 @@ use stockade_change_feed::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::batch::Compression;
-#[cfg(feature = "rskafka")]
-pub use self::rskafka::RskafkaPublisher;
 use self::call::{Call, Waiting};
 use self::queue::{Batching, Pending};
 use self::route::route;
+#[cfg(feature = "rskafka")]
+pub use self::rskafka::RskafkaPublisher;
 use self::sender::{Manner, Shared};
 use crate::cluster::{KafkaClient, TopicInfo};
 use crate::error::Effect;
@@ -191,7 +191,11 @@ impl KafkaPublisher {
             let keyless = u32::try_from(keyless).unwrap_or_default();
             let route = |message: &Message| match message.bytes() {
                 ..LARGEST => route(topic, message, count, keyless),
-                bytes => Err(FeedError::TooLarge { topic: topic.clone(), bytes, limit: LARGEST }),
+                bytes => Err(FeedError::TooLarge {
+                    topic: topic.clone(),
+                    bytes,
+                    limit: LARGEST,
+                }),
             };
             messages.iter().map(route).collect::<Vec<_>>()
         };

@@ -21,7 +21,11 @@ fn queue() -> Queue {
         partitions: vec![leader(1), leader(2)],
         replicas: 1,
     };
-    let identity = Identity { producer: 7, epoch: 0, sequence: 0 };
+    let identity = Identity {
+        producer: 7,
+        epoch: 0,
+        sequence: 0,
+    };
     Queue {
         topics: [(Topic::new("t").unwrap(), info)].into(),
         identity: Some(identity),
@@ -33,7 +37,13 @@ fn add(queue: &mut Queue, partition: u32, values: &[&str]) -> Arc<Call> {
     let call = Arc::new(Call::new(vec![None; values.len()]));
     for (place, value) in values.iter().enumerate() {
         let message = Message::to_partition(partition, value.to_string());
-        let pending = Pending { message, millis: 0, bytes: 300, call: call.clone(), place };
+        let pending = Pending {
+            message,
+            millis: 0,
+            bytes: 300,
+            call: call.clone(),
+            place,
+        };
         queue.add(at(partition), pending, NOW);
     }
     call
@@ -49,7 +59,11 @@ fn one(queue: &mut Queue) -> Batch {
 
 fn values(batch: &Batch) -> Vec<String> {
     let value = |pending: &Pending| pending.message.value.clone().unwrap().to_vec();
-    batch.pending.iter().map(|p| String::from_utf8(value(p)).unwrap()).collect()
+    batch
+        .pending
+        .iter()
+        .map(|p| String::from_utf8(value(p)).unwrap())
+        .collect()
 }
 
 fn nothing(queue: &mut Queue, now: Duration) -> Duration {
@@ -106,10 +120,16 @@ fn what_may_be_in_the_log_is_sent_again_as_it_was_before_anything_else() {
     first.doubtful = true;
     queue.again(first, NOW);
     let due = nothing(&mut queue, NOW);
-    assert!(due > NOW && due < NOW + Duration::from_secs(1), "after a pause");
+    assert!(
+        due > NOW && due < NOW + Duration::from_secs(1),
+        "after a pause"
+    );
     let (mut flights, _) = queue.take(due, AT_ONCE);
     let again = flights.remove(0).batches.remove(0);
-    assert_eq!((values(&again), again.identity.sequence), (vec!["a".into(), "b".into()], 0));
+    assert_eq!(
+        (values(&again), again.identity.sequence),
+        (vec!["a".into(), "b".into()], 0)
+    );
 }
 
 #[test]
@@ -140,7 +160,13 @@ fn what_was_said_not_to_be_sent_is_not_sent_later() {
     let unsent = |_| FeedError::invalid("message", "", "not sent");
     let sent = |_| FeedError::invalid("message", "", "sent");
     let outcomes = call.outcomes(unsent, sent);
-    assert!(outcomes[0].as_ref().unwrap_err().to_string().contains("not sent"));
+    assert!(
+        outcomes[0]
+            .as_ref()
+            .unwrap_err()
+            .to_string()
+            .contains("not sent")
+    );
     nothing(&mut queue, NOW);
 }
 
@@ -156,18 +182,28 @@ fn a_sequence_that_nobody_knows_any_more_is_not_gone_on_with() {
     let later = NOW + Duration::from_secs(10);
     nothing(&mut queue, later);
     assert_eq!(queue.unnamed.pop_first(), Some(Some(at(0))));
-    let identity = Identity { producer: 8, epoch: 0, sequence: 0 };
+    let identity = Identity {
+        producer: 8,
+        epoch: 0,
+        sequence: 0,
+    };
     queue.name(Some(&at(0)), identity);
     let (mut flights, _) = queue.take(later, AT_ONCE);
     let batch = flights.remove(0).batches.remove(0);
-    assert_eq!((values(&batch), batch.identity), (vec!["b".into()], identity));
+    assert_eq!(
+        (values(&batch), batch.identity),
+        (vec!["b".into()], identity)
+    );
 }
 
 #[test]
 fn a_first_message_waits_for_others_only_where_it_is_told_to() {
     let mut queue = queue();
     add(&mut queue, 0, &["a"]);
-    let batching = Batching { linger: Duration::from_millis(5), ..AT_ONCE };
+    let batching = Batching {
+        linger: Duration::from_millis(5),
+        ..AT_ONCE
+    };
     let (flights, next) = queue.take(NOW, batching);
     assert!(flights.is_empty());
     assert_eq!(next, NOW + Duration::from_millis(5));

@@ -113,11 +113,20 @@ impl RskafkaPublisher {
     }
 
     async fn ask(&self, topic: &Topic) -> Result<Arc<Partitions>, FeedError> {
-        let topics = self.client.list_topics().await.map_err(|error| failed(topic, 0, error))?;
-        let found = topics.into_iter().find(|found| found.name == topic.as_str());
-        let found = found.ok_or_else(|| FeedError::UnknownTopic { topic: topic.clone() })?;
+        let topics = self
+            .client
+            .list_topics()
+            .await
+            .map_err(|error| failed(topic, 0, error))?;
+        let found = topics
+            .into_iter()
+            .find(|found| found.name == topic.as_str());
+        let found = found.ok_or_else(|| FeedError::UnknownTopic {
+            topic: topic.clone(),
+        })?;
         let opened = found.partitions.into_iter().map(|number| {
-            self.client.partition_client(topic.as_str(), number, UnknownTopicHandling::Error)
+            self.client
+                .partition_client(topic.as_str(), number, UnknownTopicHandling::Error)
         });
         let mut partitions = Partitions::new();
         for opened in join_all(opened).await {
@@ -133,10 +142,7 @@ impl RskafkaPublisher {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn bound<T>(
-        &self,
-        work: impl Future<Output = T>,
-    ) -> Option<T> {
+    async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             output = work => Some(output),
@@ -156,13 +162,23 @@ impl RskafkaPublisher {
         let mut outcomes = Vec::new();
         for batch in batches(messages, self.batch_bytes) {
             let (places, messages): (Vec<usize>, Vec<Message>) = batch.into_iter().unzip();
-            let bytes = messages.iter().map(Message::bytes).max().unwrap_or_default();
-            let records = messages.into_iter().map(|message| self.record(message)).collect();
+            let bytes = messages
+                .iter()
+                .map(Message::bytes)
+                .max()
+                .unwrap_or_default();
+            let records = messages
+                .into_iter()
+                .map(|message| self.record(message))
+                .collect();
             match partition.produce(records, codec(self.compression)).await {
                 Ok(offsets) => {
                     let published = offsets.into_iter().map(|offset| {
                         let (partition, offset) = (at.clone(), offset.max(0).unsigned_abs());
-                        Ok(Published { partition, offset: Offset(offset.into()) })
+                        Ok(Published {
+                            partition,
+                            offset: Offset(offset.into()),
+                        })
                     });
                     outcomes.extend(places.into_iter().zip(published));
                 }
@@ -181,7 +197,9 @@ impl RskafkaPublisher {
         Record {
             key: message.key.map(Vec::from),
             value: message.value.map(Vec::from),
-            headers: headers.map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_vec()))
+                .collect(),
             timestamp: DateTime::from_timestamp_millis(self.clock.now().as_millis())
                 .unwrap_or_default(),
         }
@@ -241,7 +259,11 @@ impl Publisher for RskafkaPublisher {
         };
         let mut outcomes = outcomes?;
         let missing = || Failure::outcome_unknown(PUBLISH, "rskafka returned no offset for it");
-        let outcome = |place| outcomes.remove(&place).unwrap_or_else(|| Err(missing().into()));
+        let outcome = |place| {
+            outcomes
+                .remove(&place)
+                .unwrap_or_else(|| Err(missing().into()))
+        };
         Ok((0..count).map(outcome).collect())
     }
 
@@ -259,12 +281,18 @@ fn failed(topic: &Topic, bytes: usize, error: Error) -> FeedError {
     match error {
         Error::ServerError { protocol_error, .. } if is_too_large(protocol_error) => {
             let (topic, limit) = (topic.clone(), bytes.saturating_sub(1));
-            FeedError::TooLarge { topic, bytes, limit }
+            FeedError::TooLarge {
+                topic,
+                bytes,
+                limit,
+            }
         }
         Error::ServerError {
             protocol_error: ProtocolError::UnknownTopicOrPartition,
             ..
-        } => FeedError::UnknownTopic { topic: topic.clone() },
+        } => FeedError::UnknownTopic {
+            topic: topic.clone(),
+        },
         error @ Error::ServerError { .. } => Failure::refused(PUBLISH, error).into(),
         // It had been sent, or may have been.
         error => Failure::outcome_unknown(PUBLISH, error).into(),
@@ -272,7 +300,10 @@ fn failed(topic: &Topic, bytes: usize, error: Error) -> FeedError {
 }
 
 fn is_too_large(error: ProtocolError) -> bool {
-    matches!(error, ProtocolError::MessageTooLarge | ProtocolError::RecordListTooLarge)
+    matches!(
+        error,
+        ProtocolError::MessageTooLarge | ProtocolError::RecordListTooLarge
+    )
 }
 
 fn codec(compression: Compression) -> Codec {
@@ -303,7 +334,10 @@ mod tests {
     #[test]
     fn batches_keep_the_order_and_the_limit() {
         let message = |bytes: usize| Message::to_partition(0, Bytes::from(vec![0; bytes]));
-        let messages = [10, 10, 500, 10, 10, 10].into_iter().map(message).enumerate();
+        let messages = [10, 10, 500, 10, 10, 10]
+            .into_iter()
+            .map(message)
+            .enumerate();
         let batches = batches(messages.collect(), 100);
         let places: Vec<Vec<usize>> = batches
             .iter()

@@ -30,7 +30,9 @@ async fn hurt<T: Send + 'static>(
 }
 
 async fn start(options: KafkaOptions) -> Option<KafkaCluster> {
-    tokio::task::spawn_blocking(|| options.cluster_for_test()).await.unwrap()
+    tokio::task::spawn_blocking(|| options.cluster_for_test())
+        .await
+        .unwrap()
 }
 
 /// Publishes numbers until it is told to stop, and returns how many.
@@ -57,7 +59,11 @@ async fn read(mut member: Member, stop: Arc<AtomicBool>) -> Vec<Record> {
     while quiet < 10 {
         let records = member.poll(500).await;
         let stopped = stop.load(Ordering::Relaxed);
-        quiet = if stopped && records.is_empty() { quiet + 1 } else { 0 };
+        quiet = if stopped && records.is_empty() {
+            quiet + 1
+        } else {
+            0
+        };
         let mut last: BTreeMap<TopicPartition, _> = BTreeMap::new();
         for record in &records {
             last.insert(record.position.partition.clone(), record.position.clone());
@@ -93,11 +99,16 @@ async fn under_traffic(
 ) -> KafkaCluster {
     let bootstrap = cluster.url();
     let client = client(&bootstrap).await;
-    let settings = TopicSettings::new(PARTITIONS).with_replicas(3).with_min_in_sync(2);
+    let settings = TopicSettings::new(PARTITIONS)
+        .with_replicas(3)
+        .with_min_in_sync(2);
     let topic = create(&client, &settings).await;
     let mut member = Member::join(&feed(&client, protocol), &unique("group"), &topic).await;
     member.settle(PARTITIONS as usize).await;
-    let (writing, reading) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (writing, reading) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicBool::new(false)),
+    );
     let writer = tokio::spawn(write(client.clone(), topic, writing.clone()));
     let reader = tokio::spawn(read(member, reading.clone()));
     let (cluster, ()) = hurt(cluster, trouble).await;
@@ -110,7 +121,9 @@ async fn under_traffic(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_is_not_noticed() {
-    let Some(mut cluster) = start(KafkaOptions::new()).await else { return };
+    let Some(mut cluster) = start(KafkaOptions::new()).await else {
+        return;
+    };
     for protocol in [GroupProtocol::Newest, GroupProtocol::Classic] {
         cluster = under_traffic(cluster, protocol, |cluster| {
             // Each leads some partitions, coordinates some groups, and one of them is the
@@ -129,7 +142,9 @@ async fn a_rolling_restart_is_not_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn brokers_that_are_killed_lose_nothing() {
-    let Some(cluster) = start(KafkaOptions::new()).await else { return };
+    let Some(cluster) = start(KafkaOptions::new()).await else {
+        return;
+    };
     let cluster = under_traffic(cluster, GroupProtocol::Newest, |cluster| {
         for id in 1..=3 {
             cluster.broker(id).kill();
@@ -147,7 +162,12 @@ async fn brokers_that_are_killed_lose_nothing() {
 fn in_sync(cluster: &KafkaCluster) {
     let until = Instant::now() + Duration::from_secs(60);
     let behind = ["--describe", "--under-replicated-partitions"];
-    while !KafkaTool::Topics.run(&cluster.url(), &behind).unwrap().trim().is_empty() {
+    while !KafkaTool::Topics
+        .run(&cluster.url(), &behind)
+        .unwrap()
+        .trim()
+        .is_empty()
+    {
         assert!(Instant::now() < until, "copies stay behind");
         std::thread::sleep(Duration::from_millis(500));
     }
@@ -157,7 +177,9 @@ fn in_sync(cluster: &KafkaCluster) {
 /// by others of the same offsets.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_cut_off_is_a_reset_and_not_silence() {
-    let Some(mut cluster) = start(KafkaOptions::new()).await else { return };
+    let Some(mut cluster) = start(KafkaOptions::new()).await else {
+        return;
+    };
     let client = client(&cluster.url()).await;
     for policy in [OnLostOffset::Fail, OnLostOffset::Earliest] {
         let topic = Topic::new(unique("topic")).unwrap();
@@ -189,7 +211,11 @@ async fn a_log_that_was_cut_off_is_a_reset_and_not_silence() {
         let published = number(&client, &topic, 0, 20..30).await;
         assert_eq!(published[0].offset.0, 5, "five records are lost");
         if policy == OnLostOffset::Earliest {
-            assert_eq!(texts(&member.read(10).await), numbers(20..30), "from where it was cut off");
+            assert_eq!(
+                texts(&member.read(10).await),
+                numbers(20..30),
+                "from where it was cut off"
+            );
             let reset = &member.resets[0];
             assert_eq!((reset.committed.0, reset.resumed_at.0), (9, 5));
         } else {
@@ -213,7 +239,15 @@ async fn a_log_that_was_cut_off_is_a_reset_and_not_silence() {
 
 fn create_on_two(cluster: &KafkaCluster, topic: &str) {
     let unclean = "unclean.leader.election.enable=true";
-    let create = ["--create", "--topic", topic, "--replica-assignment", "1:2", "--config", unclean];
+    let create = [
+        "--create",
+        "--topic",
+        topic,
+        "--replica-assignment",
+        "1:2",
+        "--config",
+        unclean,
+    ];
     KafkaTool::Topics.run(&cluster.url(), &create).unwrap();
 }
 

@@ -154,7 +154,12 @@ impl<W: Way> RetentionHarness for OnKafka<W> {
         let topic = partition.topic.as_str();
         let partition = client.partition_client(topic, number, UnknownTopicHandling::Error);
         let before = i64::try_from(before.0).unwrap();
-        partition.await.unwrap().delete_records(before, 5_000).await.unwrap();
+        partition
+            .await
+            .unwrap()
+            .delete_records(before, 5_000)
+            .await
+            .unwrap();
     }
 
     /// With what the groups have committed, which Kafka deletes with the topic: so it is where
@@ -163,8 +168,14 @@ impl<W: Way> RetentionHarness for OnKafka<W> {
         let group = format!("{}-g", self.prefix);
         let committed = raw::committed(&self.bootstrap, &group).await;
         let controller = rskafka(&self.bootstrap).await.controller_client().unwrap();
-        let partitions = KafkaPublisher::new(self.client.clone()).partitions(topic).await.unwrap();
-        controller.delete_topic(topic.as_str(), 5_000).await.unwrap();
+        let partitions = KafkaPublisher::new(self.client.clone())
+            .partitions(topic)
+            .await
+            .unwrap();
+        controller
+            .delete_topic(topic.as_str(), 5_000)
+            .await
+            .unwrap();
         let settings = settings::<W>(partitions);
         // The old one may be there for a while.
         while self.client.check_topic(topic, &settings).await.is_ok() {
@@ -198,7 +209,9 @@ impl Feed for Prefixed {
         topics: &[Topic],
         options: SubscribeOptions,
     ) -> Result<Box<dyn Subscription>, FeedError> {
-        self.feed.subscribe(&self.name(group), topics, options).await
+        self.feed
+            .subscribe(&self.name(group), topics, options)
+            .await
     }
 
     async fn lag(&self, group: &Group, topics: &[Topic]) -> Result<Vec<PartitionLag>, FeedError> {

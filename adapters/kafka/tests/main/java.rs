@@ -15,7 +15,10 @@ const PARTITIONS: u32 = 4;
 /// Runs one of Kafka's programs, where that may block.
 async fn run(tool: KafkaTool, bootstrap: &str, arguments: &[&str]) -> String {
     let bootstrap = bootstrap.to_owned();
-    let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    let arguments: Vec<String> = arguments
+        .iter()
+        .map(|&argument| argument.to_owned())
+        .collect();
     let run = move || {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         tool.run(&bootstrap, &arguments).unwrap()
@@ -25,13 +28,24 @@ async fn run(tool: KafkaTool, bootstrap: &str, arguments: &[&str]) -> String {
 
 /// A row of `kafka-consumer-groups --describe`, by the names of its columns.
 async fn described(bootstrap: &str, group: &str) -> Vec<BTreeMap<String, String>> {
-    let table = run(KafkaTool::ConsumerGroups, bootstrap, &["--describe", "--group", group]).await;
+    let table = run(
+        KafkaTool::ConsumerGroups,
+        bootstrap,
+        &["--describe", "--group", group],
+    )
+    .await;
     let mut lines = table.lines().filter(|line| !line.trim().is_empty());
-    let header = lines.find(|line| line.contains("LOG-END-OFFSET")).unwrap_or_else(|| panic!("{table}"));
+    let header = lines
+        .find(|line| line.contains("LOG-END-OFFSET"))
+        .unwrap_or_else(|| panic!("{table}"));
     let names: Vec<&str> = header.split_whitespace().collect();
     let row = |line: &str| {
         let values = line.split_whitespace().map(str::to_owned);
-        names.iter().map(|&name| name.to_owned()).zip(values).collect()
+        names
+            .iter()
+            .map(|&name| name.to_owned())
+            .zip(values)
+            .collect()
     };
     lines.map(row).collect()
 }
@@ -58,8 +72,17 @@ async fn a_java_consumer_shares_the_group() {
         let mut member = Member::join(&feed, &group, &topic).await;
         member.settle(PARTITIONS as usize).await;
         let property = format!("group.protocol={java}");
-        let arguments = ["--topic", topic.as_str(), "--group", &group, "--command-property", &property];
-        let mut other = KafkaTool::ConsoleConsumer.start(&bootstrap, &arguments, "").unwrap();
+        let arguments = [
+            "--topic",
+            topic.as_str(),
+            "--group",
+            &group,
+            "--command-property",
+            &property,
+        ];
+        let mut other = KafkaTool::ConsoleConsumer
+            .start(&bootstrap, &arguments, "")
+            .unwrap();
         until("Java's consumer takes its share", async || {
             member.poll(0).await;
             member.owned.len() == PARTITIONS as usize / 2
@@ -78,10 +101,21 @@ async fn a_java_consumer_shares_the_group() {
             lines(&other).len() == 20
         })
         .await;
-        let mut all: Vec<usize> = read.iter().map(|record| text(record).parse().unwrap()).collect();
-        all.extend(lines(&other).iter().map(|line| line.parse::<usize>().unwrap()));
+        let mut all: Vec<usize> = read
+            .iter()
+            .map(|record| text(record).parse().unwrap())
+            .collect();
+        all.extend(
+            lines(&other)
+                .iter()
+                .map(|line| line.parse::<usize>().unwrap()),
+        );
         all.sort_unstable();
-        assert_eq!(all, (0..40).collect::<Vec<_>>(), "{protocol:?} with {java}: each came once");
+        assert_eq!(
+            all,
+            (0..40).collect::<Vec<_>>(),
+            "{protocol:?} with {java}: each came once"
+        );
 
         // It commits and leaves, and what it had goes on where it stopped.
         let stopping = tokio::task::spawn_blocking(move || {
@@ -98,7 +132,11 @@ async fn a_java_consumer_shares_the_group() {
 }
 
 fn lines(tool: &RunningTool) -> Vec<String> {
-    tool.output().unwrap_or_default().lines().map(str::to_owned).collect()
+    tool.output()
+        .unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,12 +151,19 @@ async fn kafkas_tool_tells_the_same_lag_and_the_same_members() {
         let mut member = Member::join(&feed, &name, &topic).await;
         let read = member.read(14).await;
         for at in member.owned.clone() {
-            let second = read.iter().filter(|record| record.position.partition == at).nth(1).unwrap();
+            let second = read
+                .iter()
+                .filter(|record| record.position.partition == at)
+                .nth(1)
+                .unwrap();
             member.commit(&second.position).await;
         }
         let (bootstrap, name) = (bootstrap.clone(), name.clone());
         let group = Group::new(&name).unwrap();
-        let ours = feed.lag(&group, std::slice::from_ref(&topic)).await.unwrap();
+        let ours = feed
+            .lag(&group, std::slice::from_ref(&topic))
+            .await
+            .unwrap();
         let told = tokio::spawn(async move { described(&bootstrap, &name).await });
         // It is asked while the member lives.
         while !told.is_finished() {

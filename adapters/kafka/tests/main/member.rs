@@ -22,7 +22,10 @@ pub(crate) fn limits(records: usize) -> PollLimits {
 }
 
 pub(crate) fn options(start: Start, on_lost_offset: OnLostOffset) -> SubscribeOptions {
-    SubscribeOptions { start, on_lost_offset }
+    SubscribeOptions {
+        start,
+        on_lost_offset,
+    }
 }
 
 pub(crate) fn feed(client: &KafkaClient, protocol: GroupProtocol) -> KafkaFeed {
@@ -40,7 +43,10 @@ pub(crate) async fn number(
 ) -> Vec<Published> {
     let publisher = KafkaPublisher::new(client.clone());
     let numbered = |n: usize| Message::to_partition(partition, n.to_string());
-    let outcomes = publisher.publish(topic, numbers.map(numbered).collect()).await.unwrap();
+    let outcomes = publisher
+        .publish(topic, numbers.map(numbered).collect())
+        .await
+        .unwrap();
     outcomes.into_iter().map(Result::unwrap).collect()
 }
 
@@ -99,7 +105,10 @@ impl Member {
             self.lost.push(lost);
         }
         for gained in polled.gained {
-            assert!(self.owned.insert(gained.partition.clone()), "{gained:?} comes twice");
+            assert!(
+                self.owned.insert(gained.partition.clone()),
+                "{gained:?} comes twice"
+            );
             self.committed.push((gained.partition, gained.committed));
         }
         self.resets.extend(polled.resets);
@@ -115,7 +124,11 @@ impl Member {
         let mut records = Vec::new();
         let until = Instant::now() + PATIENCE;
         while records.len() < count {
-            assert!(Instant::now() < until, "only {:?} came of {count}", texts(&records));
+            assert!(
+                Instant::now() < until,
+                "only {:?} came of {count}",
+                texts(&records)
+            );
             records.extend(self.poll(count - records.len()).await);
         }
         records
@@ -125,7 +138,11 @@ impl Member {
     pub(crate) async fn settle(&mut self, partitions: usize) {
         let until = Instant::now() + PATIENCE;
         while self.owned.len() != partitions {
-            assert!(Instant::now() < until, "{:?} are not {partitions}", self.owned);
+            assert!(
+                Instant::now() < until,
+                "{:?} are not {partitions}",
+                self.owned
+            );
             self.poll(0).await;
         }
     }
@@ -176,6 +193,9 @@ pub(crate) async fn share(a: &mut Member, b: &mut Member, partitions: usize) {
 
 /// How many records a group is behind, all partitions together.
 pub(crate) async fn behind(feed: &KafkaFeed, group: &str, topic: &Topic) -> u64 {
-    let lags = feed.lag(&Group::new(group).unwrap(), std::slice::from_ref(topic)).await.unwrap();
+    let lags = feed
+        .lag(&Group::new(group).unwrap(), std::slice::from_ref(topic))
+        .await
+        .unwrap();
     lags.into_iter().map(|lag| lag.records.unwrap()).sum()
 }

@@ -196,8 +196,9 @@ pub(crate) async fn begin(bootstrap: &str, at: &TopicPartition, values: &[&str])
         .with_v3_and_below_producer_id(producer)
         .with_v3_and_below_producer_epoch(epoch)
         .with_v3_and_below_topics(vec![topic]);
-    let answer: AddPartitionsToTxnResponse =
-        coordinator.call(ApiKey::AddPartitionsToTxn, 3, &request).await;
+    let answer: AddPartitionsToTxnResponse = coordinator
+        .call(ApiKey::AddPartitionsToTxn, 3, &request)
+        .await;
     let code = answer.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code;
     assert_eq!(code, 0, "AddPartitionsToTxn");
 
@@ -220,7 +221,10 @@ pub(crate) async fn begin(bootstrap: &str, at: &TopicPartition, values: &[&str])
         })
         .collect();
     let mut batch = BytesMut::new();
-    let options = RecordEncodeOptions { version: 2, compression: Compression::None };
+    let options = RecordEncodeOptions {
+        version: 2,
+        compression: Compression::None,
+    };
     RecordBatchEncoder::encode(&mut batch, &records, &options).unwrap();
     let partition = PartitionProduceData::default()
         .with_index(number)
@@ -237,5 +241,10 @@ pub(crate) async fn begin(bootstrap: &str, at: &TopicPartition, values: &[&str])
     let answer: ProduceResponse = leader.call(ApiKey::Produce, 8, &request).await;
     let code = answer.responses[0].partition_responses[0].error_code;
     assert_eq!(code, 0, "Produce");
-    Transaction { id, coordinator, producer, epoch }
+    Transaction {
+        id,
+        coordinator,
+        producer,
+        epoch,
+    }
 }

@@ -29,7 +29,12 @@ async fn use_it(config: KafkaConfig) {
     for outcome in publisher.publish(&topic, messages).await.unwrap() {
         outcome.unwrap();
     }
-    let mut member = Member::join(&feed(&client, GroupProtocol::Newest), &unique("group"), &topic).await;
+    let mut member = Member::join(
+        &feed(&client, GroupProtocol::Newest),
+        &unique("group"),
+        &topic,
+    )
+    .await;
     let read = member.read(2).await;
     assert_eq!(texts(&read), ["v", &large]);
     member.commit(&read[1].position).await;
@@ -44,7 +49,11 @@ impl TokenSource for Unsigned {
         // {"alg":"none"} and {"sub":"ada","iat":…,"exp":…}, without signature.
         let now = chrono::Utc::now().timestamp();
         let claims = format!(r#"{{"sub":"ada","iat":{now},"exp":{}}}"#, now + 600);
-        Ok(BearerToken::new(format!("{}.{}.", base64(r#"{"alg":"none"}"#), base64(&claims))))
+        Ok(BearerToken::new(format!(
+            "{}.{}.",
+            base64(r#"{"alg":"none"}"#),
+            base64(&claims)
+        )))
     }
 }
 
@@ -52,7 +61,9 @@ fn base64(text: &str) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut encoded = String::new();
     for bytes in text.as_bytes().chunks(3) {
-        let bits = (0..3).fold(0_u32, |bits, n| bits << 8 | u32::from(*bytes.get(n).unwrap_or(&0)));
+        let bits = (0..3).fold(0_u32, |bits, n| {
+            bits << 8 | u32::from(*bytes.get(n).unwrap_or(&0))
+        });
         for n in 0..=bytes.len() {
             encoded.push(char::from(LETTERS[(bits >> (18 - 6 * n)) as usize & 63]));
         }
@@ -71,8 +82,15 @@ fn ways() -> [Sasl; 4] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_and_every_mechanism_work_alone_and_together() {
-    let start = || KafkaOptions::new().tls().user("ada", "a password").for_test();
-    let Some(kafka) = tokio::task::spawn_blocking(start).await.unwrap() else { return };
+    let start = || {
+        KafkaOptions::new()
+            .tls()
+            .user("ada", "a password")
+            .for_test()
+    };
+    let Some(kafka) = tokio::task::spawn_blocking(start).await.unwrap() else {
+        return;
+    };
     let certificates = kafka.certificates().unwrap().clone();
     let at = |listener| KafkaConfig::new([kafka.address(listener).to_string()]).unwrap();
 
@@ -86,7 +104,9 @@ async fn tls_and_every_mechanism_work_alone_and_together() {
     use_it(at(Listener::Tls).with_tls(mutual.unwrap())).await;
     for sasl in ways() {
         use_it(at(Listener::Sasl).with_sasl(sasl.clone())).await;
-        let both = at(Listener::SaslTls).with_tls(trusting(&certificates)).with_sasl(sasl);
+        let both = at(Listener::SaslTls)
+            .with_tls(trusting(&certificates))
+            .with_sasl(sasl);
         use_it(both).await;
     }
 
@@ -95,15 +115,22 @@ async fn tls_and_every_mechanism_work_alone_and_together() {
         let config = at(Listener::Tls).with_tls(system);
         let error = KafkaClient::connect(config).await.unwrap_err();
         assert_eq!(error.retry(), Retry::Never, "{error}");
-        let source = error.source().and_then(|source| source.downcast_ref::<KafkaError>());
-        assert!(matches!(source, Some(KafkaError::Untrusted { .. })), "{error:?}");
+        let source = error
+            .source()
+            .and_then(|source| source.downcast_ref::<KafkaError>());
+        assert!(
+            matches!(source, Some(KafkaError::Untrusted { .. })),
+            "{error:?}"
+        );
     }
     // Neither speaks what the other does.
     let error = KafkaClient::connect(at(Listener::Plain).with_tls(trusting(&certificates))).await;
     assert_eq!(error.unwrap_err().retry(), Retry::Never);
     let error = KafkaClient::connect(at(Listener::Sasl)).await.unwrap_err();
     assert!(error.to_string().contains("127.0.0.1"), "{error}");
-    tokio::task::spawn_blocking(move || drop(kafka)).await.unwrap();
+    tokio::task::spawn_blocking(move || drop(kafka))
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +141,9 @@ async fn connections_outlive_the_time_that_credentials_are_good_for() {
             .set("connections.max.reauth.ms", "2000")
             .for_test()
     };
-    let Some(kafka) = tokio::task::spawn_blocking(start).await.unwrap() else { return };
+    let Some(kafka) = tokio::task::spawn_blocking(start).await.unwrap() else {
+        return;
+    };
     let config = KafkaConfig::new([kafka.address(Listener::Sasl).to_string()]).unwrap();
     let config = config
         .with_request_timeout(std::time::Duration::from_millis(500))
@@ -125,12 +154,19 @@ async fn connections_outlive_the_time_that_credentials_are_good_for() {
     let mut member = Member::join(&feed(&client, GroupProtocol::Newest), "g", &topic).await;
     for n in 0..10 {
         let message = vec![Message::keyed("k", n.to_string())];
-        publisher.publish(&topic, message).await.unwrap().remove(0).unwrap();
+        publisher
+            .publish(&topic, message)
+            .await
+            .unwrap()
+            .remove(0)
+            .unwrap();
         let read = member.read(1).await;
         assert_eq!(texts(&read), [n.to_string()]);
         member.commit(&read[0].position).await;
         tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     }
     assert_eq!(member.lost, [], "it was never given up");
-    tokio::task::spawn_blocking(move || drop(kafka)).await.unwrap();
+    tokio::task::spawn_blocking(move || drop(kafka))
+        .await
+        .unwrap();
 }

@@ -28,13 +28,24 @@ async fn another_client_reads_every_compression() {
         let from = reader.get_offset(OffsetAt::Latest).await.unwrap();
         let publisher = KafkaPublisher::new(client.clone()).with_compression(compression);
         let value = |n: usize| format!("{compression:?} {n} {}", "x".repeat(2_000));
-        let messages = (0..100).map(|n| Message::to_partition(0, value(n))).collect();
+        let messages = (0..100)
+            .map(|n| Message::to_partition(0, value(n)))
+            .collect();
         for outcome in publisher.publish(&topic, messages).await.unwrap() {
             outcome.unwrap();
         }
-        let (read, _) = reader.fetch_records(from, 1..10_000_000, 1_000).await.unwrap();
-        let read: Vec<_> = read.into_iter().map(|read| read.record.value.unwrap()).collect();
-        assert_eq!(read, (0..100).map(|n| value(n).into_bytes()).collect::<Vec<_>>());
+        let (read, _) = reader
+            .fetch_records(from, 1..10_000_000, 1_000)
+            .await
+            .unwrap();
+        let read: Vec<_> = read
+            .into_iter()
+            .map(|read| read.record.value.unwrap())
+            .collect();
+        assert_eq!(
+            read,
+            (0..100).map(|n| value(n).into_bytes()).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -47,7 +58,13 @@ async fn every_compression_of_another_client_is_read() {
     let writer = writer.partition_client(topic.as_str(), 0, UnknownTopicHandling::Error);
     let writer = writer.await.unwrap();
     let mut expected = Vec::new();
-    for codec in [Codec::NoCompression, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+    for codec in [
+        Codec::NoCompression,
+        Codec::Gzip,
+        Codec::Snappy,
+        Codec::Lz4,
+        Codec::Zstd,
+    ] {
         let value = |n: usize| format!("{codec:?} {n} {}", "x".repeat(2_000));
         let record = |n| Record {
             key: None,
@@ -55,11 +72,17 @@ async fn every_compression_of_another_client_is_read() {
             headers: BTreeMap::from([("codec".to_owned(), b"".to_vec())]),
             timestamp: chrono::Utc::now(),
         };
-        writer.produce((0..50).map(record).collect(), codec).await.unwrap();
+        writer
+            .produce((0..50).map(record).collect(), codec)
+            .await
+            .unwrap();
         expected.extend((0..50).map(value));
     }
     let feed = feed(&client, GroupProtocol::Newest);
-    let read = Member::join(&feed, &unique("group"), &topic).await.read(expected.len()).await;
+    let read = Member::join(&feed, &unique("group"), &topic)
+        .await
+        .read(expected.len())
+        .await;
     assert_eq!(texts(&read), expected);
 }
 
@@ -73,14 +96,20 @@ async fn a_record_may_have_the_brokers_limit_and_not_a_byte_more() {
         let publisher = KafkaPublisher::new(client.clone());
         let message = |bytes| Message::to_partition(0, vec![b'x'; bytes]);
         let most: usize = most.parse().unwrap();
-        let outcome = publisher.publish(&topic, vec![message(most)]).await.unwrap().remove(0);
+        let outcome = publisher
+            .publish(&topic, vec![message(most)])
+            .await
+            .unwrap()
+            .remove(0);
         let Err(FeedError::TooLarge { bytes, limit, .. }) = outcome else {
             panic!("{most} bytes are too many beside what a batch needs: {outcome:?}");
         };
         assert_eq!(bytes, most);
         assert!(limit < most && limit > most - 200, "{limit} of {most}");
 
-        let outcomes = publisher.publish(&topic, vec![message(limit), message(limit + 1)]).await;
+        let outcomes = publisher
+            .publish(&topic, vec![message(limit), message(limit + 1)])
+            .await;
         let outcomes = outcomes.unwrap();
         assert!(outcomes[0].is_ok(), "{:?}", outcomes[0]);
         let error = outcomes[1].as_ref().unwrap_err();
@@ -89,7 +118,10 @@ async fn a_record_may_have_the_brokers_limit_and_not_a_byte_more() {
         assert!(error.to_string().contains(&limit.to_string()), "{error}");
 
         let feed = feed(&client, GroupProtocol::Newest);
-        let read = Member::join(&feed, &unique("group"), &topic).await.read(1).await;
+        let read = Member::join(&feed, &unique("group"), &topic)
+            .await
+            .read(1)
+            .await;
         assert_eq!(read[0].bytes(), limit);
     }
 }
@@ -102,15 +134,22 @@ async fn a_batch_that_is_too_large_is_sent_in_parts() {
     let topic = create(&client, &settings).await;
     let publisher = KafkaPublisher::new(client.clone());
     let value = |n: usize| format!("{n:04}{}", "x".repeat(500));
-    let mut messages: Vec<Message> =
-        (0..100).map(|n| Message::to_partition(0, value(n))).collect();
+    let mut messages: Vec<Message> = (0..100)
+        .map(|n| Message::to_partition(0, value(n)))
+        .collect();
     messages.insert(50, Message::to_partition(0, vec![b'x'; 6_000]));
     let mut outcomes = publisher.publish(&topic, messages).await.unwrap();
     let refused = outcomes.remove(50).unwrap_err();
     assert!(matches!(refused, FeedError::TooLarge { .. }), "{refused}");
-    let offsets: Vec<u128> =
-        outcomes.into_iter().map(|outcome| outcome.unwrap().offset.0).collect();
-    assert_eq!(offsets, (0..100).collect::<Vec<_>>(), "in their order, and each once");
+    let offsets: Vec<u128> = outcomes
+        .into_iter()
+        .map(|outcome| outcome.unwrap().offset.0)
+        .collect();
+    assert_eq!(
+        offsets,
+        (0..100).collect::<Vec<_>>(),
+        "in their order, and each once"
+    );
 }
 
 #[tokio::test]
@@ -132,7 +171,10 @@ async fn a_compacted_topic_refuses_what_has_no_key_and_nothing_else() {
     assert_eq!(error.retry(), Retry::Never);
     assert!(error.to_string().contains("key"), "{error}");
     // And it is said before.
-    let problems = client.check_topic(&topic, &TopicSettings::new(1)).await.unwrap();
+    let problems = client
+        .check_topic(&topic, &TopicSettings::new(1))
+        .await
+        .unwrap();
     let problem = problems[0].to_string();
     assert!(problem.contains("cleanup.policy=compact"), "{problem}");
 }

@@ -11,7 +11,10 @@ use crate::raw;
 const BOTH: [GroupProtocol; 2] = [GroupProtocol::Newest, GroupProtocol::Classic];
 
 fn next(committed: &[raw::Committed], at: &TopicPartition) -> Option<i64> {
-    committed.iter().find(|committed| committed.at == *at).map(|committed| committed.next)
+    committed
+        .iter()
+        .find(|committed| committed.at == *at)
+        .map(|committed| committed.next)
 }
 
 #[tokio::test]
@@ -35,15 +38,27 @@ async fn a_commit_is_never_of_anothers_partition_nor_backwards_nor_beyond() {
             read.find(|position| position.partition == *at).unwrap()
         };
         let refused = a.try_commit(&last(&theirs)).await.unwrap_err();
-        assert!(matches!(refused, FeedError::NotAssigned { .. }), "{refused}");
+        assert!(
+            matches!(refused, FeedError::NotAssigned { .. }),
+            "{refused}"
+        );
 
         let mine = a.owned.first().unwrap().clone();
         a.commit(&last(&mine)).await;
-        let first = read.iter().find(|record| record.position.partition == mine).unwrap();
+        let first = read
+            .iter()
+            .find(|record| record.position.partition == mine)
+            .unwrap();
         a.commit(&first.position).await;
-        let beyond = Position { offset: Offset(1_000_000), ..last(&mine) };
+        let beyond = Position {
+            offset: Offset(1_000_000),
+            ..last(&mine)
+        };
         let refused = a.try_commit(&beyond).await.unwrap_err();
-        assert!(matches!(refused, FeedError::NotAssigned { .. }), "{refused}");
+        assert!(
+            matches!(refused, FeedError::NotAssigned { .. }),
+            "{refused}"
+        );
 
         let committed = raw::committed(&bootstrap, &group).await;
         assert_eq!(next(&committed, &mine), Some(5), "{committed:?}");
@@ -66,7 +81,11 @@ async fn what_is_committed_while_a_rebalance_is_prepared_counts() {
     let mut b = Member::join(&feed, &group, &topic).await;
     b.poll(0).await;
     for at in a.owned.clone() {
-        let last = read.iter().rev().find(|record| record.position.partition == at).unwrap();
+        let last = read
+            .iter()
+            .rev()
+            .find(|record| record.position.partition == at)
+            .unwrap();
         a.commit(&last.position).await;
     }
     share(&mut a, &mut b, 2).await;
@@ -94,7 +113,11 @@ async fn a_commit_does_not_wait_for_a_join() {
     }
     let started = std::time::Instant::now();
     a.commit(&read[4].position).await;
-    assert!(started.elapsed().as_millis() < 1_000, "took {:?}", started.elapsed());
+    assert!(
+        started.elapsed().as_millis() < 1_000,
+        "took {:?}",
+        started.elapsed()
+    );
     let committed = raw::committed(&bootstrap, &group).await;
     assert_eq!(next(&committed, &read[4].position.partition), Some(5));
     drop((b, c));
@@ -133,8 +156,16 @@ async fn a_revocation_is_acknowledged_in_the_next_poll_only() {
         b.poll(0).await;
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
-    assert_eq!(b.owned.len(), 0, "it was reported, and nothing was said to the group yet");
-    let last = read.iter().rev().find(|record| record.position.partition == lost).unwrap();
+    assert_eq!(
+        b.owned.len(),
+        0,
+        "it was reported, and nothing was said to the group yet"
+    );
+    let last = read
+        .iter()
+        .rev()
+        .find(|record| record.position.partition == lost)
+        .unwrap();
     a.commit(&last.position).await;
     share(&mut a, &mut b, 2).await;
     b.expect_nothing().await;
@@ -190,7 +221,14 @@ async fn a_position_that_was_not_read_here_is_refused() {
     let mut a = Member::join(&feed, &group, &topic).await;
     a.settle(1).await;
     let partition = TopicPartition::new(topic, 0);
-    let position = Position { partition, offset: Offset(0), timestamp: Timestamp::EPOCH };
+    let position = Position {
+        partition,
+        offset: Offset(0),
+        timestamp: Timestamp::EPOCH,
+    };
     let refused = a.try_commit(&position).await.unwrap_err();
-    assert!(matches!(refused, FeedError::NotAssigned { .. }), "{refused}");
+    assert!(
+        matches!(refused, FeedError::NotAssigned { .. }),
+        "{refused}"
+    );
 }

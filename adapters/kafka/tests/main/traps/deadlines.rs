@@ -16,7 +16,9 @@ use crate::member::{Member, number};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_hangs_delays_nobody_beyond_the_deadline() {
     let kafka = tokio::task::spawn_blocking(|| KafkaOptions::new().for_test());
-    let Some(kafka) = kafka.await.unwrap() else { return };
+    let Some(kafka) = kafka.await.unwrap() else {
+        return;
+    };
     let url = kafka.url();
     let topic = create(&client(&url).await, &TopicSettings::new(1)).await;
     number(&client(&url).await, &topic, 0, 0..3).await;
@@ -32,33 +34,62 @@ async fn a_broker_that_hangs_delays_nobody_beyond_the_deadline() {
     let mut member = Member::join(&feed, "g", &topic).await;
     let read = member.read(3).await;
     number(&client(&url).await, &topic, 0, 0..1).await;
-    publisher.publish(&topic, vec![Message::keyed("k", "v")]).await.unwrap();
+    publisher
+        .publish(&topic, vec![Message::keyed("k", "v")])
+        .await
+        .unwrap();
 
     kafka.pause();
     let limit = Duration::from_secs(5);
     let started = Instant::now();
-    let outcome = publisher.publish(&topic, vec![Message::keyed("k", "v")]).await.unwrap().remove(0);
+    let outcome = publisher
+        .publish(&topic, vec![Message::keyed("k", "v")])
+        .await
+        .unwrap()
+        .remove(0);
     assert_eq!(outcome.unwrap_err().retry(), Retry::OutcomeUnknown);
-    assert!(started.elapsed() < limit, "publishing took {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < limit,
+        "publishing took {:?}",
+        started.elapsed()
+    );
 
     let started = Instant::now();
     let group = Group::new("g").unwrap();
-    let error = feed.lag(&group, std::slice::from_ref(&topic)).await.unwrap_err();
+    let error = feed
+        .lag(&group, std::slice::from_ref(&topic))
+        .await
+        .unwrap_err();
     assert!(matches!(error.retry(), Retry::After(_)), "{error}");
-    assert!(started.elapsed() < limit, "the lag took {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < limit,
+        "the lag took {:?}",
+        started.elapsed()
+    );
 
     let started = Instant::now();
     let error = member.try_commit(&read[0].position).await.unwrap_err();
     assert_ne!(error.retry(), Retry::Never, "{error}");
-    assert!(started.elapsed() < limit, "a commit took {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < limit,
+        "a commit took {:?}",
+        started.elapsed()
+    );
 
     let started = Instant::now();
-    let limits = PollLimits { wait: Duration::from_millis(200), ..PollLimits::default() };
+    let limits = PollLimits {
+        wait: Duration::from_millis(200),
+        ..PollLimits::default()
+    };
     let mut failed = false;
     while started.elapsed() < Duration::from_secs(8) {
         let poll = Instant::now();
         failed |= member.try_poll(&limits).await.is_err();
-        assert!(poll.elapsed() < Duration::from_secs(1), "a poll took {:?}", poll.elapsed());
+        assert!(
+            poll.elapsed() < Duration::from_secs(1),
+            "a poll took {:?}",
+            poll.elapsed()
+        );
     }
     assert!(failed, "a broker that hangs for 8 s is worth telling");
 
@@ -67,15 +98,23 @@ async fn a_broker_that_hangs_delays_nobody_beyond_the_deadline() {
     while member.try_poll(&limits).await.is_err() {
         assert!(started.elapsed() < Duration::from_secs(30), "it is back");
     }
-    let outcome = publisher.publish(&topic, vec![Message::keyed("k", "v")]).await.unwrap().remove(0);
+    let outcome = publisher
+        .publish(&topic, vec![Message::keyed("k", "v")])
+        .await
+        .unwrap()
+        .remove(0);
     outcome.unwrap();
-    tokio::task::spawn_blocking(move || drop((kafka, member))).await.unwrap();
+    tokio::task::spawn_blocking(move || drop((kafka, member)))
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_an_error_at_once() {
     let kafka = tokio::task::spawn_blocking(|| KafkaOptions::new().user("ada", "right").for_test());
-    let Some(kafka) = kafka.await.unwrap() else { return };
+    let Some(kafka) = kafka.await.unwrap() else {
+        return;
+    };
     let address = kafka.address(Listener::Sasl).to_string();
     for sasl in [
         Sasl::plain("ada", "wrong"),
@@ -88,15 +127,26 @@ async fn a_wrong_password_is_an_error_at_once() {
         assert_eq!(error.retry(), Retry::Never, "{error}");
         let topic = Topic::new("t").unwrap();
         let publisher = KafkaPublisher::new(KafkaClient::lazy(config.clone()));
-        let error = publisher.publish(&topic, vec![Message::keyed("k", "v")]).await.unwrap_err();
+        let error = publisher
+            .publish(&topic, vec![Message::keyed("k", "v")])
+            .await
+            .unwrap_err();
         assert_eq!(error.retry(), Retry::Never, "{error}");
         let feed = KafkaFeed::new(KafkaClient::lazy(config));
         let group = Group::new("g").unwrap();
-        let joined = feed.subscribe(&group, &[topic], SubscribeOptions::default()).await;
+        let joined = feed
+            .subscribe(&group, &[topic], SubscribeOptions::default())
+            .await;
         assert_eq!(joined.map(drop).unwrap_err().retry(), Retry::Never);
-        assert!(started.elapsed() < Duration::from_secs(10), "took {:?}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "took {:?}",
+            started.elapsed()
+        );
     }
-    tokio::task::spawn_blocking(move || drop(kafka)).await.unwrap();
+    tokio::task::spawn_blocking(move || drop(kafka))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -119,19 +169,32 @@ async fn a_reply_that_is_lost_doubles_nothing() {
     let address = proxy.address();
     let kafka =
         tokio::task::spawn_blocking(move || KafkaOptions::new().proxied(port, address).for_test());
-    let Some(kafka) = kafka.await.unwrap() else { return };
+    let Some(kafka) = kafka.await.unwrap() else {
+        return;
+    };
     let direct = client(&kafka.url()).await;
     let topic = create(&direct, &TopicSettings::new(1)).await;
     let hurt = client(&address.to_string()).await;
     let publisher = KafkaPublisher::new(hurt);
-    publisher.publish(&topic, vec![Message::keyed("k", "0")]).await.unwrap();
+    publisher
+        .publish(&topic, vec![Message::keyed("k", "0")])
+        .await
+        .unwrap();
     for n in 1..=3 {
         let value = format!("number {n}");
         proxy.lose_reply_to(value.clone());
-        let outcomes = publisher.publish(&topic, vec![Message::keyed("k", value)]).await.unwrap();
+        let outcomes = publisher
+            .publish(&topic, vec![Message::keyed("k", value)])
+            .await
+            .unwrap();
         let published = outcomes.into_iter().next().unwrap().unwrap();
-        assert_eq!(published.offset.0, n, "in the log once, where it was appended first");
+        assert_eq!(
+            published.offset.0, n,
+            "in the log once, where it was appended first"
+        );
         proxy.clear();
     }
-    tokio::task::spawn_blocking(move || drop(kafka)).await.unwrap();
+    tokio::task::spawn_blocking(move || drop(kafka))
+        .await
+        .unwrap();
 }

@@ -14,7 +14,10 @@ use crate::raw;
 async fn recreate(bootstrap: &str, client: &KafkaClient, at: &TopicPartition) {
     let settings = TopicSettings::new(1);
     let controller = rskafka(bootstrap).await.controller_client().unwrap();
-    controller.delete_topic(at.topic.as_str(), 5_000).await.unwrap();
+    controller
+        .delete_topic(at.topic.as_str(), 5_000)
+        .await
+        .unwrap();
     while client.check_topic(&at.topic, &settings).await.is_ok() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
@@ -84,8 +87,19 @@ async fn an_offset_that_an_operator_has_set_is_followed() {
     let read = member.read(5).await;
     member.commit(&read[4].position).await;
     member.close().await;
-    let arguments = ["--group", &group, "--topic", topic.as_str(), "--reset-offsets", "--to-offset", "2", "--execute"];
-    KafkaTool::ConsumerGroups.run(&bootstrap, &arguments).unwrap();
+    let arguments = [
+        "--group",
+        &group,
+        "--topic",
+        topic.as_str(),
+        "--reset-offsets",
+        "--to-offset",
+        "2",
+        "--execute",
+    ];
+    KafkaTool::ConsumerGroups
+        .run(&bootstrap, &arguments)
+        .unwrap();
     let committed = raw::committed(&bootstrap, &group).await;
     assert_eq!((committed[0].next, committed[0].metadata.as_str()), (2, ""));
     let mut member = Member::join(&feed, &group, &topic).await;
@@ -106,7 +120,9 @@ async fn a_group_that_kafka_has_forgotten_is_a_new_one() {
     member.commit(&read[4].position).await;
     member.close().await;
     // As `offsets.retention.minutes` does with a group that nobody has read for.
-    KafkaTool::ConsumerGroups.run(&bootstrap, &["--group", &group, "--delete"]).unwrap();
+    KafkaTool::ConsumerGroups
+        .run(&bootstrap, &["--group", &group, "--delete"])
+        .unwrap();
     let mut member = Member::join(&feed, &group, &topic).await;
     assert_eq!(texts(&member.read(5).await), numbers(0..5));
     assert_eq!(member.committed[0].1, None);
@@ -126,8 +142,14 @@ async fn a_group_begins_again_where_it_is_told_unless_it_has_members() {
         let (group, topics) = (Group::new(&name).unwrap(), [topic.clone()]);
         let mut member = Member::join(&feed, &name, &topic).await;
         member.settle(1).await;
-        let refused = feed.reset_group(&group, &topics, ResetTo::Latest).await.unwrap_err();
-        assert!(matches!(refused, FeedError::GroupActive { members: 1, .. }), "{refused}");
+        let refused = feed
+            .reset_group(&group, &topics, ResetTo::Latest)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(refused, FeedError::GroupActive { members: 1, .. }),
+            "{refused}"
+        );
         member.close().await;
         for (to, expected) in [
             (ResetTo::Since(since), numbers(3..5)),
@@ -136,7 +158,11 @@ async fn a_group_begins_again_where_it_is_told_unless_it_has_members() {
         ] {
             feed.reset_group(&group, &topics, to).await.unwrap();
             let mut member = Member::join(&feed, &name, &topic).await;
-            assert_eq!(texts(&member.read(expected.len()).await), expected, "{to:?}");
+            assert_eq!(
+                texts(&member.read(expected.len()).await),
+                expected,
+                "{to:?}"
+            );
             member.expect_nothing().await;
             assert_eq!(member.resets, []);
             member.close().await;

@@ -12,7 +12,9 @@ use crate::member::{Member, feed, number, numbers, share, texts};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_group_of_a_cluster_joins_without_an_error() {
     let kafka = tokio::task::spawn_blocking(|| KafkaOptions::new().for_test());
-    let Some(kafka) = kafka.await.unwrap() else { return };
+    let Some(kafka) = kafka.await.unwrap() else {
+        return;
+    };
     let client = client(&kafka.url()).await;
     let topic = create(&client, &TopicSettings::new(1)).await;
     number(&client, &topic, 0, 0..3).await;
@@ -21,7 +23,9 @@ async fn the_first_group_of_a_cluster_joins_without_an_error() {
         let mut member = Member::join(&feed(&client, protocol), &unique("group"), &topic).await;
         assert_eq!(texts(&member.read(3).await), numbers(0..3));
     }
-    tokio::task::spawn_blocking(move || drop(kafka)).await.unwrap();
+    tokio::task::spawn_blocking(move || drop(kafka))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -42,7 +46,11 @@ async fn members_of_both_protocols_share_a_group() {
     assert_eq!(read.len(), 20);
     for record in &read {
         let at = &record.position.partition;
-        let member = if newest.owned.contains(at) { &mut newest } else { &mut classic };
+        let member = if newest.owned.contains(at) {
+            &mut newest
+        } else {
+            &mut classic
+        };
         member.commit(&record.position).await;
     }
     newest.close().await;
@@ -63,7 +71,12 @@ async fn a_member_comes_back_to_a_group_that_has_turned_classic() {
     // The only member of the newer protocol is silent, until the group has none.
     classic.settle(2).await;
     share(&mut newest, &mut classic, 2).await;
-    assert_eq!(newest.lost.len() + newest.owned.len(), 3, "it had lost what it had: {:?}", newest.lost);
+    assert_eq!(
+        newest.lost.len() + newest.owned.len(),
+        3,
+        "it had lost what it had: {:?}",
+        newest.lost
+    );
 }
 
 #[tokio::test]
@@ -79,7 +92,10 @@ async fn in_a_group_of_kafka_4_the_brokers_session_timeout_counts() {
     let started = Instant::now();
     other.settle(1).await;
     let took = started.elapsed();
-    assert!((3..20).contains(&took.as_secs()), "the broker says 6 s, and it took {took:?}");
+    assert!(
+        (3..20).contains(&took.as_secs()),
+        "the broker says 6 s, and it took {took:?}"
+    );
 }
 
 #[tokio::test]
@@ -127,8 +143,14 @@ async fn a_session_timeout_that_the_brokers_do_not_allow_is_named() {
         .with_protocol(GroupProtocol::Classic)
         .with_session_timeout(Duration::from_secs(36_000));
     let mut member = Member::join(&feed, &unique("group"), &topic).await;
-    let limits = PollLimits { wait: Duration::from_secs(10), ..PollLimits::default() };
+    let limits = PollLimits {
+        wait: Duration::from_secs(10),
+        ..PollLimits::default()
+    };
     let error = member.try_poll(&limits).await.unwrap_err();
     assert!(matches!(error, FeedError::Failed(_)), "{error}");
-    assert!(error.to_string().contains("group.max.session.timeout.ms"), "{error}");
+    assert!(
+        error.to_string().contains("group.max.session.timeout.ms"),
+        "{error}"
+    );
 }

@@ -19,7 +19,11 @@ async fn a_marker_after_the_last_record_leaves_no_lag() {
     let read = member.read(2).await;
     assert_eq!(texts(&read), ["a", "b"]);
     member.commit(&read[1].position).await;
-    assert_eq!(behind(&feed, &group, &topic).await, 0, "the marker is passed");
+    assert_eq!(
+        behind(&feed, &group, &topic).await,
+        0,
+        "the marker is passed"
+    );
 }
 
 #[tokio::test]
@@ -36,14 +40,21 @@ async fn aborted_records_are_left_out_and_passed_without_anybody_committing_them
         let read = member.read(1).await;
         assert_eq!(texts(&read), ["0"]);
         member.expect_nothing().await;
-        assert_eq!(behind(&feed, &group, &topic).await, 4, "the first record is not finished");
+        assert_eq!(
+            behind(&feed, &group, &topic).await,
+            4,
+            "the first record is not finished"
+        );
         member.commit(&read[0].position).await;
         assert_eq!(behind(&feed, &group, &topic).await, 0);
 
         raw::transaction(&bootstrap, &at, &["aborted"], End::Aborted).await;
         let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
         while behind(&feed, &group, &topic).await > 0 {
-            assert!(std::time::Instant::now() < until, "nothing but aborted records is a lag");
+            assert!(
+                std::time::Instant::now() < until,
+                "nothing but aborted records is a lag"
+            );
             member.expect_nothing().await;
         }
         number(&client, &topic, 0, 1..2).await;
@@ -63,8 +74,15 @@ async fn an_open_transaction_is_not_read_and_not_passed() {
     let mut member = Member::join(&feed, &group, &topic).await;
     member.settle(1).await;
     member.expect_nothing().await;
-    let lags = feed.lag(&Group::new(&group).unwrap(), std::slice::from_ref(&topic)).await.unwrap();
-    assert_eq!(lags[0].records, Some(2), "both are there, and nobody may read them yet");
+    let lags = feed
+        .lag(&Group::new(&group).unwrap(), std::slice::from_ref(&topic))
+        .await
+        .unwrap();
+    assert_eq!(
+        lags[0].records,
+        Some(2),
+        "both are there, and nobody may read them yet"
+    );
     assert_eq!(lags[0].age, None);
     transaction.end(End::Committed).await;
     assert_eq!(texts(&member.read(2).await), ["in doubt", "0"]);
