@@ -127,12 +127,17 @@ impl Feed for KafkaFeed {
         topics: &[Topic],
         options: SubscribeOptions,
     ) -> Result<Box<dyn Subscription>, FeedError> {
-        self.existing("subscribe", topics).await?;
+        // Each once, in an order.
+        let topics: Vec<Topic> = self
+            .existing("subscribe", topics)
+            .await?
+            .into_keys()
+            .collect();
         let (client, timing) = (self.client.clone(), self.timing);
         let member = Member::new(
             client.clone(),
             group.clone(),
-            topics.to_vec(),
+            topics.clone(),
             timing,
             self.protocol,
         );
@@ -140,7 +145,7 @@ impl Feed for KafkaFeed {
             client,
             member,
             group.clone(),
-            topics.to_vec(),
+            topics,
             options,
             timing,
             self.settings,

@@ -16,7 +16,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared as SharedFuture};
-use stockade_change_feed::time::chance;
 use stockade_change_feed::{
     Failure, FeedError, Message, Published, Publisher, Topic, TopicPartition,
 };
@@ -45,8 +44,8 @@ const SOON: Duration = Duration::from_millis(100);
 ///
 /// - A batch that has to be sent again, because its reply was lost or a leader moved, is in the
 ///   log once, in its place.
-/// - Keys go where Java's producers put them. Messages without key and partition go to one that is
-///   drawn for each call.
+/// - Keys go where Java's producers put them. Messages without a key and without a partition go
+///   where the empty key goes.
 /// - While a batch is on its way, what follows for its partition forms the next one: alone, a
 ///   message waits for nothing.
 /// - It starts no task: whoever waits for an outcome drives all that is to be sent. What was not
@@ -187,10 +186,8 @@ impl KafkaPublisher {
     ) -> Result<Vec<Result<u32, FeedError>>, FeedError> {
         let mut count = self.topic(PUBLISH, topic).await?.count();
         let routes = |count: u32| {
-            let keyless = chance::below(count as usize);
-            let keyless = u32::try_from(keyless).unwrap_or_default();
             let route = |message: &Message| match message.bytes() {
-                ..LARGEST => route(topic, message, count, keyless),
+                ..LARGEST => route(topic, message, count),
                 bytes => Err(FeedError::TooLarge {
                     topic: topic.clone(),
                     bytes,

@@ -2,17 +2,14 @@
 
 use stockade_change_feed::{FeedError, Message, Route, Topic};
 
-/// The number of its partition. `keyless` is where messages without a key go.
-pub(super) fn route(
-    topic: &Topic,
-    message: &Message,
-    partitions: u32,
-    keyless: u32,
-) -> Result<u32, FeedError> {
-    let partition = match (message.route, &message.key) {
-        (Route::Partition(number), _) => number,
-        (Route::Key, Some(key)) => partition_of(key, partitions),
-        (Route::Key, None) => keyless,
+/// The number of its partition. A message without a key goes where the empty key goes.
+///
+/// `Message::partition_in` is for logs that have no rule of their own for keys. Kafka's producers
+/// have one, and whoever shares a topic with them has to keep it.
+pub(super) fn route(topic: &Topic, message: &Message, partitions: u32) -> Result<u32, FeedError> {
+    let partition = match message.route {
+        Route::Partition(number) => number,
+        Route::Key => partition_of(message.key.as_deref().unwrap_or_default(), partitions),
     };
     if partition >= partitions {
         return Err(FeedError::UnknownPartition {
@@ -78,14 +75,18 @@ mod tests {
     #[test]
     fn a_message_goes_where_it_says_and_nowhere_else() {
         let topic = Topic::new("t").unwrap();
-        let to = |message: Message| route(&topic, &message, 3, 1);
+        let to = |message: Message| route(&topic, &message, 3);
         assert_eq!(to(Message::to_partition(2, "v")).unwrap(), 2);
         assert_eq!(to(Message::keyed("abc", "v")).unwrap(), 479_470_107 % 3);
         let keyless = Message {
             route: Route::Key,
             ..Message::to_partition(0, "v")
         };
-        assert_eq!(to(keyless).unwrap(), 1);
+        assert_eq!(
+            to(keyless).unwrap(),
+            to(Message::keyed("", "v")).unwrap(),
+            "as the empty key"
+        );
         let error = to(Message::to_partition(3, "v")).unwrap_err();
         assert!(matches!(
             error,

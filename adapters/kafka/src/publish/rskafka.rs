@@ -11,14 +11,14 @@ use rskafka::client::Client;
 use rskafka::client::error::{Error, ProtocolError};
 use rskafka::client::partition::{Compression as Codec, PartitionClient, UnknownTopicHandling};
 use rskafka::record::Record;
-use stockade_change_feed::time::chance;
+use stockade_change_feed::time::Deadline;
 use stockade_change_feed::{
     Clock, Failure, FeedError, Message, Offset, Published, Publisher, SystemClock, Topic,
     TopicPartition,
 };
 
 use super::route::route;
-use super::{Compression, PUBLISH, SOON, size};
+use super::{Compression, PUBLISH, size};
 
 /// Publishes through a client of rskafka 0.6 that the host already has.
 ///
@@ -142,12 +142,8 @@ impl RskafkaPublisher {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            output = work => Some(output),
-            () = self.clock.sleep(self.timeout) => None,
-        }
+    fn deadline(&self, operation: &'static str) -> Deadline<'_> {
+        Deadline::after(self.clock.as_ref(), operation, self.timeout)
     }
 
     /// Appends messages to one partition, in their order.
@@ -238,11 +234,10 @@ impl Publisher for RskafkaPublisher {
         let work = async {
             let partitions = self.known(topic).await?;
             let known = u32::try_from(partitions.len()).unwrap_or(u32::MAX);
-            let keyless = u32::try_from(chance::below(partitions.len())).unwrap_or_default();
             let mut routed: BTreeMap<u32, Vec<(usize, Message)>> = BTreeMap::new();
             let mut outcomes: BTreeMap<usize, Result<Published, FeedError>> = BTreeMap::new();
             for (place, message) in messages.into_iter().enumerate() {
-                match route(topic, &message, known, keyless) {
+                match route(topic, &message, known) {
                     Ok(number) => routed.entry(number).or_default().push((place, message)),
                     Err(error) => drop(outcomes.insert(place, Err(error))),
                 }
@@ -254,10 +249,7 @@ impl Publisher for RskafkaPublisher {
             outcomes.extend(join_all(appended).await.into_iter().flatten());
             Ok::<_, FeedError>(outcomes)
         };
-        let Some(outcomes) = self.bound(work).await else {
-            return Err(Failure::timed_out(PUBLISH, self.timeout).into());
-        };
-        let mut outcomes = outcomes?;
+        let mut outcomes = self.deadline(PUBLISH).bound(work).await?;
         let missing = || Failure::outcome_unknown(PUBLISH, "rskafka returned no offset for it");
         let outcome = |place| {
             outcomes
@@ -268,11 +260,9 @@ impl Publisher for RskafkaPublisher {
     }
 
     async fn partitions(&self, topic: &Topic) -> Result<u32, FeedError> {
-        let Some(partitions) = self.bound(self.ask(topic)).await else {
-            let why = format!("no answer within {:?}", self.timeout);
-            return Err(Failure::unavailable("count partitions", SOON, why).into());
-        };
-        Ok(u32::try_from(partitions?.len()).unwrap_or(u32::MAX))
+        let deadline = self.deadline("count partitions");
+        let partitions = deadline.bound(self.ask(topic)).await?;
+        Ok(u32::try_from(partitions.len()).unwrap_or(u32::MAX))
     }
 }
 

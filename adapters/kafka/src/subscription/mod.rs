@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
-use stockade_change_feed::time::Backoff;
+use stockade_change_feed::time::{Backoff, Deadline};
 use stockade_change_feed::{
-    FeedError, Group, PollLimits, Polled, Position, SubscribeOptions, Subscription, Topic,
+    Failure, FeedError, Group, PollLimits, Polled, Position, SubscribeOptions, Subscription, Topic,
     TopicPartition,
 };
 
@@ -84,6 +84,10 @@ pub(crate) struct KafkaSubscription {
 /// A zero wait is enough to say something, but not for an answer; so a poll that has to hear from
 /// the group may take this long.
 const COURTESY: Duration = Duration::from_millis(50);
+const LEAVE: &str = "leave group";
+/// A coordinator that has moved is found by the second. Whom the group does not hear from leaves
+/// after the session timeout anyway.
+const LEAVE_ATTEMPTS: usize = 4;
 
 impl KafkaSubscription {
     pub(crate) fn new(
@@ -198,7 +202,7 @@ impl KafkaSubscription {
         }
         let mut polled = std::mem::take(&mut self.report);
         polled.records = records;
-        Ok((!is_empty(&polled)).then_some(polled))
+        Ok((!polled.is_empty()).then_some(polled))
     }
 
     /// When something is due without anything being done.
@@ -251,28 +255,10 @@ impl Subscription for KafkaSubscription {
     }
 
     async fn close(mut self: Box<Self>) -> Result<(), FeedError> {
-        const LEAVE: &str = "leave group";
         let client = self.client.clone();
         let limit = client.config().request_timeout;
-        // One that is at work comes back with its answer.
-        let clock = client.config().clock.clone();
-        let mut member = tokio::select! {
-            biased;
-            member = self.member() => member,
-            () = clock.sleep(limit) => None,
-        };
-        let Some(member) = &mut member else {
-            let late = stockade_change_feed::Failure::timed_out(LEAVE, limit);
-            return Err(late.into());
-        };
-        let mut attempts = 0;
-        loop {
-            match member.leave().await {
-                Ok(()) => return Ok(()),
-                Err(error) if error.is_transient() && attempts < 3 => attempts += 1,
-                Err(error) => return Err(error.during(LEAVE, Effect::None)),
-            }
-        }
+        let deadline = Deadline::after(client.clock(), LEAVE, limit);
+        deadline.bound(self.leave()).await
     }
 }
 
@@ -286,18 +272,32 @@ impl KafkaSubscription {
         }
     }
 
-    async fn member(&mut self) -> Option<Box<Member>> {
-        while self.membership.member.is_none() {
-            let done = self.work.next().await?;
-            self.apply(done);
+    /// Tells the group that this member leaves.
+    async fn leave(&mut self) -> Result<(), FeedError> {
+        let mut member = self.member().await?;
+        let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        for _ in 1..LEAVE_ATTEMPTS {
+            match member.leave().await {
+                Err(error) if error.is_transient() => {
+                    self.client.clock().sleep(pauses.pause()).await;
+                }
+                left => return left.map_err(|error| error.during(LEAVE, Effect::None)),
+            }
         }
-        self.membership.member.take()
+        let left = member.leave().await;
+        left.map_err(|error| error.during(LEAVE, Effect::None))
     }
-}
 
-fn is_empty(polled: &Polled) -> bool {
-    polled.records.is_empty()
-        && polled.gained.is_empty()
-        && polled.lost.is_empty()
-        && polled.resets.is_empty()
+    /// Waits for the member: while it is at work, it comes back with the answer.
+    async fn member(&mut self) -> Result<Box<Member>, FeedError> {
+        loop {
+            if let Some(member) = self.membership.member.take() {
+                return Ok(member);
+            }
+            match self.work.next().await {
+                Some(done) => drop(self.apply(done)),
+                None => return Err(Failure::refused(LEAVE, "there is no member").into()),
+            }
+        }
+    }
 }

@@ -115,8 +115,9 @@ pub(super) async fn open(
             tag: *tag,
             id: info.id,
             committed: known
-                .filter(|known| known.next > 0)
-                .map(|known| before(known.next)),
+                .or_else(|| started.get(at).filter(|_| save))
+                .filter(|committed| committed.next > 0)
+                .map(|committed| before(committed.next)),
             saved: known.is_some() || save,
             from,
             recreated,

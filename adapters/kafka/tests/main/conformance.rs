@@ -4,6 +4,8 @@ use crate::harness::{Classic, ClassicOnThree, Newest, NewestOnThree, OnKafka};
 
 stockade_testkit::publisher_conformance!(publisher, OnKafka<Newest>);
 stockade_testkit::publisher_conformance!(publisher_on_three, OnKafka<NewestOnThree>);
+#[cfg(feature = "rskafka")]
+stockade_testkit::publisher_conformance!(publisher_of_rskafka, crate::harness::ThroughRskafka);
 
 stockade_testkit::feed_conformance!(newest, OnKafka<Newest>);
 stockade_testkit::feed_conformance!(classic, OnKafka<Classic>);

@@ -120,6 +120,34 @@ impl<W: Way> PublisherHarness for OnKafka<W> {
     }
 }
 
+/// Published to through rskafka.
+#[cfg(feature = "rskafka")]
+pub(crate) struct ThroughRskafka(OnKafka<Newest>, Arc<Client>);
+
+#[cfg(feature = "rskafka")]
+#[async_trait]
+impl Harness for ThroughRskafka {
+    const BACKEND: &'static str = "kafka";
+
+    async fn open() -> Result<Self, Absent> {
+        let kafka = OnKafka::open().await?;
+        let client = Arc::new(rskafka(&kafka.bootstrap).await);
+        Ok(Self(kafka, client))
+    }
+}
+
+#[cfg(feature = "rskafka")]
+#[async_trait]
+impl PublisherHarness for ThroughRskafka {
+    fn publisher(&self) -> Arc<dyn Publisher> {
+        Arc::new(stockade_kafka::RskafkaPublisher::new(self.1.clone()))
+    }
+
+    async fn create_topic(&self, partitions: u32) -> Topic {
+        self.0.create_topic(partitions).await
+    }
+}
+
 fn settings<W: Way>(partitions: u32) -> TopicSettings {
     TopicSettings::new(partitions)
         .with_replicas(W::BROKERS)

@@ -147,15 +147,6 @@ impl Member {
         }
     }
 
-    /// Polls, without reading, until something was lost.
-    pub(crate) async fn lose(&mut self) {
-        let until = Instant::now() + PATIENCE;
-        while self.lost.is_empty() {
-            assert!(Instant::now() < until, "nothing is lost");
-            self.poll(0).await;
-        }
-    }
-
     pub(crate) async fn expect_nothing(&mut self) {
         for _ in 0..3 {
             let records = self.poll(100).await;
