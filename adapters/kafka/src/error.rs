@@ -119,10 +119,10 @@ impl KafkaError {
         Self::Refused { api, code, message }
     }
 
-    pub(crate) fn malformed(what: impl Into<String>, reason: impl ToString) -> Self {
+    pub(crate) fn malformed(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Malformed {
             what: what.into(),
-            reason: reason.to_string(),
+            reason: reason.into(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::join_all;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{MetadataResponse, MetadataResponseTopic};
@@ -53,6 +54,26 @@ impl TopicInfo {
 impl KafkaClient {
     /// Asks for topics, and learns which brokers there are.
     pub(crate) async fn topics(&self, topics: &[Topic]) -> Result<Topics, KafkaError> {
+        self.topics_of(To::Any, topics).await
+    }
+
+    /// Checks that each broker that answers knows a topic. What was just created, not all know.
+    pub(crate) async fn is_known(&self, topic: &Topic) -> Result<(), KafkaError> {
+        let nodes: Vec<i32> = self.lock().brokers.keys().copied().collect();
+        let asked = nodes.into_iter().map(async |node| {
+            let found = self
+                .topics_of(To::Node(node), std::slice::from_ref(topic))
+                .await;
+            found.is_ok_and(|found| !found.contains_key(topic))
+        });
+        if join_all(asked).await.contains(&true) {
+            let code = ResponseError::UnknownTopicOrPartition.code();
+            return Err(KafkaError::refused(MetadataRequest::NAME, code));
+        }
+        Ok(())
+    }
+
+    async fn topics_of(&self, to: To, topics: &[Topic]) -> Result<Topics, KafkaError> {
         let named = topics.iter();
         let named = named
             .map(|topic| MetadataRequestTopic::default().with_name(Some(topic_name(topic))))
@@ -60,7 +81,7 @@ impl KafkaClient {
         let request = MetadataRequest::default()
             .with_topics(Some(named))
             .with_allow_auto_topic_creation(false);
-        let answer = self.ask(To::Any, Duration::ZERO, |_| request).await?;
+        let answer = self.ask(to, Duration::ZERO, |_| request).await?;
         self.learn(brokers(&answer)?);
         let mut found = Topics::new();
         for topic in answer.topics {
@@ -151,7 +172,8 @@ fn read(topic: MetadataResponseTopic) -> Result<Option<(Topic, TopicInfo)>, Kafk
         }
     }
     let named = Topic::new(name.as_str());
-    let named = named.map_err(|error| KafkaError::malformed("name of a topic", error))?;
+    let named =
+        named.map_err(|error| KafkaError::malformed("name of a topic", error.to_string()))?;
     let mut partitions = topic.partitions;
     partitions.sort_by_key(|partition| partition.partition_index);
     let copies = partitions

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stockade_change_feed::time::{Backoff, Clock, chance};
+use stockade_change_feed::time::{Backoff, Clock, Deadline, chance};
 use stockade_change_feed::{FeedError, Group};
 
 pub(crate) use self::metadata::{PartitionInfo, TopicInfo, Topics};
@@ -119,7 +119,8 @@ impl KafkaClient {
     }
 
     /// Makes an attempt, and again, with growing pauses, while it fails in a way that may pass and
-    /// there is time left.
+    /// there is time left. An attempt that has begun has the limits of its requests, so that the
+    /// error says which broker did not answer.
     pub(crate) async fn persist<T, F>(
         &self,
         limit: Duration,
@@ -128,7 +129,7 @@ impl KafkaClient {
     where
         F: Future<Output = Result<T, KafkaError>>,
     {
-        let until = self.clock().monotonic().saturating_add(limit);
+        let deadline = Deadline::after(self.clock(), "ask Kafka", limit);
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let error = match attempt().await {
@@ -136,8 +137,7 @@ impl KafkaClient {
                 Err(error) => error,
             };
             let pause = backoff.pause();
-            let left = until.saturating_sub(self.clock().monotonic());
-            if !error.is_transient() || pause >= left {
+            if !error.is_transient() || pause >= deadline.left() {
                 return Err(error);
             }
             tracing::debug!(%error, ?pause, "to be tried again");

@@ -22,7 +22,7 @@ pub use self::tls::Tls;
 /// let config = KafkaConfig::new(["kafka-1:9093", "kafka-2:9093"])?
 ///     .with_tls(Tls::system()?)
 ///     .with_sasl(Sasl::scram_sha_512("shop", "a secret"));
-/// assert!(!format!("{config:?}").contains("secret"));
+/// assert!(!format!("{config:?}").contains("a secret"));
 /// # Ok(())
 /// # }
 /// ```

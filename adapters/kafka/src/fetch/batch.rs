@@ -45,7 +45,7 @@ pub(super) fn read(
         };
         let malformed = |error: &dyn std::fmt::Display| {
             let what = format!("batch of records of {at} from offset {}", header.first);
-            KafkaError::malformed(what, error)
+            KafkaError::malformed(what, error.to_string())
         };
         read.next = read.next.max(header.last.saturating_add(1));
         if read

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::protocol::{read_assignment, read_subscription, write_assignment, write_subscription};
 use super::range::{self, Reader};
 use super::{Assignment, Event, Timing};
-use crate::cluster::{KafkaClient, To};
+use crate::cluster::{KafkaClient, To, TopicInfo};
 use crate::error::{KafkaError, check};
 use crate::offsets::Claim;
 use crate::wire::{Request, text};
@@ -50,9 +50,9 @@ enum Step<T> {
 }
 
 impl Classic {
-    pub(super) fn new(group: Group, topics: Vec<Topic>) -> Self {
+    pub(super) fn new(group: &Group, topics: Vec<Topic>) -> Self {
         Self {
-            claim: Claim::nobody(&group),
+            claim: Claim::nobody(group),
             topics,
             leading: None,
         }
@@ -292,7 +292,7 @@ impl Classic {
 /// The numbers of partitions; 0 for topics that do not exist, or not any more.
 async fn count(client: &KafkaClient, topics: &[Topic]) -> Result<BTreeMap<Topic, u32>, KafkaError> {
     let found = client.topics(topics).await?;
-    let count = |topic: &Topic| found.get(topic).map_or(0, |info| info.count());
+    let count = |topic: &Topic| found.get(topic).map_or(0, TopicInfo::count);
     Ok(topics
         .iter()
         .map(|topic| (topic.clone(), count(topic)))

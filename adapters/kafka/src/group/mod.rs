@@ -195,7 +195,7 @@ impl Member {
     }
 
     fn classic(&self) -> State {
-        State::Classic(Classic::new(self.group.clone(), self.topics.clone()))
+        State::Classic(Classic::new(&self.group, self.topics.clone()))
     }
 
     /// After an error the group may have moved to another broker.

@@ -12,6 +12,7 @@ use kafka_protocol::messages::consumer_group_heartbeat_response::Assignment as T
 use kafka_protocol::messages::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, TopicName,
 };
+use stockade_change_feed::time::chance;
 use stockade_change_feed::{Group, Topic, TopicPartition};
 use uuid::Uuid;
 
@@ -51,7 +52,7 @@ impl Next {
     pub(super) fn new(group: Group, topics: Vec<Topic>) -> Self {
         let claim = Claim {
             group,
-            member: Uuid::new_v4().to_string(),
+            member: Uuid::from_u128(chance::bits()).to_string(),
             epoch: JOINING,
             checked: true,
         };

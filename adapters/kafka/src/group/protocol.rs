@@ -64,15 +64,15 @@ fn write(message: &impl Encodable) -> Result<Bytes, KafkaError> {
     let mut bytes = BytesMut::new();
     bytes.put_i16(WRITTEN);
     let written = message.encode(&mut bytes, WRITTEN);
-    written.map_err(|error| KafkaError::malformed("message to a group", error))?;
+    written.map_err(|error| KafkaError::malformed("message to a group", error.to_string()))?;
     Ok(bytes.freeze())
 }
 
 fn read<T: Decodable>(what: &str, mut bytes: Bytes) -> Result<T, KafkaError> {
     let version = bytes.try_get_i16();
-    let version = version.map_err(|error| KafkaError::malformed(what, error))?;
+    let version = version.map_err(|error| KafkaError::malformed(what, error.to_string()))?;
     let read = T::decode(&mut bytes, version.clamp(0, READ));
-    read.map_err(|error| KafkaError::malformed(what, error))
+    read.map_err(|error| KafkaError::malformed(what, error.to_string()))
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ pub(crate) async fn committed(
         _ => many_groups(claim, topics, version),
     };
     let answer = client.ask(to, Duration::ZERO, build).await?;
-    read(answer)
+    read(&answer)
 }
 
 fn one_group(claim: &Claim, topics: BTreeMap<&Topic, Vec<i32>>) -> OffsetFetchRequest {
@@ -155,7 +155,7 @@ fn many_groups(
         .with_require_stable(true)
 }
 
-fn read(answer: OffsetFetchResponse) -> Result<BTreeMap<TopicPartition, Progress>, KafkaError> {
+fn read(answer: &OffsetFetchResponse) -> Result<BTreeMap<TopicPartition, Progress>, KafkaError> {
     const API: &str = OffsetFetchRequest::NAME;
     let mut found = BTreeMap::new();
     let mut add = |topic: &str, partition, code, next, epoch, metadata: &str| {
@@ -208,12 +208,12 @@ pub(crate) fn number(at: &TopicPartition) -> i32 {
 }
 
 pub(crate) fn topic_of(name: &str) -> Result<Topic, KafkaError> {
-    Topic::new(name).map_err(|error| KafkaError::malformed("name of a topic", error))
+    Topic::new(name).map_err(|error| KafkaError::malformed("name of a topic", error.to_string()))
 }
 
 pub(crate) fn at(topic: &Topic, number: i32) -> Result<TopicPartition, KafkaError> {
     let partition = u32::try_from(number)
-        .map_err(|_| KafkaError::malformed("number of a partition", number))?;
+        .map_err(|_| KafkaError::malformed("number of a partition", number.to_string()))?;
     Ok(TopicPartition::new(topic.clone(), partition))
 }
 

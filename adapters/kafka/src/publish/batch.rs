@@ -72,7 +72,7 @@ pub(super) fn encode<'a>(
     };
     let mut bytes = BytesMut::new();
     let encoded = RecordBatchEncoder::encode(&mut bytes, &records, &options);
-    encoded.map_err(|error| KafkaError::malformed("batch of messages", error))?;
+    encoded.map_err(|error| KafkaError::malformed("batch of messages", error.to_string()))?;
     Ok(bytes.freeze())
 }
 

@@ -7,7 +7,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
-use stockade_change_feed::{Topic, TopicPartition};
+use stockade_change_feed::{Message, Topic, TopicPartition};
 
 use super::batch::{Compression, Identity, encode};
 use super::queue::Batch;
@@ -214,11 +214,67 @@ async fn limit(client: &KafkaClient, batch: &Batch) -> usize {
         // It is below this, in any case.
         return bytes.saturating_sub(1);
     };
-    let pending = batch
-        .pending
-        .iter()
-        .map(|pending| (&pending.message, pending.millis));
-    let encoded = encode(pending, batch.identity, Compression::None);
-    let encoded = encoded.map_or(bytes, |encoded| encoded.len());
-    most.saturating_sub(encoded.saturating_sub(bytes))
+    let Some(pending) = batch.pending.first() else {
+        return most;
+    };
+    largest(&pending.message, most)
+}
+
+/// The most bytes of key, value and headers together with which a batch of one message, with this
+/// key and these headers, has at most `most` bytes.
+fn largest(message: &Message, most: usize) -> usize {
+    let beside = |message: &Message| {
+        let identity = Identity {
+            producer: 0,
+            epoch: 0,
+            sequence: 0,
+        };
+        let encoded = encode([(message, 0)].into_iter(), identity, Compression::None);
+        encoded.map_or(0, |encoded| encoded.len().saturating_sub(message.bytes()))
+    };
+    let mut limit = most.saturating_sub(beside(message));
+    let Some(value) = &message.value else {
+        return limit;
+    };
+    // Lengths are written in fewer bytes where they are shorter, which leaves a little more room.
+    let others = message.bytes() - value.len();
+    while (others..message.bytes()).contains(&limit) {
+        let longer = Message {
+            value: Some(value.slice(..limit + 1 - others)),
+            ..message.clone()
+        };
+        if limit + 1 + beside(&longer) > most {
+            break;
+        }
+        limit += 1;
+    }
+    limit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_the_limit_fits_and_a_byte_more_does_not() {
+        let key = |bytes: usize| vec![b'k'; bytes];
+        let identity = Identity {
+            producer: 7,
+            epoch: 0,
+            sequence: 0,
+        };
+        let encoded = |message: &Message| {
+            let millis = 1_700_000_000_000;
+            let batch = encode([(message, millis)].into_iter(), identity, Compression::None);
+            batch.unwrap().len()
+        };
+        let lengths = (120..220).chain(8_240..8_300).chain([2_000, 1_048_588]);
+        for (most, key_bytes) in lengths.flat_map(|most| [(most, 0), (most, 20)]) {
+            let message = |value: usize| Message::keyed(key(key_bytes), vec![b'v'; value]);
+            let limit = largest(&message(2 * most), most);
+            let value = limit - key_bytes;
+            assert!(encoded(&message(value)) <= most, "{limit} of {most}");
+            assert!(encoded(&message(value + 1)) > most, "{limit} of {most}");
+        }
+    }
 }

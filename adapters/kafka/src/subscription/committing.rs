@@ -104,12 +104,15 @@ impl KafkaSubscription {
         let number = self.tags;
         let client = self.client.clone();
         let claim = self.membership.claim.clone();
+        // A coordinator that moves is waited for as in a poll, and never so long that the group
+        // gives up this member, of which it hears nothing meanwhile.
+        let limit = self.settings.patience.min(self.timing.session / 2);
         let work = async move {
             let wanted = progress.iter();
             let wanted = wanted
                 .map(|(at, (_, wanted))| (at.clone(), wanted.clone()))
                 .collect();
-            let outcome = opening::commit(&client, &claim, &wanted).await;
+            let outcome = opening::commit(&client, &claim, limit, &wanted).await;
             let epoch = claim.epoch;
             Done::Committed {
                 number,

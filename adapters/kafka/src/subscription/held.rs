@@ -33,10 +33,20 @@ pub(super) struct Held {
     to_save: bool,
     /// Where the records of each leader begin, for those from `committed` on.
     epochs: VecDeque<(i64, i32)>,
+    /// Whether its leader was asked for the first records, and what it said of them.
+    pub(super) first_look: FirstLook,
     /// Only with newer knowledge of the leaders it makes sense to fetch.
     pub(super) needs_leaders: u64,
     /// Before that time it makes no sense to try again.
     pub(super) rest_until: Duration,
+}
+
+/// How far the first fetch of a partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FirstLook {
+    Due,
+    Asked,
+    Over,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +86,7 @@ impl Held {
             saved: false,
             to_save: false,
             epochs: VecDeque::new(),
+            first_look: FirstLook::Due,
             needs_leaders: 0,
             rest_until: Duration::ZERO,
         }

@@ -131,7 +131,7 @@ impl KafkaSubscription {
     pub(super) fn note_membership(
         &mut self,
         member: Box<Member>,
-        action: Action,
+        action: &Action,
         began: Duration,
         outcome: Result<Event, KafkaError>,
     ) {
@@ -150,9 +150,9 @@ impl KafkaSubscription {
         membership.backoff.reset();
         membership.due = began.saturating_add(interval);
         // A join is answered when the others have joined as well.
-        membership.heard = if action == Action::Join { now } else { began };
+        membership.heard = if *action == Action::Join { now } else { began };
         match event {
-            Event::Steady if action == Action::Join => membership.phase = Phase::Inside,
+            Event::Steady if *action == Action::Join => membership.phase = Phase::Inside,
             Event::Steady => {}
             Event::Rebalancing => {
                 membership.phase = Phase::Rejoining;
@@ -160,7 +160,7 @@ impl KafkaSubscription {
             }
             Event::Assigned(assignment) => {
                 membership.phase = Phase::Inside;
-                if action == Action::Join {
+                if *action == Action::Join {
                     membership.due = now.saturating_add(interval);
                 }
                 self.assign(assignment);
@@ -172,7 +172,7 @@ impl KafkaSubscription {
         }
     }
 
-    fn note_silence(&mut self, action: Action, error: KafkaError, now: Duration) {
+    fn note_silence(&mut self, action: &Action, error: KafkaError, now: Duration) {
         let membership = &mut self.membership;
         membership.due = now.saturating_add(membership.backoff.pause());
         if matches!(action, Action::Acknowledge(_)) {

@@ -68,6 +68,8 @@ pub(crate) struct KafkaSubscription {
     /// Whether the beginnings of partitions are being looked up, or when to do so again.
     opening: bool,
     open_at: Duration,
+    /// Until then no partition is read before all have been looked at.
+    fair_until: Duration,
     /// The partitions for which a way on is being looked for.
     finding: BTreeSet<TopicPartition>,
     /// The leaders that are being asked.
@@ -117,6 +119,7 @@ impl KafkaSubscription {
             skip_at: Duration::ZERO,
             opening: false,
             open_at: Duration::ZERO,
+            fair_until: Duration::ZERO,
             finding: BTreeSet::new(),
             fetching: BTreeSet::new(),
             trouble: Trouble::default(),
@@ -147,7 +150,7 @@ impl KafkaSubscription {
                 began,
                 outcome,
             } => {
-                self.note_membership(member, action, began, outcome);
+                self.note_membership(member, &action, began, outcome);
             }
             Done::Leaders(found) => self.note_leaders(found),
             Done::Opened(opened) => self.note_opened(opened),
@@ -196,7 +199,7 @@ impl KafkaSubscription {
         let mut records = Vec::new();
         if limits.records > 0 {
             self.check_offsets(limits)?;
-            if self.may_deliver(now) {
+            if self.may_deliver(now) && !self.is_unfair(now, limits) {
                 records = self.deliver(limits);
             }
         }
@@ -208,7 +211,12 @@ impl KafkaSubscription {
     /// When something is due without anything being done.
     fn next_due(&self, now: Duration) -> Duration {
         let resting = self.held.values().map(|held| held.rest_until);
-        let due = [self.leaders.due, self.open_at, self.skip_at];
+        let due = [
+            self.leaders.due,
+            self.open_at,
+            self.fair_until,
+            self.skip_at,
+        ];
         let due = due.into_iter().chain(self.membership.next()).chain(resting);
         due.filter(|due| *due > now).min().unwrap_or(Duration::MAX)
     }
@@ -217,6 +225,8 @@ impl KafkaSubscription {
 #[async_trait]
 impl Subscription for KafkaSubscription {
     async fn poll(&mut self, limits: &PollLimits) -> Result<Polled, FeedError> {
+        // Where every poll has records at hand, the runtime gets its turn all the same.
+        tokio::task::coop::consume_budget().await;
         let clock = self.client.config().clock.clone();
         let began = clock.monotonic();
         let until = began.saturating_add(limits.wait);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stockade_change_feed::{
-    Group, Offset, OffsetReset, OnLostOffset, Start, Topic, TopicPartition,
+    Group, Offset, OffsetReset, OnLostOffset, Record, Start, Topic, TopicPartition,
 };
 use uuid::Uuid;
 
@@ -150,20 +150,17 @@ async fn is_another(
         last_epoch: -1,
     };
     let wanted = BTreeMap::from([(at.clone(), wanted)]);
-    for (_, outcome) in fetch::fetch(client, partition.leader, &wanted, GLANCE).await? {
-        match outcome {
-            Outcome::Read(read) => {
-                let same =
-                    |record: &&stockade_change_feed::Record| record.position.offset == last.offset;
-                let found = read.records.iter().find(same);
-                return Ok(found.is_some_and(|found| found.position.timestamp != last.timestamp));
-            }
-            // What follows is looked for anyway, and found to be lost then.
-            Outcome::OutOfRange | Outcome::Truncated(_) => return Ok(false),
-            Outcome::Moved(error) | Outcome::Failed(error) => return Err(error),
+    let outcomes = fetch::fetch(client, partition.leader, &wanted, GLANCE).await?;
+    match outcomes.into_iter().next() {
+        Some((_, Outcome::Read(read))) => {
+            let same = |record: &&Record| record.position.offset == last.offset;
+            let found = read.records.iter().find(same);
+            Ok(found.is_some_and(|found| found.position.timestamp != last.timestamp))
         }
+        // What follows is looked for anyway, and found to be lost then.
+        Some((_, Outcome::OutOfRange | Outcome::Truncated(_))) | None => Ok(false),
+        Some((_, Outcome::Moved(error) | Outcome::Failed(error))) => Err(error),
     }
-    Ok(false)
 }
 
 /// One batch.
@@ -239,10 +236,11 @@ pub(super) async fn find_way(
     Ok(Way::At { id, reset, from })
 }
 
-/// Commits, and looks for the group's coordinator again where it has moved.
+/// Commits, and looks for the group's coordinator again where it has moved, until `limit`.
 pub(super) async fn commit(
     client: &KafkaClient,
     claim: &Claim,
+    limit: Duration,
     progress: &BTreeMap<TopicPartition, Progress>,
 ) -> Result<offsets::Codes, KafkaError> {
     let group: &Group = &claim.group;
@@ -259,7 +257,5 @@ pub(super) async fn commit(
         }
         codes
     };
-    client
-        .persist(client.config().request_timeout, attempt)
-        .await
+    client.persist(limit, attempt).await
 }

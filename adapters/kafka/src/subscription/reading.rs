@@ -7,7 +7,7 @@ use metrics::counter;
 use stockade_change_feed::{FeedError, Gained, PollLimits, Record, TopicPartition};
 
 use super::KafkaSubscription;
-use super::held::{Astray, Held, State};
+use super::held::{Astray, FirstLook, Held, State};
 use super::opening::{self, Opened, Stray, Unopened, Way};
 use super::work::Done;
 use crate::cluster::{PartitionInfo, Topics};
@@ -22,6 +22,8 @@ const LEADERS: &str = "find leaders";
 const OPEN: &str = "open partitions";
 /// How long a leader may wait for a first record.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long leaders that were quicker wait for the first answers of the others.
+const FAIRNESS: Duration = Duration::from_secs(1);
 /// How long what is known of the leaders is good, unless a leader says otherwise.
 const KNOWLEDGE: Duration = Duration::from_secs(300);
 
@@ -144,6 +146,7 @@ impl KafkaSubscription {
             }
         };
         self.trouble.over(OPEN);
+        self.fair_until = self.client.clock().monotonic().saturating_add(FAIRNESS);
         for Opened {
             at,
             tag,
@@ -273,10 +276,14 @@ impl KafkaSubscription {
             if self.fetching.contains(&leader) {
                 continue;
             }
-            let wait = if busy.contains(&leader) {
-                Duration::ZERO
-            } else {
-                PATIENCE
+            let new = |at| {
+                self.held
+                    .get(at)
+                    .is_some_and(|held| held.first_look != FirstLook::Over)
+            };
+            let wait = match busy.contains(&leader) || wanted.keys().any(new) {
+                true => Duration::ZERO,
+                false => PATIENCE,
             };
             let bounds = Bounds {
                 wait,
@@ -294,6 +301,13 @@ impl KafkaSubscription {
         bounds: Bounds,
     ) {
         self.fetching.insert(leader);
+        for at in wanted.keys() {
+            if let Some(held) = self.held.get_mut(at)
+                && held.first_look == FirstLook::Due
+            {
+                held.first_look = FirstLook::Asked;
+            }
+        }
         let client = self.client.clone();
         let asked = wanted.iter();
         let asked = asked
@@ -321,6 +335,13 @@ impl KafkaSubscription {
         outcome: Result<Vec<(TopicPartition, Outcome)>, KafkaError>,
     ) {
         self.fetching.remove(&leader);
+        for at in asked.keys() {
+            if let Some(held) = self.held.get_mut(at)
+                && held.first_look == FirstLook::Asked
+            {
+                held.first_look = FirstLook::Over;
+            }
+        }
         let outcomes = match outcome {
             Ok(outcomes) => outcomes,
             Err(error) => {
@@ -383,6 +404,15 @@ impl KafkaSubscription {
             }
         }
         Ok(())
+    }
+
+    /// Whether records wait until other leaders have answered for the first time: a member that
+    /// always has records would hardly ever look at what comes later.
+    pub(super) fn is_unfair(&self, now: Duration, limits: &PollLimits) -> bool {
+        let unheard = |(at, held): (&TopicPartition, &Held)| {
+            held.first_look == FirstLook::Asked && !limits.paused.contains(at)
+        };
+        now < self.fair_until && self.held.iter().any(unheard)
     }
 
     /// Takes records from the partitions in turn.

@@ -66,7 +66,8 @@ impl KafkaClient {
     /// Creates a topic with these settings, unless it exists, and returns what is not as it should
     /// be of one that does.
     ///
-    /// It is safe to call at every start, and from several processes at once.
+    /// It is safe to call at every start, and from several processes at once. Afterwards each
+    /// broker that can be reached knows the topic.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -99,6 +100,8 @@ impl KafkaClient {
         let created = self.persist(limit, || self.create(topic, settings)).await;
         created.map_err(|error| error.during(OPERATION, Effect::None))?;
         // What was just created is not known to every broker at once.
+        let known = self.persist(limit, || self.is_known(topic)).await;
+        known.map_err(|error| error.during(OPERATION, Effect::None))?;
         let checked = self.persist(limit, || self.check(topic, settings)).await;
         checked.map_err(|error| error.during(OPERATION, Effect::None))
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
+use kafka_protocol::protocol::StrBytes;
 use rsasl::callback::{Context, Request as Ask, SessionCallback, SessionData};
 use rsasl::config::SASLConfig;
 use rsasl::prelude::{Mechname, SASLClient, SessionError};
@@ -80,7 +81,7 @@ async fn handshake(
     match ResponseError::try_from_code(answer.error_code) {
         None => Ok(()),
         Some(ResponseError::UnsupportedSaslMechanism) => {
-            let offered: Vec<&str> = answer.mechanisms.iter().map(|name| name.as_str()).collect();
+            let offered: Vec<&str> = answer.mechanisms.iter().map(StrBytes::as_str).collect();
             Err(KafkaError::Unauthenticated {
                 address: connection.address().to_string(),
                 reason: format!(

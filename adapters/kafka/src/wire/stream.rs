@@ -54,7 +54,7 @@ impl Stream {
 /// Whether an error of making a connection is TLS's refusal, which another attempt won't change.
 pub(super) fn is_refusal(error: &io::Error) -> bool {
     let source = error.get_ref();
-    source.is_some_and(|source| source.is::<rustls::Error>())
+    source.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
         || error.kind() == io::ErrorKind::InvalidInput
 }
 

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use stack::{KafkaCluster, KafkaOptions, KafkaTool, Server as _};
+use futures::future::join_all;
+use stack::{KafkaCluster, KafkaOptions, Server as _};
 use stockade_change_feed::{
-    FeedError, Message, OnLostOffset, Publisher as _, Record, Start, Topic, TopicPartition,
+    FeedError, Message, OnLostOffset, Position, Publisher as _, Record, Retry, Start, Topic,
+    TopicPartition,
 };
-use stockade_kafka::{GroupProtocol, KafkaClient, KafkaPublisher, TopicSettings};
+use stockade_kafka::{GroupProtocol, KafkaClient, KafkaFeed, KafkaPublisher, TopicSettings};
+use tokio::runtime::Handle;
 
 use crate::harness::{client, create, unique};
-use crate::member::{Member, feed, limits, number, numbers, options, text, texts};
+use crate::member::{Member, limits, number, numbers, options, text, texts};
+use crate::raw::{self, Copies};
 
 const PARTITIONS: u32 = 6;
 
@@ -29,10 +33,14 @@ async fn hurt<T: Send + 'static>(
     tokio::task::spawn_blocking(working).await.unwrap()
 }
 
-async fn start(options: KafkaOptions) -> Option<KafkaCluster> {
-    tokio::task::spawn_blocking(|| options.cluster_for_test())
-        .await
-        .unwrap()
+/// What is tested here is not how long a member may be silent: on a busy machine it is so for a
+/// while.
+const SESSION: Duration = Duration::from_secs(45);
+
+fn feed(client: &KafkaClient, protocol: GroupProtocol) -> KafkaFeed {
+    KafkaFeed::new(client.clone())
+        .with_protocol(protocol)
+        .with_session_timeout(SESSION)
 }
 
 /// Publishes numbers until it is told to stop, and returns how many.
@@ -53,7 +61,7 @@ async fn write(client: KafkaClient, topic: Topic, stop: Arc<AtomicBool>) -> usiz
 }
 
 /// Reads and commits until it is told to stop and has read all, and returns what it read.
-async fn read(mut member: Member, stop: Arc<AtomicBool>) -> Vec<Record> {
+async fn read(mut member: Member, stop: Arc<AtomicBool>, wait: Duration) -> Vec<Record> {
     let mut read = Vec::new();
     let mut quiet = 0;
     while quiet < 10 {
@@ -69,7 +77,7 @@ async fn read(mut member: Member, stop: Arc<AtomicBool>) -> Vec<Record> {
             last.insert(record.position.partition.clone(), record.position.clone());
         }
         for position in last.into_values() {
-            member.commit(&position).await;
+            commit(&mut member, &position, wait).await;
         }
         read.extend(records);
     }
@@ -77,6 +85,16 @@ async fn read(mut member: Member, stop: Arc<AtomicBool>) -> Vec<Record> {
     assert_eq!(member.lost, [], "it was a member all the time");
     member.close().await;
     read
+}
+
+/// Commits, and again for so long where the answer is that it may succeed later.
+async fn commit(member: &mut Member, position: &Position, wait: Duration) {
+    let until = Instant::now() + wait;
+    while let Err(error) = member.try_commit(position).await {
+        let later = matches!(error.retry(), Retry::After(_));
+        assert!(later && Instant::now() < until, "committing: {error}");
+        member.poll(0).await;
+    }
 }
 
 /// Every number came once, and those of a partition in their order.
@@ -92,60 +110,74 @@ fn check(read: &[Record], written: usize) {
     assert_eq!(read.len(), written);
 }
 
+/// Readers of both protocols and writers work while brokers come and go, and notice nothing but
+/// commits that have to be made again for so long.
 async fn under_traffic(
     cluster: KafkaCluster,
-    protocol: GroupProtocol,
+    wait: Duration,
     trouble: impl FnOnce(&mut KafkaCluster) + Send + 'static,
 ) -> KafkaCluster {
-    let bootstrap = cluster.url();
-    let client = client(&bootstrap).await;
+    let client = client(&cluster.url()).await;
     let settings = TopicSettings::new(PARTITIONS)
         .with_replicas(3)
         .with_min_in_sync(2);
-    let topic = create(&client, &settings).await;
-    let mut member = Member::join(&feed(&client, protocol), &unique("group"), &topic).await;
-    member.settle(PARTITIONS as usize).await;
     let (writing, reading) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicBool::new(false)),
     );
-    let writer = tokio::spawn(write(client.clone(), topic, writing.clone()));
-    let reader = tokio::spawn(read(member, reading.clone()));
+    let (mut writers, mut readers) = (Vec::new(), Vec::new());
+    for protocol in [GroupProtocol::Newest, GroupProtocol::Classic] {
+        let topic = create(&client, &settings).await;
+        let mut member = Member::join(&feed(&client, protocol), &unique("group"), &topic).await;
+        member.settle(PARTITIONS as usize).await;
+        writers.push(tokio::spawn(write(client.clone(), topic, writing.clone())));
+        readers.push(tokio::spawn(read(member, reading.clone(), wait)));
+    }
     let (cluster, ()) = hurt(cluster, trouble).await;
     writing.store(true, Ordering::Relaxed);
-    let written = writer.await.unwrap();
+    let written = join_all(writers).await;
     reading.store(true, Ordering::Relaxed);
-    check(&reader.await.unwrap(), written);
+    for (read, written) in join_all(readers).await.into_iter().zip(written) {
+        check(&read.unwrap(), written.unwrap());
+    }
     cluster
 }
 
+/// One cluster for all of it, since it takes a while to start.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rolling_restart_is_not_noticed() {
-    let Some(mut cluster) = start(KafkaOptions::new()).await else {
+async fn brokers_come_and_go() {
+    let start = || {
+        KafkaOptions::new()
+            .set(
+                "group.consumer.session.timeout.ms",
+                &SESSION.as_millis().to_string(),
+            )
+            .cluster_for_test()
+    };
+    let Some(cluster) = tokio::task::spawn_blocking(start).await.unwrap() else {
         return;
     };
-    for protocol in [GroupProtocol::Newest, GroupProtocol::Classic] {
-        cluster = under_traffic(cluster, protocol, |cluster| {
-            // Each leads some partitions, coordinates some groups, and one of them is the
-            // controller.
-            for id in 1..=3 {
-                cluster.broker(id).stop().unwrap();
-                cluster.broker(id).restart().unwrap();
-                cluster.agreed().unwrap();
-                in_sync(cluster);
-            }
-        })
-        .await;
-    }
+    let cluster = a_rolling_restart_is_not_noticed(cluster).await;
+    let cluster = brokers_that_are_killed_lose_nothing(cluster).await;
+    let cluster = a_log_that_was_cut_off_is_a_reset_and_not_silence(cluster).await;
     hurt(cluster, |_| ()).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn brokers_that_are_killed_lose_nothing() {
-    let Some(cluster) = start(KafkaOptions::new()).await else {
-        return;
-    };
-    let cluster = under_traffic(cluster, GroupProtocol::Newest, |cluster| {
+async fn a_rolling_restart_is_not_noticed(cluster: KafkaCluster) -> KafkaCluster {
+    under_traffic(cluster, Duration::ZERO, |cluster| {
+        // Each leads some partitions, coordinates some groups, and one of them is the controller.
+        for id in 1..=3 {
+            cluster.broker(id).stop().unwrap();
+            cluster.broker(id).restart().unwrap();
+            cluster.agreed().unwrap();
+            in_sync(cluster);
+        }
+    })
+    .await
+}
+
+async fn brokers_that_are_killed_lose_nothing(cluster: KafkaCluster) -> KafkaCluster {
+    under_traffic(cluster, Duration::from_secs(60), |cluster| {
         for id in 1..=3 {
             cluster.broker(id).kill();
             std::thread::sleep(Duration::from_secs(5));
@@ -154,62 +186,67 @@ async fn brokers_that_are_killed_lose_nothing() {
             in_sync(cluster);
         }
     })
-    .await;
-    hurt(cluster, |_| ()).await;
+    .await
 }
 
 /// Waits until all copies are in sync, without which the next broker must not go.
 fn in_sync(cluster: &KafkaCluster) {
-    let until = Instant::now() + Duration::from_secs(60);
-    let behind = ["--describe", "--under-replicated-partitions"];
-    while !KafkaTool::Topics
-        .run(&cluster.url(), &behind)
-        .unwrap()
-        .trim()
-        .is_empty()
-    {
-        assert!(Instant::now() < until, "copies stay behind");
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    let met = |copies: &Copies| copies.replicas.len() == copies.in_sync.len();
+    wait(cluster, None, "copies stay behind", |copies| {
+        copies.iter().all(met)
+    });
 }
 
 /// An election that loses what was acknowledged: the records that a member has read are replaced
 /// by others of the same offsets.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_was_cut_off_is_a_reset_and_not_silence() {
-    let Some(mut cluster) = start(KafkaOptions::new()).await else {
-        return;
-    };
+async fn a_log_that_was_cut_off_is_a_reset_and_not_silence(
+    mut cluster: KafkaCluster,
+) -> KafkaCluster {
     let client = client(&cluster.url()).await;
-    for policy in [OnLostOffset::Fail, OnLostOffset::Earliest] {
-        let topic = Topic::new(unique("topic")).unwrap();
-        let name = topic.to_string();
-        (cluster, ()) = hurt(cluster, move |cluster| create_on_two(cluster, &name)).await;
-        number(&client, &topic, 0, 0..5).await;
-
-        let name = topic.to_string();
-        (cluster, ()) = hurt(cluster, move |cluster| {
-            cluster.broker(2).kill();
-            wait(cluster, &name, "Isr: 1\t");
-        })
-        .await;
-        number(&client, &topic, 0, 5..10).await;
-        let feed = feed(&client, GroupProtocol::Newest);
+    let feed = feed(&client, GroupProtocol::Newest);
+    let policies = [OnLostOffset::Fail, OnLostOffset::Earliest];
+    let topics = policies.map(|_| Topic::new(unique("topic")).unwrap());
+    for topic in &topics {
+        raw::create_on(&cluster.url(), topic, &[1, 2]).await;
+        number(&client, topic, 0, 0..5).await;
+    }
+    let of = topics.clone();
+    (cluster, ()) = hurt(cluster, move |cluster| {
+        cluster.broker(2).kill();
+        for topic in &of {
+            wait(cluster, Some(topic), "it stays in sync", |copies| {
+                copies[0].in_sync == [1]
+            });
+        }
+    })
+    .await;
+    let mut members = Vec::new();
+    for (topic, policy) in topics.iter().zip(policies) {
+        number(&client, topic, 0, 5..10).await;
         let options = options(Start::Earliest, policy);
-        let mut member = Member::join_with(&feed, &unique("group"), &topic, options).await;
+        let mut member = Member::join_with(&feed, &unique("group"), topic, options).await;
         let read = member.read(10).await;
         member.commit(&read[9].position).await;
+        members.push(member);
+    }
 
-        let name = topic.to_string();
-        (cluster, ()) = hurt(cluster, move |cluster| {
-            cluster.broker(1).kill();
-            cluster.broker(2).restart().unwrap();
-            wait(cluster, &name, "Leader: 2\t");
-        })
-        .await;
+    let of = topics.clone();
+    (cluster, ()) = hurt(cluster, move |cluster| {
+        cluster.broker(1).kill();
+        cluster.broker(2).restart().unwrap();
+        for topic in &of {
+            wait(cluster, Some(topic), "it does not lead", |copies| {
+                copies[0].leader == 2
+            });
+        }
+    })
+    .await;
+    for topic in &topics {
         // More than there were, so that the committed offset is in the log again.
-        let published = number(&client, &topic, 0, 20..30).await;
+        let published = number(&client, topic, 0, 20..30).await;
         assert_eq!(published[0].offset.0, 5, "five records are lost");
+    }
+    for (member, policy) in members.iter_mut().zip(policies) {
         if policy == OnLostOffset::Earliest {
             assert_eq!(
                 texts(&member.read(10).await),
@@ -227,40 +264,24 @@ async fn a_log_that_was_cut_off_is_a_reset_and_not_silence() {
             };
             assert!(matches!(error, FeedError::OffsetLost { .. }), "{error}");
         }
-        (cluster, ()) = hurt(cluster, |cluster| {
-            cluster.broker(1).restart().unwrap();
-            cluster.agreed().unwrap();
-            in_sync(cluster);
-        })
-        .await;
     }
-    hurt(cluster, |_| ()).await;
+    cluster
 }
 
-fn create_on_two(cluster: &KafkaCluster, topic: &str) {
-    let unclean = "unclean.leader.election.enable=true";
-    let create = [
-        "--create",
-        "--topic",
-        topic,
-        "--replica-assignment",
-        "1:2",
-        "--config",
-        unclean,
-    ];
-    KafkaTool::Topics.run(&cluster.url(), &create).unwrap();
-}
-
-/// Waits until a topic is described so.
-fn wait(cluster: &KafkaCluster, topic: &str, expected: &str) {
-    let until = Instant::now() + Duration::from_secs(60);
+/// Waits until the partitions of a topic, or of all, are as they should be.
+fn wait(
+    cluster: &KafkaCluster,
+    topic: Option<&Topic>,
+    otherwise: &str,
+    met: impl Fn(&[Copies]) -> bool,
+) {
+    let until = Instant::now() + Duration::from_secs(120);
     loop {
-        let told = KafkaTool::Topics.run(&cluster.url(), &["--describe", "--topic", topic]);
-        let told = told.unwrap();
-        if told.contains(expected) {
+        let copies = Handle::current().block_on(raw::copies(&cluster.url(), topic));
+        if met(&copies) {
             return;
         }
-        assert!(Instant::now() < until, "{expected} does not come: {told}");
+        assert!(Instant::now() < until, "{otherwise}: {copies:?}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }

@@ -8,6 +8,7 @@ mod harness;
 mod java;
 mod member;
 mod raw;
+mod records;
 mod security;
 mod sizes;
 mod topics;

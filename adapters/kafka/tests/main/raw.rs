@@ -2,6 +2,11 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
+use kafka_protocol::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -30,6 +35,16 @@ impl Raw {
     pub(crate) async fn connect(bootstrap: &str) -> Self {
         let first = bootstrap.split(',').next().unwrap();
         Self(TcpStream::connect(first).await.unwrap())
+    }
+
+    /// To one of these brokers that listens.
+    async fn any(bootstrap: &str) -> Self {
+        for address in bootstrap.split(',') {
+            if let Ok(stream) = TcpStream::connect(address).await {
+                return Self(stream);
+            }
+        }
+        panic!("none of {bootstrap} listens");
     }
 
     /// To the broker that coordinates a group.
@@ -79,6 +94,87 @@ impl Raw {
         assert!(!answer.has_remaining());
         decoded
     }
+}
+
+/// The copies of a partition, by the ids of their brokers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Copies {
+    pub(crate) leader: i32,
+    pub(crate) replicas: Vec<i32>,
+    pub(crate) in_sync: Vec<i32>,
+}
+
+/// The copies of a topic's partitions, or of all that there are.
+pub(crate) async fn copies(bootstrap: &str, topic: Option<&Topic>) -> Vec<Copies> {
+    let named = |topic: &Topic| {
+        vec![MetadataRequestTopic::default().with_name(Some(text(topic.as_str()).into()))]
+    };
+    let request = MetadataRequest::default()
+        .with_topics(topic.map(named))
+        .with_allow_auto_topic_creation(false);
+    let mut broker = Raw::any(bootstrap).await;
+    let answer: MetadataResponse = broker.call(ApiKey::Metadata, 12, &request).await;
+    let ids = |ids: &[BrokerId]| ids.iter().map(|id| id.0).collect();
+    let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+    partitions
+        .map(|partition| Copies {
+            leader: partition.leader_id.0,
+            replicas: ids(&partition.replica_nodes),
+            in_sync: ids(&partition.isr_nodes),
+        })
+        .collect()
+}
+
+/// Creates a topic of one partition on these brokers, of which any may become the leader.
+pub(crate) async fn create_on(bootstrap: &str, topic: &Topic, brokers: &[i32]) {
+    let assignment = CreatableReplicaAssignment::default()
+        .with_partition_index(0)
+        .with_broker_ids(brokers.iter().map(|&id| BrokerId(id)).collect());
+    let unclean = CreatableTopicConfig::default()
+        .with_name(text("unclean.leader.election.enable"))
+        .with_value(Some(text("true")));
+    let wanted = CreatableTopic::default()
+        .with_name(text(topic.as_str()).into())
+        .with_num_partitions(-1)
+        .with_replication_factor(-1)
+        .with_assignments(vec![assignment])
+        .with_configs(vec![unclean]);
+    let request = CreateTopicsRequest::default()
+        .with_topics(vec![wanted])
+        .with_timeout_ms(30_000);
+    let mut broker = Raw::any(bootstrap).await;
+    let answer: CreateTopicsResponse = broker.call(ApiKey::CreateTopics, 5, &request).await;
+    assert_eq!(answer.topics[0].error_code, 0, "CreateTopics");
+    known(bootstrap, topic, 1).await;
+}
+
+/// Waits until each broker knows that many partitions of a topic, and who leads them.
+async fn known(bootstrap: &str, topic: &Topic, partitions: usize) {
+    for broker in bootstrap.split(',') {
+        for attempt in 0.. {
+            let copies = copies(broker, Some(topic)).await;
+            if copies.len() == partitions && copies.iter().all(|copies| copies.leader >= 0) {
+                break;
+            }
+            assert!(attempt < 600, "{broker} does not know {topic}: {copies:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Adds partitions to a topic, until it has so many.
+pub(crate) async fn grow(bootstrap: &str, topic: &Topic, partitions: i32) {
+    let wanted = CreatePartitionsTopic::default()
+        .with_name(text(topic.as_str()).into())
+        .with_count(partitions)
+        .with_assignments(None);
+    let request = CreatePartitionsRequest::default()
+        .with_topics(vec![wanted])
+        .with_timeout_ms(30_000);
+    let mut broker = Raw::any(bootstrap).await;
+    let answer: CreatePartitionsResponse = broker.call(ApiKey::CreatePartitions, 2, &request).await;
+    assert_eq!(answer.results[0].error_code, 0, "CreatePartitions");
+    known(bootstrap, topic, partitions as usize).await;
 }
 
 /// What is committed for a partition, as Kafka keeps it.
@@ -220,20 +316,36 @@ pub(crate) async fn begin(bootstrap: &str, at: &TopicPartition, values: &[&str])
             headers: Default::default(),
         })
         .collect();
+    produce(bootstrap, at, &records, Some(&id)).await;
+    Transaction {
+        id,
+        coordinator,
+        producer,
+        epoch,
+    }
+}
+
+/// Writes records as they are. To one broker, which leads all.
+pub(crate) async fn produce(
+    bootstrap: &str,
+    at: &TopicPartition,
+    records: &[Record],
+    transaction: Option<&str>,
+) {
     let mut batch = BytesMut::new();
     let options = RecordEncodeOptions {
         version: 2,
         compression: Compression::None,
     };
-    RecordBatchEncoder::encode(&mut batch, &records, &options).unwrap();
+    RecordBatchEncoder::encode(&mut batch, records, &options).unwrap();
     let partition = PartitionProduceData::default()
-        .with_index(number)
+        .with_index(i32::try_from(at.partition).unwrap())
         .with_records(Some(batch.freeze()));
     let topic = TopicProduceData::default()
-        .with_name(name)
+        .with_name(text(at.topic.as_str()).into())
         .with_partition_data(vec![partition]);
     let request = ProduceRequest::default()
-        .with_transactional_id(Some(text(&id).into()))
+        .with_transactional_id(transaction.map(|id| text(id).into()))
         .with_acks(-1)
         .with_timeout_ms(10_000)
         .with_topic_data(vec![topic]);
@@ -241,10 +353,4 @@ pub(crate) async fn begin(bootstrap: &str, at: &TopicPartition, values: &[&str])
     let answer: ProduceResponse = leader.call(ApiKey::Produce, 8, &request).await;
     let code = answer.responses[0].partition_responses[0].error_code;
     assert_eq!(code, 0, "Produce");
-    Transaction {
-        id,
-        coordinator,
-        producer,
-        epoch,
-    }
 }

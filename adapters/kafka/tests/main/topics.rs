@@ -8,7 +8,7 @@ use stockade_change_feed::{
 };
 use stockade_kafka::{GroupProtocol, KafkaPublisher, TopicSettings};
 
-use crate::harness::{bootstrap, client, create, unique};
+use crate::harness::{bootstrap, client, create, rskafka, unique};
 use crate::member::{feed, number};
 
 #[tokio::test]
@@ -110,8 +110,10 @@ async fn a_topic_that_is_deleted_under_a_publisher_is_unknown() {
         .publish(&topic, vec![Message::keyed("k", "v")])
         .await
         .unwrap();
-    KafkaTool::Topics
-        .run(&bootstrap, &["--delete", "--topic", topic.as_str()])
+    let controller = rskafka(&bootstrap).await.controller_client().unwrap();
+    controller
+        .delete_topic(topic.as_str(), 5_000)
+        .await
         .unwrap();
     let outcome = publisher
         .publish(&topic, vec![Message::keyed("k", "v")])

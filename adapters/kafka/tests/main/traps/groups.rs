@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use stack::{KafkaOptions, KafkaTool, Server as _};
+use stack::{KafkaOptions, Server as _};
 use stockade_change_feed::{FeedError, PollLimits};
 use stockade_kafka::{GroupProtocol, KafkaFeed, TopicSettings};
 
 use crate::harness::{bootstrap, client, create, unique};
 use crate::member::{Member, feed, number, numbers, share, texts};
+use crate::raw;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_group_of_a_cluster_joins_without_an_error() {
@@ -126,8 +127,7 @@ async fn partitions_that_are_added_are_read() {
         let topic = create(&client, &TopicSettings::new(1)).await;
         let mut member = Member::join(&feed, &group, &topic).await;
         member.settle(1).await;
-        let arguments = ["--alter", "--topic", topic.as_str(), "--partitions", "3"];
-        KafkaTool::Topics.run(&bootstrap, &arguments).unwrap();
+        raw::grow(&bootstrap, &topic, 3).await;
         number(&client, &topic, 2, 0..3).await;
         assert_eq!(texts(&member.read(3).await), numbers(0..3));
         member.settle(3).await;
