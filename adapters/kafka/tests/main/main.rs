@@ -13,3 +13,4 @@ mod security;
 mod sizes;
 mod topics;
 mod traps;
+mod worker;
