@@ -91,7 +91,7 @@ impl KafkaFeed {
     }
 
     /// With another time for which trouble that may pass, such as an election or a broker that
-    /// restarts, is waited out before a poll fails (30 s).
+    /// restarts, is waited out before a poll or a commit fails (30 s).
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;

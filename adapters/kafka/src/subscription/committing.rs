@@ -104,9 +104,9 @@ impl KafkaSubscription {
         let number = self.tags;
         let client = self.client.clone();
         let claim = self.membership.claim.clone();
-        // A coordinator that moves is waited for as in a poll, and never so long that the group
-        // gives up this member, of which it hears nothing meanwhile.
-        let limit = self.settings.patience.min(self.timing.session / 2);
+        // A coordinator that moves is waited for as in a poll. The next one counts the session from
+        // when it knows the group, so this member stays one.
+        let limit = self.settings.patience;
         let work = async move {
             let wanted = progress.iter();
             let wanted = wanted
