@@ -278,7 +278,7 @@ pub(crate) async fn begin(bootstrap: &str, at: &TopicPartition, values: &[&str])
             coordinator.call(ApiKey::InitProducerId, 4, &request).await;
         match answer.error_code {
             0 => break (answer.producer_id, answer.producer_epoch),
-            14..=16 | 51 => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            code if passes(code) => tokio::time::sleep(SOON).await,
             code => panic!("InitProducerId: {code}"),
         }
     };
@@ -292,11 +292,17 @@ pub(crate) async fn begin(bootstrap: &str, at: &TopicPartition, values: &[&str])
         .with_v3_and_below_producer_id(producer)
         .with_v3_and_below_producer_epoch(epoch)
         .with_v3_and_below_topics(vec![topic]);
-    let answer: AddPartitionsToTxnResponse = coordinator
-        .call(ApiKey::AddPartitionsToTxn, 3, &request)
-        .await;
-    let code = answer.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code;
-    assert_eq!(code, 0, "AddPartitionsToTxn");
+    loop {
+        let answer: AddPartitionsToTxnResponse = coordinator
+            .call(ApiKey::AddPartitionsToTxn, 3, &request)
+            .await;
+        let partitions = &answer.results_by_topic_v3_and_below[0].results_by_partition;
+        match partitions[0].partition_error_code {
+            0 => break,
+            code if passes(code) => tokio::time::sleep(SOON).await,
+            code => panic!("AddPartitionsToTxn: {code}"),
+        }
+    }
 
     let records: Vec<Record> = (0..)
         .zip(values)
@@ -350,7 +356,20 @@ pub(crate) async fn produce(
         .with_timeout_ms(10_000)
         .with_topic_data(vec![topic]);
     let mut leader = Raw::connect(bootstrap).await;
-    let answer: ProduceResponse = leader.call(ApiKey::Produce, 8, &request).await;
-    let code = answer.responses[0].partition_responses[0].error_code;
-    assert_eq!(code, 0, "Produce");
+    loop {
+        let answer: ProduceResponse = leader.call(ApiKey::Produce, 8, &request).await;
+        match answer.responses[0].partition_responses[0].error_code {
+            0 => return,
+            code if passes(code) => tokio::time::sleep(SOON).await,
+            code => panic!("Produce: {code}"),
+        }
+    }
+}
+
+const SOON: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Whether an error ends by itself: the topic was just created, the coordinator is not ready, or
+/// the transaction before is not over.
+fn passes(code: i16) -> bool {
+    matches!(code, 3 | 6 | 14..=16 | 51)
 }
