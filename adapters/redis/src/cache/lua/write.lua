@@ -1,0 +1,1 @@
+return { store(), ARGV[1] }
