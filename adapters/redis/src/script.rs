@@ -32,7 +32,7 @@ impl Script {
     pub(crate) fn new(operation: &'static str, effect: Effect, lua: &str) -> Self {
         Self {
             lua: lua.into(),
-            sha: sha1_smol::Sha1::from(lua).hexdigest().into(),
+            sha: sha1_smol::Sha1::from(lua).digest().to_string().into(),
             operation,
             effect,
         }

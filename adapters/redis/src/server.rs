@@ -148,7 +148,9 @@ async fn settings(like: &Config, server: Server) -> Result<Settings, String> {
     let mut config = like.clone();
     config.server = ServerConfig::Centralized { server };
     config.fail_fast = true;
-    let client = client::builder(config).build().map_err(why)?;
+    let client = client::builder(config)
+        .build()
+        .map_err(|error| error.details().to_owned())?;
     let read = async {
         let client = Own::connect(client, PATIENCE).await?;
         let events: HashMap<String, String> = client.config_get("notify-keyspace-events").await?;
@@ -161,11 +163,9 @@ async fn settings(like: &Config, server: Server) -> Result<Settings, String> {
     };
     let read = timeout(PATIENCE, read).await;
     let silent = |_| Error::new(ErrorKind::Timeout, format!("no answer within {PATIENCE:?}"));
-    read.map_err(silent).flatten().map_err(why)
-}
-
-fn why(error: Error) -> String {
-    error.details().to_owned()
+    read.map_err(silent)
+        .flatten()
+        .map_err(|error| error.details().to_owned())
 }
 
 /// The members of a cluster.

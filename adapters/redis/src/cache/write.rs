@@ -5,6 +5,7 @@ use std::time::Duration;
 use fred::types::Value;
 use futures::future::{join_all, try_join_all};
 use stockade_catalog_core::{Advance, Applied, CacheWrite, Coverage, FillStep, FillToken};
+use stockade_change_feed::time::chance;
 use stockade_inventory_core::{Sku, StockChanged};
 
 use crate::error::RedisError;
@@ -159,7 +160,7 @@ impl RedisAvailability {
     }
 
     pub(super) async fn begin(&self) -> Result<FillToken, RedisError> {
-        let token = FillToken::first(format!("{:032x}", fastrand::u128(..)));
+        let token = FillToken::first(format!("{:032x}", chance::bits()));
         let arguments = [token.id.clone().into(), FILLS.to_string().into()];
         self.in_every_bucket(&BEGIN, &arguments).await?;
         Ok(token)

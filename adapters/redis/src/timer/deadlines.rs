@@ -142,7 +142,7 @@ impl Deadlines {
         let key = self.sets.key(set);
         let mut reply = calls.run(&TAKE, key, [limit]).await?.into_iter();
         let ids = match reply.next() {
-            Some(Value::Array(ids)) => ids.into_iter().filter_map(id).collect(),
+            Some(Value::Array(ids)) => ids.into_iter().filter_map(|value| id(&value)).collect(),
             _ => Vec::new(),
         };
         let next = reply.next().and_then(|next| next.as_u64());
@@ -164,7 +164,7 @@ fn text(id: &ReservationId) -> Value {
     id.as_str().into()
 }
 
-fn id(value: Value) -> Option<ReservationId> {
+fn id(value: &Value) -> Option<ReservationId> {
     let text = value.as_bytes_str();
     let id = text.and_then(|text| ReservationId::new(&*text).ok());
     if id.is_none() {

@@ -6,6 +6,7 @@ mod probe;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -158,14 +159,10 @@ impl ReservationTimer for RedisTimers {
 
     async fn due(
         &self,
-        limit: usize,
+        limit: NonZeroUsize,
         wait: Duration,
     ) -> Result<Vec<ReservationId>, InventoryError> {
-        if limit == 0 {
-            let reason = "at least one timer is taken";
-            return Err(InventoryError::invalid("limit", "0", reason));
-        }
-        Ok(self.inner.due(limit, wait).await?)
+        Ok(self.inner.due(limit.get(), wait).await?)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use fred::interfaces::{ClientLike as _, ClusterInterface as _, KeysInterface as _};
-use fred::types::{Expiration, Key};
+use fred::types::Expiration;
 use fred::util::redis_keyslot;
+use stockade_change_feed::time::chance;
 
 use crate::client::RedisClient;
 use crate::error::{Effect, RedisError};
@@ -65,8 +66,8 @@ async fn is_announced(
         let exists: i64 = calls.client().exists(key).await.map_err(error)?;
         if exists == 0 && begun.elapsed() > timeout / 2 {
             let again = Some(Expiration::PX(1));
-            let set = calls.client().set::<(), _, _>(key, 1, again, None, false);
-            set.await.map_err(error)?;
+            let set = client.set::<(), _, _>(key, 1, again, None, false).await;
+            set.map_err(error)?;
         }
     }
     Ok(false)
@@ -75,7 +76,7 @@ async fn is_announced(
 /// A key for each primary, with the primary's name.
 fn probes(client: &RedisClient, prefix: &Prefix) -> Vec<(String, String)> {
     // Nobody else waits for this one.
-    let name = format!("{prefix}reservation_timeout_probe:{:x}", fastrand::u64(..));
+    let name = format!("{prefix}reservation_timeout_probe:{:x}", chance::bits());
     let client = client.next();
     match client.cached_cluster_state() {
         Some(state) if client.is_clustered() => {

@@ -161,7 +161,8 @@ async fn a_server_that_restarts_empty_is_unfilled_and_says_loading_meanwhile() {
     let mut redis = restarting.join().unwrap();
     assert_eq!(until_ok(|| read_one(&patient, "tee")).await, known(5, 1));
     redis.restart_empty().unwrap();
-    let read = until_ok(|| patient.read(&[sku("tee")])).await;
+    let asked = [sku("tee")];
+    let read = until_ok(|| patient.read(&asked)).await;
     assert_eq!(
         (read.coverage, read.entries),
         (Coverage::Unfilled, vec![None])

@@ -43,13 +43,9 @@ async fn absences_that_have_ended_are_removed() {
         (1_000..1_600).contains(&fields),
         "{fields} of 6,000 are left"
     );
-    let read = cache.read(
-        &known
-            .iter()
-            .map(|entry| entry.sku.clone())
-            .collect::<Vec<_>>(),
-    );
-    assert!(read.await.unwrap().entries.iter().all(Option::is_some));
+    let known: Vec<_> = known.into_iter().map(|entry| entry.sku).collect();
+    let read = cache.read(&known).await.unwrap();
+    assert!(read.entries.iter().all(Option::is_some));
 }
 
 #[tokio::test(flavor = "multi_thread")]

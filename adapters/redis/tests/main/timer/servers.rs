@@ -1,6 +1,7 @@
 //! Timers on servers that are hurt, and as others see them.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,9 @@ use stockade_inventory_core::{ReservationId, ReservationTimer as _};
 use stockade_redis::{RedisTimers, TimerOptions};
 
 use crate::harness::{PATIENCE, client, prefix, url};
+
+/// More than are due at a time.
+const AT_MOST: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 
 fn id(name: impl std::fmt::Display) -> ReservationId {
     ReservationId::new(name.to_string()).unwrap()
@@ -29,7 +33,7 @@ async fn comes(timers: &RedisTimers, name: &str) {
         .arm(&[(id(name), Duration::from_millis(50))])
         .await
         .unwrap();
-    assert_eq!(timers.due(10, PATIENCE).await.unwrap(), [id(name)]);
+    assert_eq!(timers.due(AT_MOST, PATIENCE).await.unwrap(), [id(name)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +84,10 @@ async fn others_who_listen_hear_of_expired_keys_in_time() {
         let timers = timers.clone();
         async move {
             loop {
-                timers.due(10, Duration::from_millis(200)).await.unwrap();
+                timers
+                    .due(AT_MOST, Duration::from_millis(200))
+                    .await
+                    .unwrap();
             }
         }
     });
@@ -134,7 +141,10 @@ async fn punctual(variable: &str) {
         tokio::spawn(async move {
             let mut taken = Vec::new();
             while begun.elapsed() < Duration::from_secs(13) {
-                let due = timers.due(100, Duration::from_millis(500)).await.unwrap();
+                let due = timers
+                    .due(AT_MOST, Duration::from_millis(500))
+                    .await
+                    .unwrap();
                 taken.extend(due.into_iter().map(|id| (id, begun.elapsed())));
             }
             taken
@@ -176,7 +186,7 @@ async fn timers_go_on_after_a_restart_and_hear_again() {
     let lost = [(id("lost"), Duration::from_millis(500))];
     timers.arm(&lost).await.unwrap();
     redis.restart_empty().unwrap();
-    let due = timers.due(10, Duration::from_secs(2)).await.unwrap();
+    let due = timers.due(AT_MOST, Duration::from_secs(2)).await.unwrap();
     assert_eq!(due, [], "what is lost with a server is found by a sweep");
     comes(&timers, "after").await;
     let listeners = redis
@@ -203,7 +213,7 @@ async fn a_server_that_is_away_is_an_error_in_time() {
         let begun = Instant::now();
         let error = timers.arm(&armed).await.unwrap_err();
         assert_eq!(error.retry(), Retry::OutcomeUnknown, "{error}");
-        let error = timers.due(10, PATIENCE).await.unwrap_err();
+        let error = timers.due(AT_MOST, PATIENCE).await.unwrap_err();
         assert_eq!(error.retry(), Retry::OutcomeUnknown, "{error}");
         assert!(
             begun.elapsed() < Duration::from_secs(5),
@@ -217,7 +227,7 @@ async fn a_server_that_is_away_is_an_error_in_time() {
         assert!(begun.elapsed() < PATIENCE, "it does not recover");
     }
     while timers
-        .due(10, Duration::ZERO)
+        .due(AT_MOST, Duration::ZERO)
         .await
         .is_ok_and(|due| due.is_empty())
     {
@@ -238,7 +248,7 @@ async fn a_failover_loses_no_other_servers_timers() {
     let mut taken = BTreeSet::new();
     // Replicas have what was armed, as soon as one has taken over.
     while taken.len() < armed.len() && begun.elapsed() < 2 * PATIENCE {
-        let due = timers.due(100, Duration::from_millis(500)).await;
+        let due = timers.due(AT_MOST, Duration::from_millis(500)).await;
         taken.extend(due.unwrap_or_default());
     }
     assert!(taken.len() > 150, "{} of 200 timers came", taken.len());
@@ -256,7 +266,7 @@ async fn a_failover_loses_no_other_servers_timers() {
         .iter()
         .any(|node| listeners(node) != "1")
     {
-        let _ = timers.due(100, Duration::from_millis(100)).await;
+        let _ = timers.due(AT_MOST, Duration::from_millis(100)).await;
         assert!(
             begun.elapsed() < PATIENCE,
             "it does not listen at the new primary"
