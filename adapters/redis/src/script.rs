@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use fred::bytes_utils::Str;
 use fred::clients::{Client, WithOptions};
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::{ClientLike as _, LuaInterface as _};
+use fred::interfaces::ClientLike as _;
 use fred::types::config::Options;
-use fred::types::{Key, Value};
+use fred::types::{ClusterHash, CustomCommand, Key, Value};
 use metrics::counter;
 
 use crate::client::RedisClient;
@@ -81,7 +81,7 @@ impl<'a> Calls<'a> {
     ) -> Result<Vec<Value>, RedisError> {
         let number = CALLS.fetch_add(1, Ordering::Relaxed).to_string();
         let first = [Value::from(number.clone())];
-        let arguments = Value::Array(first.into_iter().chain(arguments).collect());
+        let arguments: Vec<Value> = first.into_iter().chain(arguments).collect();
         loop {
             let evaluated = self.evaluate(script, key, &arguments).await;
             let error = match evaluated.and_then(|reply| answer_to(&number, reply)) {
@@ -128,19 +128,33 @@ impl<'a> Calls<'a> {
         &self,
         script: &Script,
         key: &Key,
-        arguments: &Value,
+        arguments: &[Value],
     ) -> Result<Value, Error> {
-        let sha = script.sha.clone();
-        let (client, key) = (self.client(), key.clone());
-        let ran = client.evalsha(sha, key.clone(), arguments.clone()).await;
+        let ran = self.send("EVALSHA", &script.sha, key, arguments).await;
         match ran {
             // A new server, or one whose scripts were flushed. It keeps what it evaluates.
             Err(error) if Class::of(&error) == Class::NoScript => {
-                let lua = script.lua.clone();
-                self.client().eval(lua, key, arguments.clone()).await
+                self.send("EVAL", &script.lua, key, arguments).await
             }
             ran => ran,
         }
+    }
+
+    /// Sends a command of a script on one key. The driver's own commands for scripts let nothing
+    /// follow on their connection before they are answered, and so wait for a server that hangs
+    /// whatever their timeout.
+    async fn send(
+        &self,
+        command: &'static str,
+        script: &Str,
+        key: &Key,
+        arguments: &[Value],
+    ) -> Result<Value, Error> {
+        let slot = ClusterHash::Custom(key.cluster_hash());
+        let command = CustomCommand::new_static(command, slot, false);
+        let fixed = [script.clone().into(), 1.into(), key.clone().into()];
+        let arguments: Vec<Value> = fixed.into_iter().chain(arguments.iter().cloned()).collect();
+        self.client().custom(command, arguments).await
     }
 }
 

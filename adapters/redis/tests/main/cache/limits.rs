@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fred::interfaces::LuaInterface as _;
-use fred::types::Value;
+use fred::interfaces::ClientLike as _;
+use fred::types::{ClusterHash, CustomCommand, Value};
 use stack::{Redis, Server as _};
 use stockade_catalog_core::AvailabilityCache as _;
 use stockade_inventory_core::Sku;
@@ -59,11 +59,12 @@ async fn too_many_absences_make_room_for_each_other() {
         include_str!("../../../src/cache/lua/absent.lua")
     );
     for batch in 0..60 {
-        let call = ["call", "60000", "100"].map(Value::from);
+        let call = [lua, "1", "bucket", "call", "60000", "100"].map(Value::from);
         let ghosts = skus(batch * 20..(batch + 1) * 20);
         let ghosts = ghosts.iter().map(|sku| sku.as_str().into());
-        let arguments = Value::Array(call.into_iter().chain(ghosts).collect());
-        let _: Value = client.eval(lua, "bucket", arguments).await.unwrap();
+        let arguments: Vec<Value> = call.into_iter().chain(ghosts).collect();
+        let eval = CustomCommand::new_static("EVAL", ClusterHash::Random, false);
+        let _: Value = client.custom(eval, arguments).await.unwrap();
     }
     let fields: usize = redis.cli(&["HLEN", "bucket"]).unwrap().parse().unwrap();
     let absences = redis.cli(&["HGET", "bucket", " absences"]).unwrap();
