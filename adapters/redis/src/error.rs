@@ -130,6 +130,8 @@ impl Class {
             // After a connection broke under the command, as often as the driver tries.
             _ if details.starts_with("Too many failed write attempts") => Self::Silent,
             _ if details.starts_with("Failed to route command") => Self::Unavailable(SOON),
+            // The driver's task has ended.
+            _ if details.starts_with("channel closed") => Self::Unavailable(LATER),
             _ => Self::Refused,
         }
     }

@@ -94,7 +94,10 @@ mod tests {
                 let key = spread.key(number);
                 let slot = usize::from(key.cluster_hash());
                 let share = number * SLOTS / count..(number + 1) * SLOTS / count;
-                assert!(share.contains(&slot), "{key:?} is in slot {slot}, not in {share:?}");
+                assert!(
+                    share.contains(&slot),
+                    "{key:?} is in slot {slot}, not in {share:?}"
+                );
             }
         }
     }

@@ -140,9 +140,11 @@ impl<'a> Calls<'a> {
         }
     }
 
-    /// Sends a command of a script on one key. The driver's own commands for scripts let nothing
-    /// follow on their connection before they are answered, and so wait for a server that hangs
-    /// whatever their timeout.
+    /// Sends a script on one key.
+    ///
+    /// The driver's own commands for scripts let nothing follow on their connection before they are
+    /// answered, which costs throughput, and wait for a server that hangs whatever their timeout. So
+    /// scripts are sent as commands that the driver does not know, and within a timeout of ours.
     async fn send(
         &self,
         command: &'static str,
@@ -154,7 +156,10 @@ impl<'a> Calls<'a> {
         let command = CustomCommand::new_static(command, slot, false);
         let fixed = [script.clone().into(), 1.into(), key.clone().into()];
         let arguments: Vec<Value> = fixed.into_iter().chain(arguments.iter().cloned()).collect();
-        self.client().custom(command, arguments).await
+        let client = self.client();
+        let sending = client.custom(command, arguments);
+        let sent = tokio::time::timeout_at(self.end.into(), sending).await;
+        sent.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "no answer in time")))
     }
 }
 
