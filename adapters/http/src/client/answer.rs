@@ -2,8 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use bytes::Bytes;
+use http::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
 use stockade_change_feed::{Failure, shorten};
 use stockade_inventory_core::InventoryError;
 
@@ -15,31 +18,34 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause that is believed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// The head of an answer, and its body.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     headers: HeaderMap,
     /// None if the body is larger than allowed.
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) body: Option<Bytes>,
 }
 
 impl Answer {
     /// Reads a body of at most `most` bytes. The rest of a larger one is not read.
-    pub(super) async fn read(mut response: Response, most: usize) -> Result<Self, reqwest::Error> {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let announced = response.content_length().unwrap_or(0);
-        let mut body = Vec::new();
-        let mut fits = announced <= most as u64;
-        while fits && let Some(bytes) = response.chunk().await? {
-            fits = body.len() + bytes.len() <= most;
-            if fits {
-                body.extend_from_slice(&bytes);
+    pub(super) async fn read(response: Response<Incoming>, most: usize) -> Result<Self, BoxError> {
+        let (head, body) = response.into_parts();
+        let announced = body.size_hint().lower();
+        let body = if announced > most as u64 {
+            None
+        } else {
+            match Limited::new(body, most).collect().await {
+                Ok(body) => Some(body.to_bytes()),
+                Err(error) if error.is::<LengthLimitError>() => None,
+                Err(error) => return Err(error),
             }
-        }
+        };
         Ok(Self {
-            status,
-            headers,
-            body: fits.then_some(body),
+            status: head.status,
+            headers: head.headers,
+            body,
         })
     }
 
@@ -102,7 +108,7 @@ fn pause(headers: &HeaderMap) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
+    use http::header::HeaderValue;
     use stockade_change_feed::Retry;
 
     use super::*;
@@ -114,7 +120,7 @@ mod tests {
         let answer = Answer {
             status: StatusCode::from_u16(status).unwrap(),
             headers: headers.collect(),
-            body: Some(body.as_bytes().to_vec()),
+            body: Some(Bytes::copy_from_slice(body.as_bytes())),
         };
         of_status("stock", &answer)
     }

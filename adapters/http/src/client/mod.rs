@@ -24,7 +24,7 @@ use crate::format::{
 /// - A call for many SKUs makes several requests, one after another. Each SKU is requested once.
 /// - A request whose connection ended without an answer is repeated once, because a server closes
 ///   idle connections when it wants. Nothing else is repeated.
-/// - Redirects are not followed, and proxies of the environment are not used.
+/// - Redirects are not followed, and no proxy is used.
 /// - Clones share connections.
 #[derive(Clone, Debug)]
 pub struct HttpStockSource {

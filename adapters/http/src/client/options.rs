@@ -4,8 +4,8 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use reqwest::Url;
-use reqwest::header::HeaderValue;
+use http::Uri;
+use http::header::HeaderValue;
 use rustls::ClientConfig;
 use stockade_inventory_core::InventoryError;
 
@@ -26,7 +26,8 @@ use stockade_inventory_core::InventoryError;
 /// ```
 #[derive(Clone)]
 pub struct HttpOptions {
-    pub(super) url: Url,
+    /// Without a slash at its end.
+    pub(super) url: String,
     pub(super) authorization: Option<HeaderValue>,
     pub(super) timeout: Duration,
     pub(super) max_skus: NonZeroUsize,
@@ -113,7 +114,7 @@ impl HttpOptions {
 impl fmt::Debug for HttpOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpOptions")
-            .field("url", &self.url.as_str())
+            .field("url", &self.url)
             .field("bearer_token", &self.authorization.is_some())
             .field("timeout", &self.timeout)
             .field("max_skus", &self.max_skus)
@@ -123,24 +124,23 @@ impl fmt::Debug for HttpOptions {
     }
 }
 
-fn parse(text: &str) -> Result<Url, InventoryError> {
+/// Checks a URL, and cuts the slash at its end.
+fn parse(text: &str) -> Result<String, InventoryError> {
     let invalid = |value: &str, reason: &str| Err(InventoryError::invalid("url", value, reason));
     // A text with an @ may have a password.
     let shown = if text.contains('@') { "(hidden)" } else { text };
-    let mut url = match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
+    let url = match text.parse::<Uri>() {
+        Ok(url) if matches!(url.scheme_str(), Some("http" | "https")) => url,
         _ => return invalid(shown, "it has to begin with http://HOST or https://HOST"),
     };
-    if !url.username().is_empty() || url.password().is_some() {
+    if url.authority().is_some_and(|it| it.as_str().contains('@')) {
         let reason = "it must have no user and no password; set a bearer token instead";
         return invalid(shown, reason);
     }
-    if url.query().is_some() || url.fragment().is_some() {
+    if url.query().is_some() || text.contains('#') {
         return invalid(shown, "it must have no query and no fragment");
     }
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    Ok(url)
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]

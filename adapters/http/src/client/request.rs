@@ -6,10 +6,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::{Method, Request};
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use metrics::{counter, histogram};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
 use rustls::RootCertStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +23,7 @@ use stockade_inventory_core::InventoryError;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Answer, of_status};
+use super::answer::{Answer, BoxError, of_status};
 use super::options::HttpOptions;
 use super::tls;
 use crate::format::read;
@@ -27,13 +32,15 @@ use crate::telemetry;
 /// How soon a call may be repeated after a connection failed.
 const SOON: Duration = Duration::from_millis(250);
 
+const AGENT: &str = concat!("stockade-http/", env!("CARGO_PKG_VERSION"));
+
 /// Below the time after which usual servers close idle connections.
 const IDLE: Duration = Duration::from_secs(15);
 
 /// Makes calls over shared connections.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    client: Client,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     options: Arc<HttpOptions>,
     places: Arc<Semaphore>,
 }
@@ -42,19 +49,22 @@ impl Caller {
     pub(super) fn new(mut options: HttpOptions) -> Result<Self, InventoryError> {
         let tls = match options.tls.take() {
             Some(config) => config,
-            None if options.url.scheme() == "https" => tls::system()?,
+            None if options.url.starts_with("https:") => tls::system()?,
             None => tls::trusting(RootCertStore::empty())?,
         };
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(Policy::none())
-            .no_proxy()
-            .tcp_nodelay(true)
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(options.timeout));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            .user_agent(concat!("stockade-http/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let client =
-            client.map_err(|error| InventoryError::invalid("options", "", chain(&error)))?;
+            .build(connector);
         let places = Arc::new(Semaphore::new(
             options.max_calls.get().min(Semaphore::MAX_PERMITS),
         ));
@@ -73,13 +83,6 @@ impl Caller {
             operation,
             began: Instant::now(),
         }
-    }
-
-    fn url(&self, path: &str) -> Url {
-        let mut url = self.options.url.clone();
-        let base = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{base}{path}"));
-        url
     }
 }
 
@@ -130,14 +133,14 @@ impl Call<'_> {
         path: &str,
         request: &impl Serialize,
     ) -> Result<T, InventoryError> {
-        let body = serde_json::to_vec(request)
-            .map_err(|error| InventoryError::from(Failure::refused(self.operation, error)))?;
+        let body = serde_json::to_vec(request).map_err(|error| self.refused(error))?;
+        let body = Bytes::from(body);
         let answer = match self.send(path, body.clone()).await {
             // The server closed the connection before it read the request, or has ended.
-            Err(error) if ended_early(&error) => self.send(path, body).await,
+            Err(error) if ended_early(&*error) => self.send(path, body).await,
             sent => sent,
         };
-        let answer = answer.map_err(|error| self.broken(&error))?;
+        let answer = answer.map_err(|error| self.broken(&*error))?;
         if !answer.status.is_success() {
             return Err(of_status(self.operation, &answer));
         }
@@ -149,38 +152,46 @@ impl Call<'_> {
         read(&body).map_err(|error| self.misread(error.why))
     }
 
-    async fn send(&self, path: &str, body: Vec<u8>) -> Result<Answer, reqwest::Error> {
+    async fn send(&self, path: &str, body: Bytes) -> Result<Answer, BoxError> {
         let Caller {
             client, options, ..
         } = self.caller;
-        let mut request = client
-            .post(self.caller.url(path))
-            .header(CONTENT_TYPE, "application/json")
-            .body(body);
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}{path}", options.url))
+            .header(USER_AGENT, AGENT)
+            .header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = &options.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
-        Answer::read(request.send().await?, options.max_answer_bytes).await
+        let response = client.request(request.body(Full::new(body))?).await?;
+        Answer::read(response, options.max_answer_bytes).await
     }
 
     /// The connection failed. Nothing was changed, because the request only reads.
-    fn broken(&self, error: &reqwest::Error) -> InventoryError {
-        let why = chain(error);
+    fn broken(&self, error: &(dyn StdError + 'static)) -> InventoryError {
+        let why = format!("{}: {}", self.caller.options.url, chain(error));
         if tls::is_distrust(error) {
-            return Failure::refused(self.operation, why).into();
+            return self.refused(why);
         }
         Failure::unavailable(self.operation, SOON, why).into()
     }
 
+    fn refused(&self, why: impl Into<BoxError>) -> InventoryError {
+        Failure::refused(self.operation, why).into()
+    }
+
     /// The answer is not what the routes of this crate return.
     pub(super) fn misread(&self, why: impl Display) -> InventoryError {
-        let why = format!("the answer of {} is wrong: {why}", self.caller.options.url);
-        Failure::refused(self.operation, why).into()
+        let url = &self.caller.options.url;
+        self.refused(format!("the answer of {url} is wrong: {why}"))
     }
 }
 
-fn ended_early(error: &reqwest::Error) -> bool {
-    error.is_request() && !error.is_connect() && !error.is_timeout()
+/// Whether a connection was there, and ended before the head of the answer.
+fn ended_early(error: &(dyn StdError + 'static)) -> bool {
+    let error = error.downcast_ref::<ClientError>();
+    error.is_some_and(|error| !error.is_connect())
 }
 
 /// An error and its sources, in one line.
