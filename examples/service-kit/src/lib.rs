@@ -16,11 +16,13 @@
 //! | Logs and metrics | [`telemetry`] |
 //!
 //! The features `inventory`, `catalog` and `search` each convert the errors of one core to
-//! problems.
+//! problems. `inventory` also has the routes of an inventory: `inventory_routes`.
 
 mod auth;
 mod config;
 mod extract;
+#[cfg(feature = "inventory")]
+mod inventory;
 mod limits;
 mod problem;
 mod readiness;
@@ -39,6 +41,8 @@ use clap::Parser;
 pub use self::auth::WriteTokens;
 pub use self::config::parse;
 pub use self::extract::{Body, Headers, IdempotencyKey, Query, Segment, from_object};
+#[cfg(feature = "inventory")]
+pub use self::inventory::{inventory_routes, rfc3339};
 pub use self::limits::Limits;
 #[cfg(feature = "catalog")]
 pub use self::problem::product_json;

@@ -55,6 +55,7 @@ pub struct Service {
     tokens: WriteTokens,
     document: OpenApi,
     routes: OpenApiRouter,
+    reading: OpenApiRouter,
     unlimited: OpenApiRouter,
     gauges: Vec<Gauges>,
 }
@@ -70,6 +71,7 @@ impl Service {
             tokens: WriteTokens::default(),
             document: OpenApi::default(),
             routes: OpenApiRouter::new(),
+            reading: OpenApiRouter::new(),
             unlimited: OpenApiRouter::new(),
             gauges: Vec::new(),
         }
@@ -92,6 +94,13 @@ impl Service {
     /// [`Router`] are not.
     pub fn with_routes(mut self, routes: impl Into<OpenApiRouter>) -> Self {
         self.routes = self.routes.merge(routes.into());
+        self
+    }
+
+    /// Adds routes that only read, whatever their method: they are answered without a token. An
+    /// example is a `POST` whose body is a list that is too long for a URL.
+    pub fn with_reading_routes(mut self, routes: impl Into<OpenApiRouter>) -> Self {
+        self.reading = self.reading.merge(routes.into());
         self
     }
 
@@ -121,6 +130,8 @@ impl Service {
         let (routes, mut document) = OpenApiRouter::with_openapi(self.document)
             .merge(self.routes)
             .split_for_parts();
+        let (reading, more) = self.reading.split_for_parts();
+        document.merge(more);
         let operation = Operation {
             readiness: self.readiness,
             gauges: self.gauges.into(),
@@ -138,6 +149,7 @@ impl Service {
             .fallback(unknown_path)
             .method_not_allowed_fallback(unknown_method)
             .layer(middleware::from_fn_with_state(self.tokens, authorized))
+            .merge(reading.method_not_allowed_fallback(unknown_method))
             .layer(middleware::from_fn_with_state(gate, limited))
             .merge(unlimited)
             .merge(SwaggerUi::new("/docs").url("/openapi.json", document))

@@ -262,3 +262,59 @@ pub const CAPTURE: &[Description] = &[
         "Write-ahead log that is not captured yet, by slot",
     ),
 ];
+
+/// Metrics of `stockade-http`.
+pub const HTTP: &[Description] = &[
+    Description::labelled(
+        "stockade_http_calls_total",
+        "Calls for the stock of another service, by operation and outcome",
+    ),
+    Description::seconds(
+        "stockade_http_call_seconds",
+        "Duration of calls for the stock of another service, by operation",
+    ),
+    Description::labelled(
+        "stockade_http_answers_total",
+        "Requests for stock that were answered, by operation and status",
+    ),
+];
+
+/// Metrics of `stockade-kafka`.
+pub const KAFKA: &[Description] = &[
+    Description::counter(
+        "stockade_kafka_connections_opened_total",
+        "Connections to brokers that were opened",
+    ),
+    Description::seconds(
+        "stockade_kafka_request_seconds",
+        "Time from a request to a broker to its answer, by api",
+    ),
+    Description::labelled(
+        "stockade_kafka_partitions_assigned_total",
+        "Partitions that members of this process were assigned, by group",
+    ),
+    Description::labelled(
+        "stockade_kafka_partitions_revoked_total",
+        "Partitions that were revoked from members of this process, by group",
+    ),
+    Description::labelled(
+        "stockade_kafka_offset_resets_total",
+        "Partitions whose committed offset was lost, by group",
+    ),
+];
+
+/// Metrics of `stockade-redis`.
+pub const REDIS: &[Description] = &[
+    Description::labelled(
+        "stockade_redis_failures_total",
+        "Commands of Redis that failed, by operation and outcome",
+    ),
+    Description::counter(
+        "stockade_redis_misread_replies_total",
+        "Replies of Redis to another command, whose call was repeated",
+    ),
+    Description::counter(
+        "stockade_redis_timers_taken_total",
+        "Reservation timers that were taken when they were due",
+    ),
+];

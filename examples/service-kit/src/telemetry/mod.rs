@@ -6,7 +6,8 @@ mod metrics;
 mod requests;
 
 pub use self::descriptions::{
-    AVAILABILITY, CAPTURE, CATALOG, Description, FEED, INVENTORY, Kind, SEARCH, SERVICE, TANTIVY,
+    AVAILABILITY, CAPTURE, CATALOG, Description, FEED, HTTP, INVENTORY, KAFKA, Kind, REDIS, SEARCH,
+    SERVICE, TANTIVY,
 };
 pub use self::logs::{LogFormat, start_logs, start_logs_to};
 pub use self::metrics::{describe, upkeep};

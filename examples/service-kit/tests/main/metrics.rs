@@ -10,7 +10,7 @@ use service_kit::{Limits, Readiness, Service, Workers};
 
 use crate::running::Running;
 
-const STOCKADE: [&[Description]; 7] = [
+const STOCKADE: [&[Description]; 10] = [
     telemetry::FEED,
     telemetry::INVENTORY,
     telemetry::CATALOG,
@@ -18,6 +18,9 @@ const STOCKADE: [&[Description]; 7] = [
     telemetry::SEARCH,
     telemetry::TANTIVY,
     telemetry::CAPTURE,
+    telemetry::HTTP,
+    telemetry::KAFKA,
+    telemetry::REDIS,
 ];
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Who may write.
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use reqwest::Method;
 use secrecy::SecretString;
 use service_kit::{Limits, Readiness, Service, Workers, WriteTokens};
@@ -21,7 +21,9 @@ async fn service(tokens: WriteTokens) -> Running {
     let routes = Router::new().route("/", get(here).post(here).put(here).delete(here).patch(here));
     let readiness = Readiness::new();
     let service = Service::new(Limits::default(), readiness.clone());
-    let service = service.with_routes(routes).with_write_tokens(tokens);
+    let list = Router::new().route("/list", post(here));
+    let service = service.with_routes(routes).with_reading_routes(list);
+    let service = service.with_write_tokens(tokens);
     Running::start(service, Workers::new(&readiness)).await
 }
 
@@ -59,6 +61,14 @@ async fn writes_need_a_token_and_reads_do_not() {
     let scheme = service.request(Method::POST, "/");
     let scheme = scheme.header("Authorization", format!("bearer {NEW}"));
     assert_eq!(answer(scheme).await.status, 200);
+}
+
+#[tokio::test]
+async fn routes_that_only_read_need_no_token() {
+    let service = service(tokens(&[NEW]).unwrap()).await;
+    let list = |method| answer(service.request(method, "/list"));
+    assert_eq!(list(Method::POST).await.status, 200);
+    assert_problem(&list(Method::PUT).await, 405, "method-not-allowed");
 }
 
 #[tokio::test]

@@ -165,6 +165,6 @@ fn changed(change: &StockChanged) -> Value {
         "state": state,
         "available": change.new_stock_count,
         "version": change.version,
-        "changed_at": super::time(change.changed_at),
+        "changed_at": service_kit::rfc3339(change.changed_at),
     })
 }

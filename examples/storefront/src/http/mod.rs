@@ -5,16 +5,12 @@ mod openapi;
 mod operation;
 mod page;
 mod products;
-mod reservations;
 mod schemas;
 mod search;
-mod stock;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use service_kit::Service;
-use stockade_change_feed::Timestamp;
+use service_kit::{Service, inventory_routes};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -37,6 +33,10 @@ pub fn service(service: Service, shop: Arc<Shop>, faults: Faults) -> Service {
     service
         .with_document(openapi::document())
         .with_routes(routes(faults).with_state(shop.clone()))
+        .with_routes(inventory_routes(
+            shop.inventory.clone(),
+            shop.clock().clone(),
+        ))
         .with_routes(page::routes(faults).with_state(shop.clone()))
         .with_gauges(shop.clone(), |shop| async move {
             telemetry::set_gauges(&shop).await;
@@ -52,29 +52,10 @@ fn routes(faults: Faults) -> OpenApiRouter<Arc<Shop>> {
         .routes(routes!(products::page, products::put, products::delete))
         .routes(routes!(products::types))
         .routes(routes!(products::put_type))
-        .routes(routes!(reservations::reserve))
-        .routes(routes!(reservations::show))
-        .routes(routes!(reservations::confirm))
-        .routes(routes!(reservations::release))
-        .routes(routes!(reservations::cancel))
-        .routes(routes!(reservations::fulfil))
-        .routes(routes!(reservations::extend))
-        .routes(routes!(stock::adjust))
-        .routes(routes!(stock::show))
-        .routes(routes!(stock::movements))
         .routes(routes!(live::many))
         .routes(routes!(live::events));
     match faults {
         Faults::Allowed => routes.routes(routes!(operation::faults, operation::set_faults)),
         Faults::Refused => routes,
     }
-}
-
-/// A time in the format of RFC 3339.
-fn time(time: Timestamp) -> String {
-    let micros = u64::try_from(time.as_micros()).unwrap_or(0);
-    // The end of 9999-12-31 is the last time that the format has.
-    let seconds = (micros / 1_000_000).min(253_402_300_799);
-    let at = Duration::new(seconds, (micros % 1_000_000) as u32 * 1_000);
-    humantime::format_rfc3339_micros(SystemTime::UNIX_EPOCH + at).to_string()
 }

@@ -22,7 +22,7 @@ use stockade_catalog_core::{
 };
 use stockade_change_feed::{
     Clock, Consumer, DeadLetters, Feed, Group, Handler, OnLostOffset, PartitionLag, Publisher,
-    Start, SubscribeOptions, SystemClock, Timestamp, Topic,
+    Start, SubscribeOptions, SystemClock, Topic,
 };
 use stockade_inventory_core::memory::MemoryTimer;
 use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay, Retention};
@@ -205,10 +205,10 @@ impl Shop {
         Ok((shop, workers))
     }
 
-    /// The time on the clock of the stores.
+    /// The clock of the stores.
     #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// Cuts the connection from pages to inventory.

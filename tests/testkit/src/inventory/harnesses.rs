@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_inventory_core::{
-    InventoryStore, LocationId, ReservationId, ReservationTimer, StockOutbox, StockRetention,
+    InventoryStore, LocationId, Quantity, ReservationId, ReservationTimer, Sku, StockOutbox,
+    StockRetention, StockSource,
 };
 
 use super::shop::place;
@@ -77,4 +78,17 @@ pub trait SharedHarness: InventoryHarness {
 pub trait TimerHarness: Harness {
     /// The timer of this instance.
     fn timer(&self) -> Arc<dyn ReservationTimer>;
+}
+
+/// Opens sources of stock, such as clients of an inventory that runs elsewhere.
+#[async_trait]
+pub trait SourceHarness: Harness {
+    /// The source of this instance.
+    fn source(&self) -> Arc<dyn StockSource>;
+
+    /// Receives units in the system behind the source. The change is complete when this returns.
+    async fn receive(&self, sku: &Sku, location: &LocationId, quantity: Quantity);
+
+    /// Reserves units, which were received before, in the system behind the source.
+    async fn reserve(&self, sku: &Sku, location: &LocationId, quantity: Quantity);
 }

@@ -26,11 +26,12 @@ mod repeats;
 mod reply_lost;
 mod sharing;
 mod shop;
+mod source;
 mod sweeps;
 mod timers;
 
 pub use harnesses::{
-    DamageHarness, EpochHarness, InventoryHarness, OutboxHarness, SharedHarness,
+    DamageHarness, EpochHarness, InventoryHarness, OutboxHarness, SharedHarness, SourceHarness,
     StockRetentionHarness, TimerHarness,
 };
 pub use ledger::{check_ledger, check_purged_ledger};
@@ -323,5 +324,26 @@ suite! { $
         two_callers_miss_nothing,
         a_dropped_wait_does_not_hinder_others,
         ids_are_kept_unchanged,
+    }
+}
+
+suite! { $
+    /// Tests a `StockSource` by itself: `stock_source_conformance!(module, Harness);`. The harness
+    /// implements [`SourceHarness`](crate::inventory::SourceHarness).
+    stock_source_conformance, inventory::source_cases: SourceHarness;
+    source {
+        stock_has_the_requested_order,
+        no_skus_have_no_stock,
+        levels_have_all_their_counts,
+        counts_over_32_bits_are_exact,
+        every_change_is_seen_by_the_next_call,
+        names_are_returned_unchanged,
+        thousands_of_skus_are_allowed,
+        calls_at_once_have_their_own_answers,
+        the_levels_of_a_sku_are_one_moment,
+        a_scan_of_nothing_is_empty,
+        a_scan_has_every_sku_whole_and_once,
+        a_scan_misses_nothing_while_stock_changes,
+        a_cursor_from_elsewhere_is_refused,
     }
 }

@@ -12,7 +12,7 @@ use super::ledger::{all_movements, all_stock};
 use super::shop::{Shop, line, operation, owner, place, reason, receive, sku, units, wants};
 
 /// Valid names with characters that are special to databases, key spaces, shells or file systems.
-const ODD: [&str; 20] = [
+pub(super) const ODD: [&str; 20] = [
     "it's \"quoted\" `here`",
     "100%",
     "a_b",

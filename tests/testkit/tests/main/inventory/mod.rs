@@ -7,10 +7,12 @@ mod harness;
 mod outbox;
 mod retention;
 mod rows;
+mod sources;
 mod store;
 mod timers;
 
 use harness::{Built, InSmallSteps, WithMargin};
+use sources::Source;
 
 use crate::harnesses::Memory;
 
@@ -19,6 +21,7 @@ stockade_testkit::stock_outbox_conformance!(memory_outbox, Memory);
 stockade_testkit::stock_epoch_conformance!(memory_epoch, Memory);
 stockade_testkit::stock_retention_conformance!(memory_retention, Memory);
 stockade_testkit::reservation_timer_conformance!(memory_timer, Memory);
+stockade_testkit::stock_source_conformance!(memory_source, Source);
 
 stockade_testkit::inventory_store_conformance!(built_store, Built);
 stockade_testkit::inventory_reopen_conformance!(built_reopening, Built);

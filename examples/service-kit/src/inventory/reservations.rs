@@ -1,6 +1,5 @@
 //! `/reserve` and `/reservations`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -8,15 +7,15 @@ use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use service_kit::{Body, IdempotencyKey, Problem, Segment};
 use stockade_inventory_core::{
     ActingFor, Effect, Line, Lines, LocationId, OwnerId, Quantity, Reservation, ReservationId,
     ReservationState, ReserveRequest, Sku, Transition, Transitioned, Ttl,
 };
 use utoipa::ToSchema;
 
-use super::time;
-use crate::shop::Shop;
+use super::{Desk, rfc3339};
+use crate::extract::{Body, IdempotencyKey, Segment};
+use crate::problem::Problem;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -107,7 +106,7 @@ enum StateBody {
     ),
 )]
 pub(super) async fn reserve(
-    State(shop): State<Arc<Shop>>,
+    State(desk): State<Desk>,
     IdempotencyKey(key): IdempotencyKey,
     Body(body): Body<ReserveBody>,
 ) -> Result<Response, Problem> {
@@ -117,7 +116,7 @@ pub(super) async fn reserve(
     };
     let lines = Lines::new(body.lines.into_iter().map(LineBody::line))?;
     let request = ReserveRequest::new(id, body.owner, lines).with_ttl(ttl(body.ttl_seconds)?);
-    let reserved = shop.inventory.reserve(request).await?;
+    let reserved = desk.inventory.reserve(request).await?;
     let location = format!("/reservations/{}", reserved.reservation.id);
     let (status, replayed) = match reserved.effect {
         Effect::Applied => (StatusCode::CREATED, "false"),
@@ -162,11 +161,14 @@ fn ttl(seconds: Option<u64>) -> Result<Ttl, Problem> {
     ),
 )]
 pub(super) async fn show(
-    State(shop): State<Arc<Shop>>,
+    State(desk): State<Desk>,
     Segment(id): Segment,
 ) -> Result<Json<ReservationBody>, Problem> {
-    let reservation = shop.inventory.reservation(&ReservationId::new(id)?).await?;
-    let remaining = reservation.deadline.since(shop.now()).unwrap_or_default();
+    let reservation = desk.inventory.reservation(&ReservationId::new(id)?).await?;
+    let remaining = reservation
+        .deadline
+        .since(desk.clock.now())
+        .unwrap_or_default();
     Ok(Json(body_of(reservation, remaining)))
 }
 
@@ -212,11 +214,11 @@ fn acting_for(owner: Option<OwnerId>) -> ActingFor {
     ),
 )]
 pub(super) async fn confirm(
-    State(shop): State<Arc<Shop>>,
+    State(desk): State<Desk>,
     Segment(id): Segment,
     Body(body): Body<StepBody>,
 ) -> Result<Json<ReservationBody>, Problem> {
-    step(&shop, id, Transition::Confirm, body).await
+    step(&desk, id, Transition::Confirm, body).await
 }
 
 /// Release a held reservation: its units are available again
@@ -233,11 +235,11 @@ pub(super) async fn confirm(
     ),
 )]
 pub(super) async fn release(
-    State(shop): State<Arc<Shop>>,
+    State(desk): State<Desk>,
     Segment(id): Segment,
     Body(body): Body<StepBody>,
 ) -> Result<Json<ReservationBody>, Problem> {
-    step(&shop, id, Transition::Release, body).await
+    step(&desk, id, Transition::Release, body).await
 }
 
 /// Cancel a confirmed reservation: its units are available again
@@ -252,11 +254,11 @@ pub(super) async fn release(
     ),
 )]
 pub(super) async fn cancel(
-    State(shop): State<Arc<Shop>>,
+    State(desk): State<Desk>,
     Segment(id): Segment,
     Body(body): Body<StepBody>,
 ) -> Result<Json<ReservationBody>, Problem> {
-    step(&shop, id, Transition::Cancel, body).await
+    step(&desk, id, Transition::Cancel, body).await
 }
 
 /// Fulfil a confirmed reservation: its units were shipped
@@ -273,22 +275,22 @@ pub(super) async fn cancel(
     ),
 )]
 pub(super) async fn fulfil(
-    State(shop): State<Arc<Shop>>,
+    State(desk): State<Desk>,
     Segment(id): Segment,
     Body(body): Body<StepBody>,
 ) -> Result<Json<ReservationBody>, Problem> {
-    step(&shop, id, Transition::Fulfil, body).await
+    step(&desk, id, Transition::Fulfil, body).await
 }
 
 async fn step(
-    shop: &Shop,
+    desk: &Desk,
     id: String,
     transition: Transition,
     body: StepBody,
 ) -> Result<Json<ReservationBody>, Problem> {
     let id = ReservationId::new(id)?;
     let acting_for = acting_for(body.owner);
-    let inventory = &shop.inventory;
+    let inventory = &desk.inventory;
     let done = match transition {
         Transition::Confirm => inventory.confirm(&id, acting_for).await,
         Transition::Release => inventory.release(&id, acting_for).await,
@@ -312,13 +314,13 @@ async fn step(
     ),
 )]
 pub(super) async fn extend(
-    State(shop): State<Arc<Shop>>,
+    State(desk): State<Desk>,
     Segment(id): Segment,
     Body(body): Body<ExtendBody>,
 ) -> Result<Json<ReservationBody>, Problem> {
-    let until = shop.now().plus(ttl(body.ttl_seconds)?.get());
+    let until = desk.clock.now().plus(ttl(body.ttl_seconds)?.get());
     let id = ReservationId::new(id)?;
-    let done = shop
+    let done = desk
         .inventory
         .extend(&id, until, acting_for(body.owner))
         .await?;
@@ -344,9 +346,9 @@ fn body_of(reservation: Reservation, remaining: Duration) -> ReservationBody {
         owner: reservation.owner,
         state: reservation.state,
         lines: lines.collect(),
-        deadline: time(reservation.deadline),
+        deadline: rfc3339(reservation.deadline),
         remaining_seconds: remaining.as_secs_f64(),
-        created_at: time(reservation.created_at),
-        changed_at: time(reservation.changed_at),
+        created_at: rfc3339(reservation.created_at),
+        changed_at: rfc3339(reservation.changed_at),
     }
 }

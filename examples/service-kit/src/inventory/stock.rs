@@ -1,20 +1,19 @@
 //! `/stock`.
 
 use std::num::{NonZeroI64, NonZeroUsize};
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use service_kit::{Body, Problem, Query, Segment};
 use stockade_inventory_core::{
     Adjustment, Cursor, Effect, InventoryError, LocationId, Movement, MovementCause, OperationId,
     Quantity, Reason, Sku, SkuStock, StockChange, StockLevel, Version,
 };
 use utoipa::ToSchema;
 
-use super::time;
-use crate::shop::Shop;
+use super::{Desk, rfc3339};
+use crate::extract::{Body, Query, Segment};
+use crate::problem::Problem;
 
 /// The most movements on a page.
 const PAGE: NonZeroUsize = NonZeroUsize::new(100).expect("it is not 0");
@@ -121,11 +120,11 @@ pub(super) struct AdjustedBody {
     ),
 )]
 pub(super) async fn show(
-    State(shop): State<Arc<Shop>>,
+    State(desk): State<Desk>,
     Segment(sku): Segment,
 ) -> Result<Json<StockBody>, Problem> {
     let sku = Sku::new(sku)?;
-    let found = shop.inventory.stock(std::slice::from_ref(&sku)).await?;
+    let found = desk.inventory.stock(std::slice::from_ref(&sku)).await?;
     match found.into_iter().next().flatten() {
         Some(stock) => Ok(Json(body(&stock))),
         None => {
@@ -146,7 +145,7 @@ pub(super) async fn show(
     responses((status = 200, description = "A page of movements", body = MovementsBody)),
 )]
 pub(super) async fn movements(
-    State(shop): State<Arc<Shop>>,
+    State(desk): State<Desk>,
     Segment(sku): Segment,
     params: Query,
 ) -> Result<Json<MovementsBody>, Problem> {
@@ -154,7 +153,7 @@ pub(super) async fn movements(
     let limit = params.number_within("limit", 1..=PAGE.get())?;
     let limit = limit.and_then(NonZeroUsize::new).unwrap_or(PAGE);
     let after = params.get("after").map(|after| Cursor(after.to_owned()));
-    let page = shop
+    let page = desk
         .inventory
         .movements(&Sku::new(sku)?, after.as_ref(), limit)
         .await?;
@@ -212,7 +211,7 @@ impl AdjustBody {
     (status = 422, description = "The operation id was used for another adjustment"),
 ))]
 pub(super) async fn adjust(
-    State(shop): State<Arc<Shop>>,
+    State(desk): State<Desk>,
     Body(body): Body<AdjustBody>,
 ) -> Result<Json<AdjustedBody>, Problem> {
     let change = body.change()?;
@@ -223,7 +222,7 @@ pub(super) async fn adjust(
     };
     let location = body.location.unwrap_or_default();
     let adjustment = Adjustment::new(body.operation_id, body.sku, change, body.reason).at(location);
-    let mut outcomes = shop.inventory.adjust(&[adjustment]).await?;
+    let mut outcomes = desk.inventory.adjust(&[adjustment]).await?;
     let adjusted = match outcomes.pop() {
         // Inventory has one name for the number that the request has under one of three.
         Some(Err(InventoryError::Invalid { reason, .. })) => {
@@ -247,7 +246,7 @@ fn body(stock: &SkuStock) -> StockBody {
         escrowed: stock.escrowed(),
         available: stock.available(),
         version: stock.version(),
-        changed_at: time(stock.changed_at()),
+        changed_at: rfc3339(stock.changed_at()),
         locations: stock.levels().iter().map(level).collect(),
     }
 }
@@ -261,7 +260,7 @@ fn level(level: &StockLevel) -> LevelBody {
         escrowed: level.counts.escrowed(),
         available: level.counts.available(),
         version: level.version,
-        changed_at: time(level.changed_at),
+        changed_at: rfc3339(level.changed_at),
     }
 }
 
@@ -269,7 +268,7 @@ fn movement(movement: Movement) -> MovementBody {
     MovementBody {
         location: movement.location,
         version: movement.version,
-        at: time(movement.at),
+        at: rfc3339(movement.at),
         physical: movement.delta.physical,
         reserved: movement.delta.reserved,
         escrowed: movement.delta.escrowed,
