@@ -129,6 +129,7 @@ impl ServerSettings {
     }
 
     /// Logs the problems, and what is unchecked.
+    #[cfg(feature = "timer")]
     pub(crate) fn report(&self) {
         for problem in self.problems() {
             tracing::warn!("Redis: {problem}");
