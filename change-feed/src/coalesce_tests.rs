@@ -407,7 +407,7 @@ mod stranding {
                 let (calls, batch) = (count(calls), count(batch));
                 let doubled = coalescer(inner, CoalesceLimits { calls, batch, ..limits() });
                 let mut tasks = Vec::new();
-                let mut left = 0;
+                let mut gone = Vec::new();
                 for step in steps {
                     match step {
                         Step::Ask(numbers) => {
@@ -415,8 +415,9 @@ mod stranding {
                             tasks.push((numbers, task));
                         }
                         Step::Leave(index) if index < tasks.len() => {
-                            tasks.remove(index).1.abort();
-                            left += 1;
+                            let (_, task) = tasks.remove(index);
+                            task.abort();
+                            gone.push(task);
                         }
                         Step::Leave(_) => {}
                         Step::Answer => doubled.let_pass(1),
@@ -424,6 +425,11 @@ mod stranding {
                     }
                 }
                 doubled.let_pass(1_000);
+                let left = gone.len();
+                // A task is dropped some time after it was aborted.
+                for task in gone {
+                    let _ = task.await;
+                }
                 for (numbers, task) in tasks {
                     let ended = tokio::time::timeout(Duration::from_secs(20), task).await;
                     let answer = ended.expect("nobody is stranded").unwrap();
