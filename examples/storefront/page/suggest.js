@@ -38,12 +38,14 @@ export function suggest(input) {
   };
 
   function show(suggestions, typed) {
+    // An answer that is late does not take the choice away.
+    const chosen = list.children[active]?.dataset.id;
     list.replaceChildren(...suggestions.map(({ id, text }, at) => {
       const same = text.toLowerCase().startsWith(typed.toLowerCase()) ? typed.length : 0;
       return h("li", { id: `suggestion-${at}`, role: "option", "aria-selected": "false", pointerdown: (event) => event.preventDefault(), click: () => choose(id), "data-id": id },
         h("span", { class: "typed" }, text.slice(0, same)), text.slice(same));
     }));
-    activate(-1);
+    activate(suggestions.findIndex(({ id }) => id === chosen));
     list.hidden = suggestions.length === 0;
     input.setAttribute("aria-expanded", String(open()));
   }
