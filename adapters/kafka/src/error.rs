@@ -155,7 +155,7 @@ impl KafkaError {
             || self.response() == Some(ResponseError::RequestTimedOut)
     }
 
-    /// What a caller of `operation` is told.
+    /// The error that the caller of `operation` gets.
     pub(crate) fn during(self, operation: &'static str, effect: Effect) -> FeedError {
         let unknown = effect == Effect::Possible && self.is_unknown();
         let transient = self.is_transient();

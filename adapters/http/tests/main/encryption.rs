@@ -91,7 +91,7 @@ async fn another_authority_or_another_name_is_refused() {
 async fn by_default_the_machines_authorities_are_trusted() {
     let (address, _) = encrypted().await;
     let options = HttpOptions::new(&format!("https://localhost:{}", address.port())).unwrap();
-    // A machine without any authority is told so.
+    // Where the machine has no authorities, the error says so.
     match HttpStockSource::new(options) {
         Ok(client) => {
             let error = client.stock(&[sku("tee")]).await.unwrap_err();

@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A cluster. Clones share its connections.
 ///
-/// It starts no task: its requests are driven by whoever waits for their answers.
+/// It starts no task: the callers that wait for the answers drive the requests.
 #[derive(Clone)]
 pub struct KafkaClient {
     shared: Arc<Shared>,

@@ -101,8 +101,8 @@ impl KafkaConfig {
         self
     }
 
-    /// With another clock, which times deadlines and heartbeats, dates what is published and
-    /// tells how old a lag is ([`SystemClock`]).
+    /// Sets the clock ([`SystemClock`]). It measures deadlines, heartbeats and the age of a lag, and
+    /// dates published messages.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;

@@ -1,7 +1,7 @@
 //! A member of a classic group, with the protocol "range" that Java's consumers offer as well.
 //!
-//! It is eager: when the group shares anew, every member joins again and reads nothing until it
-//! is told what is its own. What it then has again was nobody else's in between.
+//! It is eager: when the group assigns its partitions again, every member joins again and reads
+//! nothing until it has its assignment. A partition that it keeps had no other owner in between.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::wire::{Request, text};
 
 const PROTOCOL: &str = "range";
 const TYPE: &str = "consumer";
-/// A group that is shared anew while it is joined is joined again; more often than that is odd.
+/// A group can start another rebalance while a member joins. The member joins this many times.
 const ATTEMPTS: u32 = 20;
 
 pub(super) struct Classic {
@@ -242,8 +242,8 @@ impl Classic {
         }
     }
 
-    /// Whether topics have other numbers of partitions than were shared: then the leader has them
-    /// shared anew by joining again. It looks once in a while.
+    /// Whether the number of partitions of a topic has changed since the assignment. Then the leader
+    /// joins again, so that the group assigns them again. The leader looks once in a while.
     async fn has_grown(
         &mut self,
         client: &KafkaClient,

@@ -37,7 +37,8 @@ pub(crate) struct Timing {
     /// A member of which nothing is heard for so long is out. In the protocol of Kafka 4 it is the
     /// broker's setting that counts.
     pub(crate) session: Duration,
-    /// A member that doesn't let go for so long, when it is told to, is out.
+    /// The longest time that a member may keep a partition after the group has revoked it. Then the
+    /// group removes the member.
     pub(crate) rebalance: Duration,
 }
 
@@ -46,7 +47,7 @@ pub(crate) struct Timing {
 pub(crate) enum Event {
     /// Nothing new.
     Steady,
-    /// The group shares anew: the member has to join again, and may lose some of what it has.
+    /// The group rebalances: the member has to join again, and may lose partitions.
     Rebalancing,
     /// What is to be read from now on.
     Assigned(Assignment),

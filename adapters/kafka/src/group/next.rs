@@ -26,7 +26,7 @@ use crate::wire::{Request, text, topic_name};
 const API: &str = ConsumerGroupHeartbeatRequest::NAME;
 const JOINING: i32 = 0;
 const LEAVING: i32 = -1;
-/// Kafka's default, until the broker has told its own.
+/// Kafka's default, until the broker has sent its own interval.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct Next {
