@@ -82,15 +82,16 @@ pub trait Subscription: Send {
     ///
     /// - Returns as soon as there is a record or a change of the assignment, and after
     ///   [`PollLimits::wait`] without either.
-    /// - Returns at most [`PollLimits::records`] records and, after the first record, at most
-    ///   [`PollLimits::bytes`]. With a limit of 0 records it reads nothing, but still reports
+    /// - Returns at most [`PollLimits::records`] records, with at most [`PollLimits::bytes`] in
+    ///   total, or one record that is larger. With a limit of 0 records it reads nothing, but still reports
     ///   changes of the assignment.
     /// - Skips the partitions in [`PollLimits::paused`]; they stay assigned. Partitions in that
     ///   list that are not assigned are ignored.
     /// - Records come only from assigned partitions: reported in [`Polled::gained`] by this poll or
     ///   an earlier one, and not in [`Polled::lost`] since.
     /// - A partition with many records keeps no other partition from being read.
-    /// - Polling is the heartbeat, whatever its limits. The partitions of a member that does not
+    /// - Polling is the heartbeat, whatever its limits. A poll that waits is polling the whole time:
+    ///   its member keeps its partitions, however long it waits. The partitions of a member that does not
     ///   poll within the log's session timeout are revoked. Its next poll joins again, and reports
     ///   the partitions that were revoked and those that are assigned.
     /// - Cancel-safe: a poll that is dropped loses no record and no report.
@@ -106,14 +107,17 @@ pub trait Subscription: Send {
     async fn poll(&mut self, limits: &PollLimits) -> Result<Polled, FeedError>;
 
     /// Commits: records that everything up to and including each position is finished. Returns an
-    /// outcome for each position. The member must have read these positions. Of several positions
+    /// outcome for each position. The member must have read these positions: for another one the
+    /// outcome is [`FeedError::NotAssigned`], or `Ok` as if it had been read. Of several positions
     /// in one partition, the furthest counts.
     ///
     /// `Ok` means durable up to that position, or up to a boundary of the log before it, such as
     /// the end of a transaction; never beyond it, so that unfinished records are delivered again. A
     /// position before the committed one changes nothing and is `Ok`. [`FeedError::NotAssigned`]
     /// when the partition has another owner, or its topic was deleted since it was read: nothing is
-    /// committed.
+    /// committed, also if the topic was created again and has a record at that offset. A log that
+    /// can not see yet that the topic was created again may return `Ok`: the commit then has no
+    /// effect on the new topic, and the next member begins as [`OnLostOffset`] says.
     ///
     /// The future may be dropped: the commit may then take effect or not. The subscription stays
     /// usable, and the same commit may be made again.
@@ -191,10 +195,17 @@ pub enum Start {
     Latest,
 }
 
-/// What happens when a committed offset, or the next one that a member would read, is no longer in
-/// the log; or when the topic was deleted and created again, so that the record at that offset has
-/// another timestamp, as far as the log can see. When the log deletes a group together with the
-/// topic, a group of that name is a new one.
+/// What happens when reading can not continue without a gap, because
+///
+/// - a record after the committed one was removed before the group finished it, or the next one that
+///   a member would read was removed while it reads; or
+/// - the topic was deleted and created again, so that the record at the committed offset is another
+///   one, with another timestamp, as far as the log can see. A log that deletes the commits of groups
+///   together with the topic can not see it, unless the commits are restored: there the group has
+///   committed nothing, and begins at its [`Start`].
+///
+/// The place at which reading continues instead is committed, before the poll that reports it
+/// returns or soon after.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnLostOffset {
     /// Polling fails with [`FeedError::OffsetLost`]: an operator has to decide.
@@ -213,7 +224,9 @@ pub enum OnLostOffset {
 pub struct PollLimits {
     /// Most records.
     pub records: usize,
-    /// Most bytes of keys, values and headers; the first record is returned whatever its size.
+    /// Most bytes: keys, values, and names and values of headers, as [`Record::bytes`] counts them.
+    /// The first record counts, but is returned whatever its size. So a record that is larger than
+    /// the limit is returned alone.
     pub bytes: usize,
     /// Longest wait for a first record.
     pub wait: Duration,

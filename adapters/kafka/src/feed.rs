@@ -29,6 +29,10 @@ use crate::subscription::{KafkaSubscription, Settings};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Kafka commits offsets, not records. When a topic was deleted and created again, and a member reads
+/// the new one (reported in [`Polled::resets`](stockade_change_feed::Polled::resets)), do not commit
+/// positions that it read before: they would count in the new topic.
 #[derive(Clone, Debug)]
 pub struct KafkaFeed {
     pub(crate) client: KafkaClient,

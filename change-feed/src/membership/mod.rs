@@ -14,6 +14,13 @@
 //! 3. **Its subscription keeps [`AssignedPartitions`]**, which compares what the member owns now
 //!    with what it owned before, and keeps the report for the next successful poll.
 //!
+//! # What has to be durable
+//!
+//! Commits, always. Members and ownerships have to be as durable as the members are: if all members
+//! run in the process that keeps the rows, they may be lost with it. If members run on while the
+//! rows are lost, as with a server, the rows must survive: generations would begin again at 1, and
+//! a former owner could commit.
+//!
 //! # What is guaranteed
 //!
 //! - A member joins with its first poll, and again with the next poll after it has expired.
@@ -52,11 +59,14 @@
 //!         let members = self.members.values().cloned();
 //!         let owners = self.owners.iter().map(|(at, owner)| (at.clone(), *owner));
 //!         let mut group = GroupState::new(members, owners);
+//!         // Of each topic that any member of the group reads, not only this one. Otherwise
+//!         // members divide the work differently, and partitions stay without an owner.
+//!         let all = group.topics().chain(topics);
+//!         let partitions = all.map(|topic| (topic.clone(), 2)).collect();
 //!         let changes = group.poll(&MemberPoll {
 //!             id,
 //!             topics,
-//!             // Of each topic that a member of the group reads.
-//!             partitions: &topics.iter().map(|topic| (topic.clone(), 2)).collect(),
+//!             partitions: &partitions,
 //!             now,
 //!             session_timeout: Duration::from_secs(30),
 //!         });
@@ -187,8 +197,10 @@ pub struct Changes {
     pub removed: Vec<MemberId>,
     /// Partitions that were taken or released: insert each row, or replace the row that is there.
     pub partitions: BTreeMap<TopicPartition, Ownership>,
-    /// Whether other members may have something to release or to take. A log that can notify them
-    /// does; otherwise their next polls find out.
+    /// Whether other members may have something to release or to take: a member joined, left or
+    /// expired, or a partition was taken or released. A log wakes the polls of other members that
+    /// wait, or these look at the group again and again while they wait, because a poll returns when
+    /// its assignment changes.
     pub others_should_poll: bool,
 }
 

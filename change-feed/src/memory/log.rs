@@ -153,6 +153,13 @@ impl Partition {
         }
     }
 
+    /// Whether a record with this offset was appended at that time, as far as can be seen: removed
+    /// records are not known any more.
+    pub(super) fn had(&self, offset: u64, appended: Timestamp) -> bool {
+        let same = |record: &Record| record.position.timestamp == appended;
+        offset < self.end() && self.get(offset).is_none_or(same)
+    }
+
     /// Whether reading can continue at `cursor` without a gap: the next records were not trimmed,
     /// and the topic was not created again.
     pub(super) fn holds(&self, cursor: Cursor) -> bool {

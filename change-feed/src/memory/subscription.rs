@@ -176,12 +176,13 @@ impl MemorySubscription {
         let assigned = self.assigned.get(at);
         let mine = assigned
             .is_some_and(|assigned| group.state.may_commit(self.member, at, assigned.generation));
-        let end = log.partition(at).map_or(0, Partition::end);
-        // Beyond the end it was read from a topic that was deleted since.
-        let finished = u64::try_from(position.offset.0)
-            .ok()
-            .filter(|offset| mine && *offset < end);
-        let Some(finished) = finished else {
+        let read = u64::try_from(position.offset.0).ok().filter(|_| mine);
+        // Otherwise it was read from a topic that was deleted since.
+        let is_there = |offset: &u64| {
+            let partition = log.partition(at);
+            partition.is_some_and(|partition| partition.had(*offset, position.timestamp))
+        };
+        let Some(finished) = read.filter(is_there) else {
             return Err(FeedError::NotAssigned {
                 topic: at.topic.clone(),
                 partition: at.partition,

@@ -155,16 +155,18 @@ impl InventoryStore for RedbInventory {
     ) -> Result<Vec<Result<Reserved, InventoryError>>, InventoryError> {
         let requests = requests.to_vec();
         self.decide("reserve", move |rows, book| {
+            let mut outcomes = Vec::with_capacity(requests.len());
             for request in &requests {
-                rows.load_reservation(book, &request.id)?;
+                let mut loaded = rows.load_reservation(book, &request.id);
                 for line in request.lines.as_slice() {
-                    rows.load_sku(book, &line.sku)?;
+                    loaded = loaded.and_then(|()| rows.load_sku(book, &line.sku));
+                }
+                match loaded.and_then(|()| book.reserve(request)) {
+                    Err(error @ InventoryError::Failed(_)) => return Err(error),
+                    outcome => outcomes.push(outcome),
                 }
             }
-            Ok(requests
-                .iter()
-                .map(|request| book.reserve(request))
-                .collect())
+            Ok(outcomes)
         })
         .await
     }
@@ -242,14 +244,17 @@ impl InventoryStore for RedbInventory {
     ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         let adjustments = adjustments.to_vec();
         self.decide("adjust", move |rows, book| {
+            let mut outcomes = Vec::with_capacity(adjustments.len());
             for adjustment in &adjustments {
-                rows.load_operation(book, &adjustment.operation)?;
-                rows.load_sku(book, &adjustment.sku)?;
+                let loaded = rows
+                    .load_operation(book, &adjustment.operation)
+                    .and_then(|()| rows.load_sku(book, &adjustment.sku));
+                match loaded.and_then(|()| book.adjust(adjustment)) {
+                    Err(error @ InventoryError::Failed(_)) => return Err(error),
+                    outcome => outcomes.push(outcome),
+                }
             }
-            Ok(adjustments
-                .iter()
-                .map(|adjustment| book.adjust(adjustment))
-                .collect())
+            Ok(outcomes)
         })
         .await
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use custom_adapter::RedbInventory;
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableTable as _, TableDefinition};
 use stockade_change_feed::{ManualClock, Timestamp};
-use stockade_inventory_core::{InventoryStore, ReservationId, StockOutbox, StockRetention};
+use stockade_inventory_core::{InventoryStore, ReservationId, Sku, StockOutbox, StockRetention};
 use stockade_testkit::inventory::{
     DamageHarness, EpochHarness, InventoryHarness, OutboxHarness, StockRetentionHarness,
 };
@@ -106,6 +106,8 @@ impl OutboxHarness for RedbHarness {
 }
 
 impl StockRetentionHarness for RedbHarness {
+    const EXACT_TIME: bool = true;
+
     fn retention(&self) -> Arc<dyn StockRetention> {
         Arc::new(self.store.clone())
     }
@@ -129,6 +131,24 @@ impl DamageHarness for RedbHarness {
         drop(table);
         transaction.commit().unwrap();
     }
+
+    async fn damage_levels(&self, sku: &Sku) {
+        const LEVELS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("levels");
+        let transaction = self.database.begin_write().unwrap();
+        let mut table = transaction.open_table(LEVELS).unwrap();
+        let rows = table.range((sku.as_str(), "")..).unwrap();
+        let keys = rows.map(|row| row.unwrap().0.value().1.to_owned());
+        let locations: Vec<String> = keys.collect();
+        for location in locations {
+            let at = (sku.as_str(), location.as_str());
+            if table.get(at).unwrap().is_some() {
+                let row: &[u8] = b"{\"counts\":";
+                table.insert(at, row).unwrap();
+            }
+        }
+        drop(table);
+        transaction.commit().unwrap();
+    }
 }
 
 stockade_testkit::inventory_store_conformance!(store, RedbHarness);
@@ -141,3 +161,4 @@ stockade_testkit::stock_outbox_crash_conformance!(outbox_crash, RedbHarness);
 stockade_testkit::stock_epoch_conformance!(epoch, RedbHarness);
 stockade_testkit::stock_epoch_reopen_conformance!(epoch_reopening, RedbHarness);
 stockade_testkit::stock_retention_conformance!(retention, RedbHarness);
+stockade_testkit::stock_retention_reopen_conformance!(retention_reopening, RedbHarness);

@@ -138,7 +138,8 @@ impl Reservation {
         self
     }
 
-    /// Whether it has to expire at `now`: it is held, and its deadline has passed.
+    /// Whether it has to expire at `now`: it is held, and its deadline is `now` or
+    /// earlier.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         self.state == ReservationState::Held && self.deadline <= now

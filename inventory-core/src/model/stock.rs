@@ -22,7 +22,8 @@ use crate::model::{LocationId, Sku};
 ///   and before the store takes calls again.
 /// - The store keeps the epoch durably with the levels, so that both are backed up and restored
 ///   together.
-/// - Raising the epoch gives every level a version of the new epoch, with the number that it has,
+/// - Raising the epoch is one transaction: nobody sees the new epoch without all SKUs in the outbox.
+///   It gives every level a version of the new epoch, with the number that it has,
 ///   and puts every SKU into the outbox, so that readers get all of them. Counts, times and earlier
 ///   movements do not change. Later changes, pages of the outbox and heartbeats have the new epoch.
 /// - Readers, and [`mark_published`](crate::StockOutbox::mark_published), treat a version of an

@@ -32,7 +32,8 @@ use crate::store::source::StockSource;
 ///   `OutcomeUnknown`. [`Inventory`](crate::Inventory) repeats calls by this rule.
 /// - **The store's clock.** Deadlines and times use the store's clock: the clock of its server, or
 ///   of its process if it has no server. The clock is read after the rows are locked, so the times
-///   of a level's movements never decrease. Times have microsecond precision. When several
+///   of a level's movements never decrease. Where a
+///   clock can be set back, they decrease with it, and nothing else depends on their order. Times have microsecond precision. When several
 ///   processes use their own clocks, the difference between these must be small compared to the
 ///   time for which reservations are held; see also
 ///   [`StockOutbox::unpublished`](crate::StockOutbox::unpublished).
@@ -57,7 +58,9 @@ pub trait InventoryStore: StockSource {
     ///   [`ReservationConflict`](InventoryError::ReservationConflict).
     /// - A refusal is not stored: a later attempt with the same id is decided as a new request.
     /// - The deadline is counted from the grant, on the store's clock.
-    /// - The store may grant the requests in one transaction. If that fails, all of them fail.
+    /// - The store may grant the requests in one transaction. If that fails, all of them fail. A
+    ///   damaged row fails only the requests that need it, each with
+    ///   [`Damaged`](InventoryError::Damaged).
     /// - A store whose transactions have a size limit may refuse a request with more lines than the
     ///   store's limit, which is at least 20, with [`Invalid`](InventoryError::Invalid) for the
     ///   field `lines`.
@@ -99,7 +102,8 @@ pub trait InventoryStore: StockSource {
     /// for each id, in their order. The units come back once, however many workers expire the
     /// reservation.
     ///
-    /// A damaged reservation has its own error and does not affect the others.
+    /// A damaged reservation, or one whose level is damaged, has its own error and does not affect
+    /// the others.
     ///
     /// # Errors
     /// As for [`reserve`](InventoryStore::reserve).

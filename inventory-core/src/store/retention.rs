@@ -20,7 +20,6 @@ use crate::model::Purged;
 /// one: it may reserve, or receive, a second time. So keep rows longer than any request can be
 /// repeated. The caller decides how long; [`Retention`](crate::workers::Retention) keeps everything
 /// for at least a day.
-/// least a day.
 ///
 /// ```
 /// use std::num::NonZeroUsize;
@@ -46,7 +45,8 @@ use crate::model::Purged;
 #[auto_impl(&, Box, Arc)]
 pub trait StockRetention: Send + Sync {
     /// Removes at most `limit` reservations that were fulfilled, released, expired or cancelled at
-    /// least `keep` ago on the store's clock, the longest finished first. The store finds them by
+    /// least `keep` ago on the store's clock (exactly that long ago included), the longest finished
+    /// first. The store finds them by
     /// an index on that time. The result says how many it removed, and whether there are more. A
     /// store may remove fewer than `limit` in a call and return [`Rest::More`](crate::Rest::More).
     ///
@@ -63,7 +63,7 @@ pub trait StockRetention: Send + Sync {
     ) -> Result<Purged, InventoryError>;
 
     /// Replaces at most `limit` movements that took effect at least `keep` ago on the store's clock
-    /// by opening balances. The result says how many it replaced, and whether there are more. A
+    /// (exactly that long ago included) by opening balances. The result says how many it replaced, and whether there are more. A
     /// store may replace fewer than `limit` in a call and return [`Rest::More`](crate::Rest::More).
     /// Earlier opening balances that are merged into new ones are not counted.
     ///

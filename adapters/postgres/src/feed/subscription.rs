@@ -207,15 +207,19 @@ impl PostgresSubscription {
             .bind(next.collect::<Vec<_>>())
     }
 
-    /// Commits, and returns the partitions that are still assigned to this member.
+    /// Commits, and returns the partitions that are still assigned to this member. `published` has
+    /// the times of the finished records, in microseconds: a record of a topic that was created
+    /// again has another time.
     async fn commit_assigned(
         &self,
         finished: &BTreeMap<&TopicPartition, AssignedPartition<Cursor>>,
+        published: Vec<i64>,
     ) -> Result<Vec<(String, i32)>, PostgresError> {
         if finished.is_empty() {
             return Ok(Vec::new());
         }
         let query = self.bind(&self.feed.shared.statements.commit, finished);
+        let query = query.bind(published);
         let asking = async |connection: &mut PgConnection| {
             let rows = query.fetch_all(connection).await;
             rows.map_err(committing(COMMIT))
@@ -254,20 +258,27 @@ impl Subscription for PostgresSubscription {
         &mut self,
         finished: &[Position],
     ) -> Result<Vec<Result<(), FeedError>>, FeedError> {
-        let mut last: BTreeMap<&TopicPartition, AssignedPartition<Cursor>> = BTreeMap::new();
+        let mut last: BTreeMap<&TopicPartition, (AssignedPartition<Cursor>, &Position)> =
+            BTreeMap::new();
         for position in finished {
             let Some(assigned) = self.assigned.get(&position.partition) else {
                 continue;
             };
             let next = i64::try_from(position.offset.0).unwrap_or(i64::MAX - 1) + 1;
-            let furthest = last.entry(&position.partition).or_insert_with(|| {
-                let mut first = *assigned;
-                first.cursor.next = next;
-                first
-            });
-            furthest.cursor.next = furthest.cursor.next.max(next);
+            let mut finished = *assigned;
+            finished.cursor.next = next;
+            let furthest = last
+                .entry(&position.partition)
+                .or_insert((finished, position));
+            if furthest.0.cursor.next < next {
+                *furthest = (finished, position);
+            }
         }
-        let committed = self.commit_assigned(&last).await?;
+        let published = last.values().map(|(_, at)| at.timestamp.as_micros());
+        let published = published.collect();
+        let last = last.into_iter().map(|(at, (finished, _))| (at, finished));
+        let last: BTreeMap<&TopicPartition, AssignedPartition<Cursor>> = last.collect();
+        let committed = self.commit_assigned(&last, published).await?;
         let outcome = |position: &Position| {
             let TopicPartition { topic, partition } = &position.partition;
             let is_this = |(name, at): &(String, i32)| {

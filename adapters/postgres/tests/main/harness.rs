@@ -13,6 +13,11 @@ pub(crate) fn url() -> Result<String, Absent> {
     std::env::var("STOCKADE_POSTGRES_URL").map_err(|_| Absent::because(missing))
 }
 
+/// Runs what blocks on a thread for that.
+pub(crate) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(call).await.unwrap()
+}
+
 /// A small pool: cases run at the same time, and each has one.
 pub(crate) async fn pool(url: &str) -> PgPool {
     let pool = PgPoolOptions::new().max_connections(8);

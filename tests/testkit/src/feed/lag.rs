@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use stockade_change_feed::{PartitionLag, Topic};
+use stockade_change_feed::{PartitionLag, Timestamp, Topic};
 
 use super::FeedHarness;
 use super::reader::{Reader, group, number};
 
-async fn lag<H: FeedHarness>(h: &H, topics: &[Topic]) -> Vec<PartitionLag> {
+pub(super) async fn lag<H: FeedHarness>(h: &H, topics: &[Topic]) -> Vec<PartitionLag> {
     let lag = h.feed().lag(&group("g"), topics).await;
     let mut lag = lag.unwrap_or_else(|error| panic!("reading the lag failed: {error}"));
     lag.sort_by(|a, b| a.partition.cmp(&b.partition));
@@ -81,4 +81,29 @@ pub(super) async fn the_age_of_the_lag_grows<H: FeedHarness>(h: H) {
     }
     reader.commit(&records[1].position).await;
     assert_behind(&lag(&h, &topics).await[0], 0);
+}
+
+pub(super) async fn the_age_of_the_lag_is_that_of_the_first_unfinished_record<H: FeedHarness>(
+    h: H,
+) {
+    const BETWEEN: Duration = Duration::from_secs(5);
+    let topics = [h.create_topic(1).await];
+    number(&h, &topics[0], 0, 0..1).await;
+    h.pass_time(BETWEEN).await;
+    number(&h, &topics[0], 0, 1..2).await;
+    let mut reader = Reader::join(&h, "g", &topics).await;
+    let records = reader.read(2).await;
+    reader.commit(&records[0].position).await;
+    let told = lag(&h, &topics).await.remove(0);
+    assert_behind(&told, 1);
+    if let Some(age) = told.age {
+        let written = records.iter().map(|record| record.position.timestamp);
+        let [first, second]: [Timestamp; 2] = written.collect::<Vec<_>>().try_into().expect("two");
+        let between = second.since(first).unwrap_or_default();
+        assert!(
+            age < between,
+            "the only unfinished record was published {between:?} after the finished one, but the \
+             age is {age:?}"
+        );
+    }
 }

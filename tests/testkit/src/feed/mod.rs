@@ -1,7 +1,9 @@
 //! Suites for ordered logs: publishing to them, and reading from them in groups.
 
+mod crashes;
 mod groups;
 mod lag;
+mod members;
 mod publishing;
 mod reader;
 mod reading;
@@ -9,11 +11,12 @@ mod reopening;
 mod retention;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_change_feed::{Feed, Offset, Publisher, Topic, TopicPartition};
 
-use crate::{Harness, Reopen};
+use crate::{Crash, Harness, Reopen};
 
 /// Opens publishers.
 #[async_trait]
@@ -22,24 +25,34 @@ pub trait PublisherHarness: Harness {
     fn publisher(&self) -> Arc<dyn Publisher>;
 
     /// Creates an empty topic with this many partitions (at most 4), under a name that no other
-    /// case uses.
+    /// case uses, and no other process of a crash suite.
     async fn create_topic(&self, partitions: u32) -> Topic;
 }
 
-/// Opens feeds with publishers. The session timeout of members should be 10 seconds or less.
+/// Opens feeds with publishers.
 #[async_trait]
 pub trait FeedHarness: PublisherHarness {
     /// The feed of this instance.
     fn feed(&self) -> Arc<dyn Feed>;
+
+    /// The session timeout of its members: from 2 to 10 seconds.
+    fn session_timeout(&self) -> Duration;
 }
 
 /// For logs that lose old records, or whole topics.
 #[async_trait]
 pub trait RetentionHarness: FeedHarness {
+    /// Whether a commit compares the position with the record that is in the log, so that a member
+    /// which reads a new topic commits nothing by a position that it read in the deleted one. A log
+    /// that can not compare them sets it to false, and its documentation must say so.
+    const COMPARES_POSITIONS: bool = true;
+
     /// Removes the records of a partition before `before`.
     async fn trim(&self, partition: &TopicPartition, before: Offset);
 
-    /// Deletes the topic and creates it again, with the same name and number of partitions.
+    /// Deletes the topic and creates it again, with the same name and number of partitions. The
+    /// commits of groups stay: a log that deletes them together with the topic restores them here,
+    /// as restoring a backup does.
     async fn recreate(&self, topic: &Topic);
 }
 
@@ -70,6 +83,7 @@ suite! { $
         several_topics_are_read_together,
         a_poll_keeps_to_its_number_of_records,
         a_poll_keeps_to_its_bytes,
+        keys_and_headers_count_as_bytes,
         a_poll_for_no_records_fetches_nothing,
         paused_partitions_are_left_out_and_kept,
         no_partition_starves,
@@ -95,11 +109,19 @@ suite! { $
         a_dropped_commit_can_be_made_again,
         an_expired_member_commits_nothing,
     }
+    members {
+        members_with_different_topics_leave_no_partition_without_an_owner,
+        members_start_by_their_own_options,
+        a_close_releases_partitions_at_once,
+        a_poll_ends_with_a_changed_assignment,
+        a_member_that_waits_in_a_poll_keeps_its_partitions,
+    }
     lag {
         lag_counts_unfinished_records,
         a_new_group_lags_by_all_records,
         lag_has_every_partition,
         the_age_of_the_lag_grows,
+        the_age_of_the_lag_is_that_of_the_first_unfinished_record,
     }
 }
 
@@ -125,8 +147,33 @@ suite! { $
         a_lost_offset_stops_the_group,
         a_lost_offset_stops_only_its_partition,
         a_poll_that_fails_loses_no_report,
+        a_poll_that_fails_loses_no_record,
+        records_removed_ahead_of_a_member_are_not_skipped_silently,
         a_lost_offset_continues_at_the_oldest_record,
         a_lost_offset_continues_after_the_newest_record,
         a_topic_created_again_is_noticed,
+        a_position_in_a_deleted_topic_commits_nothing,
+        a_position_in_a_deleted_topic_commits_nothing_after_a_reset,
+        lag_counts_no_removed_records,
+    }
+}
+
+suite! { $
+    /// Tests that removed records stay removed when a durable feed is opened again:
+    /// `feed_retention_reopen_conformance!(module, Harness);`. The harness implements
+    /// [`RetentionHarness`](crate::feed::RetentionHarness) and [`Reopen`](crate::Reopen).
+    feed_retention_reopen_conformance, feed::retention_reopen_cases: RetentionHarness + Reopen;
+    reopening {
+        removed_records_stay_removed,
+    }
+}
+
+crash_suite! { $
+    /// Tests that publishes and commits which returned survive a kill of the process or of the
+    /// server during calls: `feed_crash_conformance!(module, Harness);`. The harness implements
+    /// [`FeedHarness`](crate::feed::FeedHarness) and [`Crash`](crate::Crash).
+    feed_crash_conformance, feed::crash_cases: FeedHarness + Crash;
+    crashes {
+        returned_publishes_and_commits_survive_a_kill,
     }
 }

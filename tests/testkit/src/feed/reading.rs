@@ -154,6 +154,39 @@ pub(super) async fn a_poll_keeps_to_its_bytes<H: FeedHarness>(h: H) {
     assert_eq!(read, sizes, "the large record is returned too, and alone");
 }
 
+pub(super) async fn keys_and_headers_count_as_bytes<H: FeedHarness>(h: H) {
+    const RECORDS: usize = 3;
+    let topic = h.create_topic(1).await;
+    let large = vec![b'x'; 1_000];
+    let message = |n: usize| Message {
+        route: Route::Partition(0),
+        key: Some(large.clone().into()),
+        value: Some(n.to_string().into()),
+        headers: Headers::new().with("large", large.clone()),
+    };
+    publish(&h, &topic, (0..RECORDS).map(message).collect()).await;
+    let mut reader = Reader::join(&h, "g", &[topic]).await;
+    let limits = PollLimits {
+        bytes: 2_500,
+        ..limits(10)
+    };
+    let mut read: Vec<Record> = Vec::new();
+    for _ in 0..50 {
+        let records = reader.poll(&limits).await;
+        assert!(
+            records.len() <= 1,
+            "each record has a key and a header of 1000 bytes, but a poll for at most 2500 bytes \
+             returned {} records",
+            records.len()
+        );
+        read.extend(records);
+        if read.len() >= RECORDS {
+            break;
+        }
+    }
+    assert_eq!(texts(&read), numbers(0..RECORDS));
+}
+
 pub(super) async fn a_poll_for_no_records_fetches_nothing<H: FeedHarness>(h: H) {
     let topic = h.create_topic(2).await;
     number(&h, &topic, 0, 0..5).await;

@@ -2,8 +2,9 @@
 
 use stockade_change_feed::Topic;
 
-use super::FeedHarness;
+use super::lag::lag;
 use super::reader::{Reader, number, numbers, texts};
+use super::{FeedHarness, RetentionHarness};
 use crate::Reopen;
 
 pub(super) async fn records_survive<H: FeedHarness + Reopen>(h: H) {
@@ -47,4 +48,29 @@ pub(super) async fn offsets_continue<H: FeedHarness + Reopen>(h: H) {
     );
     let records = Reader::join(&h, "g", &topics).await.read(5).await;
     assert_eq!(texts(&records), numbers(0..5));
+}
+
+pub(super) async fn removed_records_stay_removed<H: RetentionHarness + Reopen>(h: H) {
+    let topics = [h.create_topic(1).await];
+    let before = number(&h, &topics[0], 0, 0..10).await;
+    h.trim(&before[6].partition, before[6].offset).await;
+    let h = h.reopen().await;
+    let told = lag(&h, &topics).await.remove(0);
+    assert_eq!(
+        told.records.unwrap_or(4),
+        4,
+        "6 of 10 records were removed before the log was closed: unfinished records of {}",
+        told.partition
+    );
+    let after = number(&h, &topics[0], 0, 10..12).await;
+    assert!(
+        after[0].offset > before[9].offset,
+        "offsets rise, also when older records were removed"
+    );
+    let records = Reader::join(&h, "g", &topics).await.read(6).await;
+    assert_eq!(
+        texts(&records),
+        numbers(6..12),
+        "records that were not removed before the log was closed"
+    );
 }

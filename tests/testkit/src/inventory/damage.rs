@@ -5,7 +5,7 @@ use std::time::Duration;
 use stockade_inventory_core::{Expiry, InventoryError, Rest};
 
 use super::DamageHarness;
-use super::shop::{PAST_SHORT, Shop, at_most, id, short_lived, want};
+use super::shop::{PAST_SHORT, Shop, at_most, id, short_lived, sku, want};
 
 const DAMAGED: [&str; 3] = ["a-damaged", "b-damaged", "c-damaged"];
 const GOOD: [&str; 5] = ["d", "e", "f", "g", "h"];
@@ -83,4 +83,42 @@ pub(super) async fn a_damaged_reservation_fails_alone_in_a_batch<H: DamageHarnes
         }
     }
     assert_eq!(shop.counts("tee").await, (9, 6));
+}
+
+pub(super) async fn a_damaged_level_fails_only_the_reservations_that_need_it<H: DamageHarness>(
+    h: H,
+) {
+    let shop = Shop::open(&h, &[("cap", 9), ("tee", 9)]).await;
+    let lines = ["cap", "tee", "cap", "tee", "cap"];
+    for (name, of) in ["a", "b", "c", "d", "e"].iter().zip(lines) {
+        shop.hold_shortly(name, of, 1).await;
+        h.pass_time(Duration::from_millis(2)).await;
+    }
+    h.damage_levels(&sku("tee")).await;
+    h.pass_time(PAST_SHORT).await;
+    let ids = ["a", "b", "c"].map(id);
+    for (id, outcome) in ids.iter().zip(shop.expire_all(&ids).await) {
+        match outcome {
+            Ok(Expiry::Expired(_)) => assert_ne!(id.as_str(), "b", "its level is damaged"),
+            Err(InventoryError::Damaged { .. }) => assert_eq!(id.as_str(), "b"),
+            other => panic!("expiring {id} in a batch with a damaged level: {other:?}"),
+        }
+    }
+    let mut expired = Vec::new();
+    for _ in 0..20 {
+        let sweep = shop.store.expire_overdue(at_most(20)).await;
+        let sweep = sweep.unwrap_or_else(|error| {
+            panic!("a sweep failed as a whole for a damaged level: {error}")
+        });
+        let done = sweep.outcomes.into_iter().filter_map(Result::ok);
+        expired.extend(done.map(|reservation| reservation.id));
+        if sweep.rest == Rest::None {
+            break;
+        }
+    }
+    assert_eq!(
+        expired,
+        [id("e")],
+        "of those that are overdue still, a sweep expires the one whose level is undamaged"
+    );
 }

@@ -218,3 +218,37 @@ impl Publisher for Log {
         Ok(PARTITIONS)
     }
 }
+
+pub(super) async fn a_page_of_the_raised_epoch_has_every_sku<H: EpochHarness>(h: H) {
+    const SKUS: usize = 50;
+    let shop = Shop::new(h.store());
+    for n in 0..SKUS {
+        shop.receive(&format!("sku-{n}"), 1).await;
+    }
+    publish_all(h.outbox().as_ref()).await;
+    let outbox = h.outbox();
+    let before = page(outbox.as_ref(), None, 2 * SKUS).await.epoch;
+    // A task of its own, so that it reads while the epoch is raised.
+    let reading = tokio::spawn(async move {
+        loop {
+            let page = page(outbox.as_ref(), None, 2 * SKUS).await;
+            if page.epoch > before {
+                return page;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    h.raise_epoch().await;
+    let page = reading.await.expect("the outbox can be read");
+    assert_eq!(
+        page.changes.len(),
+        SKUS,
+        "SKUs on the first page that names the raised epoch: raising it must be one transaction"
+    );
+    let epochs = page.changes.iter().map(|change| change.version.epoch);
+    assert!(
+        epochs.clone().all(|epoch| epoch == before + 1),
+        "epochs of the versions on that page: {:?}",
+        epochs.collect::<Vec<_>>()
+    );
+}

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_inventory_core::{
+<<<<<<< HEAD
     InventoryStore, LocationId, Quantity, ReservationId, ReservationTimer, Sku, StockOutbox,
     StockRetention, StockSource,
+=======
+    InventoryStore, LocationId, ReservationId, ReservationTimer, Sku, StockOutbox, StockRetention,
+>>>>>>> 716df8b (testkit: cases for the rules of logs and stores that broken adapters kept passing)
 };
 
 use super::shop::place;
@@ -46,6 +50,10 @@ pub trait OutboxHarness: InventoryHarness {
 /// Opens stores that purge old reservations and movements.
 #[async_trait]
 pub trait StockRetentionHarness: InventoryHarness {
+    /// Whether only [`pass_time`](Harness::pass_time) moves the store's clock, so that a row can be
+    /// exactly as old as a case wants. Without this, the cases for the exact time pass unseen.
+    const EXACT_TIME: bool = false;
+
     /// The retention of the instance's store.
     fn retention(&self) -> Arc<dyn StockRetention>;
 }
@@ -63,6 +71,11 @@ pub trait DamageHarness: InventoryHarness {
     /// Overwrites the stored row of a held reservation, so that it can not be read any more, but
     /// its deadline is still found.
     async fn damage(&self, reservation: &ReservationId);
+
+    /// Overwrites the stored levels of a SKU, so that no reserved unit can be given back there:
+    /// with rows that can not be read, or, if the columns do not allow that, with counts that
+    /// contradict the reservations, such as none reserved.
+    async fn damage_levels(&self, sku: &Sku);
 }
 
 /// Opens stores whose data several processes can open.

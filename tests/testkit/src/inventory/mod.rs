@@ -203,6 +203,7 @@ suite! { $
         a_damaged_reservation_does_not_count_towards_the_limit,
         a_damaged_reservation_is_reported_and_is_not_a_rest,
         a_damaged_reservation_fails_alone_in_a_batch,
+        a_damaged_level_fails_only_the_reservations_that_need_it,
     }
 }
 
@@ -268,6 +269,7 @@ suite! { $
         later_changes_carry_the_raised_epoch,
         every_sku_is_published_again_in_the_raised_epoch,
         marks_of_an_older_epoch_change_nothing,
+        a_page_of_the_raised_epoch_has_every_sku,
         heartbeats_carry_the_raised_epoch,
     }
 }
@@ -292,6 +294,7 @@ suite! { $
         a_purged_id_can_be_used_again,
         concurrent_purges_share_the_reservations,
         a_purge_of_reservations_says_whether_there_is_more,
+        a_reservation_is_purged_exactly_when_it_is_old_enough,
     }
     purge_movements {
         old_movements_become_an_opening_balance,
@@ -300,6 +303,7 @@ suite! { $
         an_opening_balance_is_merged_into_the_next,
         a_purge_keeps_to_its_limit,
         a_purge_of_movements_says_whether_there_is_more,
+        a_movement_is_purged_exactly_when_it_is_old_enough,
         a_purge_changes_no_level,
         a_purged_operation_id_can_be_used_again,
         reserved_units_stay_when_their_movements_are_purged,
@@ -307,6 +311,16 @@ suite! { $
         concurrent_purges_share_the_movements,
         stock_changes_while_movements_are_purged,
     }
+}
+
+suite! { $
+    /// Tests that a durable store continues correctly when it was purged and closed:
+    /// `stock_retention_reopen_conformance!(module, Harness);`. The harness implements
+    /// [`StockRetentionHarness`](crate::inventory::StockRetentionHarness) and
+    /// [`Reopen`](crate::Reopen).
+    stock_retention_reopen_conformance, inventory::retention_reopen_cases:
+        StockRetentionHarness + Reopen;
+    purge_movements { movements_continue_after_a_purge_and_a_close }
 }
 
 suite! { $

@@ -13,7 +13,9 @@ use super::ledger::{all_movements, check_purged_ledger};
 use super::shop::{PAST_SHORT, Shop, at_most, id, sku};
 
 /// How long cases keep rows.
-const KEEP: Duration = Duration::from_secs(5);
+pub(super) const KEEP: Duration = Duration::from_secs(5);
+/// The shortest time on a store's clock.
+pub(super) const SHORTEST: Duration = Duration::from_micros(1);
 /// A pause after which rows are old enough to be purged.
 pub(super) const PAST_KEEP: Duration = Duration::from_millis(5_200);
 

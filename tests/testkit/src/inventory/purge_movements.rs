@@ -5,9 +5,9 @@ use stockade_inventory_core::{
 };
 
 use super::StockRetentionHarness;
-use super::purge::{PAST_KEEP, Purging, all, every_state};
+use super::purge::{KEEP, PAST_KEEP, Purging, SHORTEST, all, every_state};
 use super::shop::{adjustment, at_most, operation, receive, sku};
-use crate::together;
+use crate::{Reopen, together};
 
 pub(super) async fn old_movements_become_an_opening_balance<H: StockRetentionHarness>(h: H) {
     let purging = Purging::open(&h, &[("tee", 9)]).await;
@@ -301,5 +301,52 @@ pub(super) async fn a_purge_of_movements_says_whether_there_is_more<H: StockRete
         MOVEMENTS,
         "the store said that nothing is left to purge; movements that were replaced"
     );
+    purging.ledger(&[]).await;
+}
+
+pub(super) async fn a_movement_is_purged_exactly_when_it_is_old_enough<H: StockRetentionHarness>(
+    h: H,
+) {
+    if !H::EXACT_TIME {
+        return;
+    }
+    let purging = Purging::open(&h, &[("tee", 5)]).await;
+    h.pass_time(KEEP - SHORTEST).await;
+    assert_eq!(purging.movements().await, 0, "it is younger by 1 µs");
+    h.pass_time(SHORTEST).await;
+    assert_eq!(
+        purging.movements().await,
+        1,
+        "the movement took effect exactly as long ago as it is kept: `at least` includes that time"
+    );
+    purging.ledger(&[]).await;
+}
+
+pub(super) async fn movements_continue_after_a_purge_and_a_close<
+    H: StockRetentionHarness + Reopen,
+>(
+    h: H,
+) {
+    const LATER: usize = 6;
+    let purging = Purging::open(&h, &[("cap", 2), ("tee", 5)]).await;
+    for of in ["tee", "tee", "cap"] {
+        purging.shop.receive(of, 1).await;
+    }
+    h.pass_time(PAST_KEEP).await;
+    assert_eq!(purging.movements().await, 5);
+    drop(purging);
+    let h = h.reopen().await;
+    let purging = Purging::open(&h, &[]).await;
+    for n in 0..LATER {
+        let later = adjustment(&format!("later-{n}"), "tee", receive(1));
+        assert!(purging.shop.adjust(&later).await.is_ok());
+    }
+    for (of, count) in [("tee", 1 + LATER), ("cap", 1)] {
+        assert_eq!(
+            purging.movements_of(of).await.len(),
+            count,
+            "the opening balance of {of} and its movements after the purge and the close"
+        );
+    }
     purging.ledger(&[]).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stockade_inventory_core::{Effect, InventoryError, ReservationState, Rest, Transition};
 
 use super::StockRetentionHarness;
-use super::purge::{PAST_KEEP, Purging, all, every_state};
+use super::purge::{KEEP, PAST_KEEP, Purging, SHORTEST, all, every_state};
 use super::shop::want;
 use crate::together;
 
@@ -156,6 +156,28 @@ pub(super) async fn a_purge_of_reservations_says_whether_there_is_more<H: StockR
         first.count + rest,
         FINISHED,
         "the store said that nothing is left to purge; reservations that were purged"
+    );
+    purging.ledger(&[]).await;
+}
+
+pub(super) async fn a_reservation_is_purged_exactly_when_it_is_old_enough<
+    H: StockRetentionHarness,
+>(
+    h: H,
+) {
+    if !H::EXACT_TIME {
+        return;
+    }
+    let purging = Purging::open(&h, &[("tee", 5)]).await;
+    purging.shop.hold("r", "tee", 1).await;
+    purging.shop.must("r", Transition::Release).await;
+    h.pass_time(KEEP - SHORTEST).await;
+    assert_eq!(purging.reservations().await, 0, "it is younger by 1 µs");
+    h.pass_time(SHORTEST).await;
+    assert_eq!(
+        purging.reservations().await,
+        1,
+        "the reservation finished exactly as long ago as it is kept: `at least` includes that time"
     );
     purging.ledger(&[]).await;
 }

@@ -20,7 +20,7 @@ use stockade_testkit::inventory::{
 };
 use stockade_testkit::{Absent, Harness, Reopen};
 
-use crate::flawed_feed::{FeedFlaw, FlawedFeed};
+use crate::feed::{FeedFlaw, FlawedFeed, SharedFlawed};
 
 /// The stores and logs in memory, on a clock that is moved by hand.
 pub(crate) struct Memory {
@@ -30,6 +30,8 @@ pub(crate) struct Memory {
     feed: MemoryFeed,
     topics: AtomicU32,
 }
+
+const SESSION: Duration = Duration::from_secs(5);
 
 pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_millis(1_764_000_000_000)))
@@ -45,7 +47,7 @@ impl Harness for Memory {
         Ok(Self {
             store: MemoryInventory::new(clock.clone()).with_locations(priority),
             timer: MemoryTimer::new(clock.clone()),
-            feed: MemoryFeed::new(clock.clone()).with_session_timeout(Duration::from_secs(5)),
+            feed: MemoryFeed::new(clock.clone()).with_session_timeout(SESSION),
             topics: AtomicU32::new(0),
             clock,
         })
@@ -85,6 +87,8 @@ impl EpochHarness for Memory {
 }
 
 impl StockRetentionHarness for Memory {
+    const EXACT_TIME: bool = true;
+
     fn retention(&self) -> Arc<dyn StockRetention> {
         Arc::new(self.store.clone())
     }
@@ -114,6 +118,10 @@ impl PublisherHarness for Memory {
 impl FeedHarness for Memory {
     fn feed(&self) -> Arc<dyn Feed> {
         Arc::new(self.feed.clone())
+    }
+
+    fn session_timeout(&self) -> Duration {
+        SESSION
     }
 }
 
@@ -170,6 +178,10 @@ impl FeedHarness for Forgetful {
     fn feed(&self) -> Arc<dyn Feed> {
         self.0.feed()
     }
+
+    fn session_timeout(&self) -> Duration {
+        SESSION
+    }
 }
 
 #[async_trait]
@@ -180,7 +192,7 @@ impl Reopen for Forgetful {
         Self(Memory {
             store: MemoryInventory::new(clock.clone()).with_locations(priority),
             timer: MemoryTimer::new(clock.clone()),
-            feed: MemoryFeed::new(clock.clone()).with_session_timeout(Duration::from_secs(5)),
+            feed: MemoryFeed::new(clock.clone()).with_session_timeout(SESSION),
             topics,
             clock,
         })
@@ -190,7 +202,7 @@ impl Reopen for Forgetful {
 /// A log in memory, with a flaw.
 pub(crate) struct FlawedMemory {
     memory: Memory,
-    feed_flaw: FeedFlaw,
+    log: SharedFlawed,
 }
 
 #[async_trait]
@@ -209,18 +221,16 @@ impl Harness for FlawedMemory {
 impl FlawedMemory {
     pub(crate) async fn with(feed_flaw: FeedFlaw) -> Result<Self, Absent> {
         let memory = Memory::open().await?;
-        Ok(Self { memory, feed_flaw })
-    }
-
-    fn log(&self) -> Arc<FlawedFeed<MemoryFeed>> {
-        Arc::new(FlawedFeed::new(self.memory.feed.clone(), self.feed_flaw))
+        let log = FlawedFeed::new(memory.feed.clone(), feed_flaw, memory.clock.clone());
+        let log = SharedFlawed(Arc::new(log));
+        Ok(Self { memory, log })
     }
 }
 
 #[async_trait]
 impl PublisherHarness for FlawedMemory {
     fn publisher(&self) -> Arc<dyn Publisher> {
-        self.log()
+        Arc::new(self.log.clone())
     }
 
     async fn create_topic(&self, partitions: u32) -> Topic {
@@ -230,13 +240,18 @@ impl PublisherHarness for FlawedMemory {
 
 impl FeedHarness for FlawedMemory {
     fn feed(&self) -> Arc<dyn Feed> {
-        self.log()
+        Arc::new(self.log.clone())
+    }
+
+    fn session_timeout(&self) -> Duration {
+        SESSION
     }
 }
 
 #[async_trait]
 impl RetentionHarness for FlawedMemory {
     async fn trim(&self, partition: &TopicPartition, before: Offset) {
+        self.log.0.note_removed(partition, before);
         self.memory.trim(partition, before).await;
     }
 

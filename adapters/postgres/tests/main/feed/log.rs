@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::PgPool;
+use stack::Server as _;
 use stockade_change_feed::{Feed, Offset, Publisher, Topic, TopicPartition};
 use stockade_postgres::PostgresFeed;
 use stockade_testkit::feed::{FeedHarness, PublisherHarness, RetentionHarness};
-use stockade_testkit::{Absent, Harness, Reopen};
+use stockade_testkit::{Absent, Crash, Harness, Reopen};
 
-use crate::harness::{OwnSchema, pool, url};
+use crate::harness::{OwnSchema, blocking, pool, url};
+
+const SESSION: Duration = Duration::from_secs(3);
 
 /// A log in a schema of its own.
 struct Postgres {
@@ -26,7 +29,7 @@ impl Postgres {
         let pool = pool(&schema.url).await;
         let feed = PostgresFeed::new(pool.clone())
             .with_schema(schema.name.clone())
-            .with_session_timeout(Duration::from_secs(3));
+            .with_session_timeout(SESSION);
         feed.migrate().await.unwrap();
         Self {
             feed,
@@ -65,6 +68,10 @@ impl FeedHarness for Postgres {
     fn feed(&self) -> Arc<dyn Feed> {
         Arc::new(self.feed.clone())
     }
+
+    fn session_timeout(&self) -> Duration {
+        SESSION
+    }
 }
 
 #[async_trait]
@@ -95,3 +102,78 @@ stockade_testkit::publisher_conformance!(publisher, Postgres);
 stockade_testkit::feed_conformance!(feed, Postgres);
 stockade_testkit::feed_reopen_conformance!(feed_reopened, Postgres);
 stockade_testkit::feed_retention_conformance!(feed_retention, Postgres);
+stockade_testkit::feed_retention_reopen_conformance!(feed_retention_reopened, Postgres);
+
+/// A log on a server of its own, which is killed.
+struct Killed(PostgresFeed);
+
+#[async_trait]
+impl Harness for Killed {
+    const BACKEND: &'static str = "postgres";
+
+    async fn open() -> Result<Self, Absent> {
+        Ok(Self::open_at(&url()?).await)
+    }
+}
+
+#[async_trait]
+impl PublisherHarness for Killed {
+    fn publisher(&self) -> Arc<dyn Publisher> {
+        Arc::new(self.0.clone())
+    }
+
+    async fn create_topic(&self, partitions: u32) -> Topic {
+        let topic = Topic::new(format!("topic-{}", std::process::id())).unwrap();
+        let feed = self.0.clone().with_partitions(partitions);
+        assert_eq!(feed.partitions(&topic).await.unwrap(), partitions);
+        topic
+    }
+}
+
+impl FeedHarness for Killed {
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(self.0.clone())
+    }
+
+    fn session_timeout(&self) -> Duration {
+        SESSION
+    }
+}
+
+#[async_trait]
+impl Crash for Killed {
+    type Data = Option<stack::Postgres>;
+
+    async fn create() -> Result<Self::Data, Absent> {
+        // Where no server is asked for, none is started.
+        url()?;
+        let server = blocking(stack::Postgres::start).await.unwrap();
+        Self::open_at(&server.url())
+            .await
+            .0
+            .migrate()
+            .await
+            .unwrap();
+        Ok(Some(server))
+    }
+
+    fn address(server: &Self::Data) -> String {
+        server.as_ref().unwrap().url()
+    }
+
+    async fn open_at(url: &str) -> Self {
+        Self(PostgresFeed::new(pool(url).await).with_session_timeout(SESSION))
+    }
+
+    async fn kill_server(server: &mut Self::Data) {
+        let mut running = server.take().unwrap();
+        let restarted = blocking(move || {
+            running.kill();
+            running.restart().unwrap();
+            running
+        });
+        *server = Some(restarted.await);
+    }
+}
+
+stockade_testkit::feed_crash_conformance!(feed_crash, Killed);

@@ -19,7 +19,7 @@ use stockade_testkit::inventory::{
 use stockade_testkit::{Absent, Crash, Harness, Reopen};
 
 use super::shop::run;
-use crate::harness::{OwnSchema, pool, url};
+use crate::harness::{OwnSchema, blocking, pool, url};
 
 pub(crate) struct PostgresHarness {
     pub(crate) store: PostgresInventory,
@@ -89,6 +89,12 @@ impl DamageHarness for PostgresHarness {
         let damage = "UPDATE {schema}.reservations SET lines = '[7]' WHERE id = ";
         run(self, &format!("{damage}'{reservation}'")).await;
     }
+
+    /// The columns refuse what can not be read.
+    async fn damage_levels(&self, sku: &Sku) {
+        let damage = "UPDATE {schema}.levels SET reserved = 0 WHERE sku = ";
+        run(self, &format!("{damage}'{sku}'")).await;
+    }
 }
 
 #[async_trait]
@@ -108,6 +114,7 @@ stockade_testkit::stock_epoch_reopen_conformance!(epoch_reopening, PostgresHarne
 stockade_testkit::inventory_reopen_conformance!(reopening, PostgresHarness);
 stockade_testkit::stock_outbox_conformance!(outbox, PostgresHarness);
 stockade_testkit::stock_retention_conformance!(retention, PostgresHarness);
+stockade_testkit::stock_retention_reopen_conformance!(retention_reopening, PostgresHarness);
 
 /// A host that makes each call in a transaction of its own, and commits it.
 struct Host {
@@ -260,10 +267,6 @@ impl Crash for KilledHarness {
         });
         *server = Some(restarted.await);
     }
-}
-
-async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(call).await.unwrap()
 }
 
 impl InventoryHarness for KilledHarness {

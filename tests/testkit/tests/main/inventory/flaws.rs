@@ -2,7 +2,7 @@
 
 use stockade_testkit::inventory::{
     damage_cases, epoch_cases, epoch_reopen_cases, outbox_cases, outbox_reopen_cases, reopen_cases,
-    retention_cases, shared_cases, store_cases,
+    retention_cases, retention_reopen_cases, shared_cases, store_cases,
 };
 use stockade_testkit::{Case, Outcome, attempt_on};
 
@@ -103,6 +103,9 @@ flaws! {
     damage_fails_a_batch: DamageFailsAll, damage_cases => {
         a_damaged_reservation_fails_alone_in_a_batch: "failed as a whole",
     }
+    a_damaged_level_fails_a_batch: DamagedLevelsFailAll, damage_cases => {
+        a_damaged_level_fails_only_the_reservations_that_need_it: "failed as a whole",
+    }
     keeps_the_levels_it_has_read: KeepsLevels, shared_cases => {
         each_process_sees_what_the_other_changed: "",
         two_processes_never_oversell: "",
@@ -128,6 +131,13 @@ flaws! {
     }
     a_purge_moves_cursors: MovesCursors, retention_cases => {
         a_reader_continues_after_a_purge: "a reader",
+    }
+    keeps_what_is_exactly_old_enough: KeepsTheExact, retention_cases => {
+        a_reservation_is_purged_exactly_when_it_is_old_enough: "`at least` includes that time",
+        a_movement_is_purged_exactly_when_it_is_old_enough: "`at least` includes that time",
+    }
+    numbers_movements_by_their_count: NumbersByCount, retention_reopen_cases => {
+        movements_continue_after_a_purge_and_a_close: "after the purge and the close",
     }
     says_that_nothing_is_left_to_purge: SaysNothingIsLeft, retention_cases => {
         a_purge_of_reservations_says_whether_there_is_more: "leaves some of 120",
@@ -175,6 +185,9 @@ flaws! {
     raises_the_epoch_silently: RaisesSilently, epoch_cases => {
         every_sku_is_published_again_in_the_raised_epoch: "every SKU must be published again",
         heartbeats_carry_the_raised_epoch: "epochs of events",
+    }
+    raises_the_epoch_in_two_steps: RaisesInTwoSteps, epoch_cases => {
+        a_page_of_the_raised_epoch_has_every_sku: "raising it must be one transaction",
     }
     publishes_epoch_zero: PublishesEpochZero, epoch_cases => {
         every_sku_is_published_again_in_the_raised_epoch: "the outbox's page names the epoch",

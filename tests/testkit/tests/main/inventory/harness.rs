@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_change_feed::{ManualClock, SystemClock};
-use stockade_inventory_core::{InventoryStore, ReservationId, StockOutbox, StockRetention};
+use stockade_inventory_core::{InventoryStore, ReservationId, Sku, StockOutbox, StockRetention};
 use stockade_testkit::inventory::{
     DamageHarness, EpochHarness, InventoryHarness, OutboxHarness, SharedHarness,
     StockRetentionHarness,
@@ -75,6 +75,8 @@ impl OutboxHarness for Built {
 }
 
 impl StockRetentionHarness for Built {
+    const EXACT_TIME: bool = true;
+
     fn retention(&self) -> Arc<dyn StockRetention> {
         self.store.clone()
     }
@@ -84,6 +86,10 @@ impl StockRetentionHarness for Built {
 impl EpochHarness for Built {
     async fn raise_epoch(&self) {
         self.store.raise_epoch();
+        if self.store.flaw == Flaw::RaisesInTwoSteps {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.store.publish_again();
+        }
     }
 }
 
@@ -91,6 +97,10 @@ impl EpochHarness for Built {
 impl DamageHarness for Built {
     async fn damage(&self, reservation: &ReservationId) {
         self.store.rows().damaged.insert(reservation.clone());
+    }
+
+    async fn damage_levels(&self, sku: &Sku) {
+        self.store.rows().damaged_levels.insert(sku.clone());
     }
 }
 
@@ -111,6 +121,7 @@ impl Reopen for Built {
             Flaw::KeepsNothing => rows = Rows::default(),
             Flaw::EmptiesTheOutbox => rows.unpublished.clear(),
             Flaw::ForgetsTheEpoch => rows.epoch = 0,
+            Flaw::NumbersByCount => rows.counted = Some(rows.movements.len() as u64),
             _ => {}
         }
         Self::over(self.clock, self.store.flaw, rows)
@@ -150,6 +161,8 @@ opened! {
     /// Does two things in a call, and says truly whether there is more.
     InSmallSteps, Built::with(Flaw::SmallSteps);
     StockRetentionHarness {
+        const EXACT_TIME: bool = true;
+
         fn retention(&self) -> Arc<dyn StockRetention> {
             self.0.retention()
         }
@@ -157,6 +170,10 @@ opened! {
     DamageHarness {
         async fn damage(&self, reservation: &ReservationId) {
             self.0.damage(reservation).await;
+        }
+
+        async fn damage_levels(&self, sku: &Sku) {
+            self.0.damage_levels(sku).await;
         }
     }
 }

@@ -32,6 +32,7 @@ stockade_testkit::stock_outbox_reopen_conformance!(built_outbox_reopening, Built
 stockade_testkit::stock_epoch_conformance!(built_epoch, Built);
 stockade_testkit::stock_epoch_reopen_conformance!(built_epoch_reopening, Built);
 stockade_testkit::stock_retention_conformance!(built_retention, Built);
+stockade_testkit::stock_retention_reopen_conformance!(built_retention_reopening, Built);
 
 stockade_testkit::stock_retention_conformance!(small_steps_retention, InSmallSteps);
 stockade_testkit::inventory_damage_conformance!(small_steps_damage, InSmallSteps);

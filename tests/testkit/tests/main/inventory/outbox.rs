@@ -81,9 +81,16 @@ impl FlawedStore {
                 level.version.epoch = *epoch;
             }
         }
-        if self.flaw != Flaw::RaisesSilently {
+        if !matches!(self.flaw, Flaw::RaisesSilently | Flaw::RaisesInTwoSteps) {
             rows.unpublished = rows.levels.keys().cloned().collect();
         }
+        self.save(&rows);
+    }
+
+    /// Puts every SKU into the outbox.
+    pub(super) fn publish_again(&self) {
+        let mut rows = self.rows();
+        rows.unpublished = rows.levels.keys().cloned().collect();
         self.save(&rows);
     }
 }

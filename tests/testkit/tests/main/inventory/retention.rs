@@ -26,7 +26,7 @@ impl StockRetention for FlawedStore {
             .values()
             .filter(|reservation| self.is_finished(reservation))
             .map(|reservation| (self.finished_at(reservation), reservation.id.clone()))
-            .filter(|(at, _)| *at <= until)
+            .filter(|(at, _)| self.is_old(*at, until))
             .collect();
         old.sort();
         let all = old.len();
@@ -44,10 +44,9 @@ impl StockRetention for FlawedStore {
     ) -> Result<Purged, InventoryError> {
         let until = self.now().minus(keep);
         let mut rows = self.rows();
-        let old = rows
-            .movements
-            .iter()
-            .filter(|(_, movement)| !movement.is_opening_balance() && movement.at <= until);
+        let old = rows.movements.iter().filter(|(_, movement)| {
+            !movement.is_opening_balance() && self.is_old(movement.at, until)
+        });
         let mut old: Vec<u64> = old.map(|(position, _)| *position).collect();
         let all = old.len();
         old.truncate(self.step(limit));
@@ -66,6 +65,10 @@ impl FlawedStore {
     fn is_finished(&self, reservation: &Reservation) -> bool {
         let confirmed = reservation.state == ReservationState::Confirmed;
         !reservation.state.is_live() || confirmed && self.flaw == Flaw::PurgesTheConfirmed
+    }
+
+    fn is_old(&self, at: Timestamp, until: Timestamp) -> bool {
+        at < until || at == until && self.flaw != Flaw::KeepsTheExact
     }
 
     fn finished_at(&self, reservation: &Reservation) -> Timestamp {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use stockade_change_feed::Timestamp;
 use stockade_inventory_core::book::{Book, Changed, Changes, LocationPriority};
 use stockade_inventory_core::{
-    LocationId, Movement, MovementCause, Reservation, ReservationId, Sku, SkuStock, StockLevel,
+    InventoryError, LocationId, Movement, MovementCause, Reservation, ReservationId, Sku, SkuStock,
+    StockLevel,
 };
 
 pub(super) type Levels = BTreeMap<Sku, BTreeMap<LocationId, StockLevel>>;
@@ -20,6 +21,10 @@ pub(super) struct Rows {
     pub(super) first_deadlines: HashMap<ReservationId, Timestamp>,
     /// Reservations whose rows can not be read.
     pub(super) damaged: BTreeSet<ReservationId>,
+    /// SKUs whose levels can not be read.
+    pub(super) damaged_levels: BTreeSet<Sku>,
+    /// The position of the next movement, where it is not determined by the last one.
+    pub(super) counted: Option<u64>,
     /// By their position in the listing.
     pub(super) movements: BTreeMap<u64, Movement>,
     pub(super) unpublished: BTreeSet<Sku>,
@@ -80,14 +85,36 @@ impl Rows {
             self.reservations.insert(id, after);
         }
         for movement in movements {
-            self.movements.insert(self.end(), movement);
+            let position = self.end();
+            self.counted = self.counted.map(|_| position + 1);
+            self.movements.insert(position, movement);
         }
         changed
     }
 
     /// The position of the next movement.
     pub(super) fn end(&self) -> u64 {
-        self.movements.keys().next_back().map_or(0, |last| last + 1)
+        let last = self.movements.keys().next_back();
+        self.counted.unwrap_or(last.map_or(0, |last| last + 1))
+    }
+
+    /// Whether a reservation has a line whose level can not be read.
+    pub(super) fn needs_damaged(&self, reservation: &Reservation) -> bool {
+        let mut lines = reservation.lines.iter();
+        lines.any(|line| self.damaged_levels.contains(&line.sku))
+    }
+
+    /// Fails if any of these reservations needs a level that can not be read.
+    pub(super) fn undamaged<'a>(
+        &self,
+        mut reservations: impl Iterator<Item = &'a Reservation>,
+    ) -> Result<(), InventoryError> {
+        match reservations.find(|reservation| self.needs_damaged(reservation)) {
+            None => Ok(()),
+            Some(reservation) => Err(InventoryError::Damaged {
+                what: format!("a level of reservation {} can not be read", reservation.id),
+            }),
+        }
     }
 
     pub(super) fn stock(&self, sku: &Sku) -> Option<SkuStock> {

@@ -61,6 +61,8 @@ pub(super) enum Flaw {
     DamageTakesPlaces,
     /// A damaged reservation fails the whole batch.
     DamageFailsAll,
+    /// A damaged level fails the whole batch.
+    DamagedLevelsFailAll,
     /// Keeps the levels that it has read, and decides on them.
     KeepsLevels,
 
@@ -78,6 +80,10 @@ pub(super) enum Flaw {
     IgnoresTheLimit,
     /// A purge moves what a cursor names.
     MovesCursors,
+    /// Keeps a row that is exactly as old as it has to be for a purge.
+    KeepsTheExact,
+    /// Numbers movements by their count, which it determines when it is opened.
+    NumbersByCount,
 
     /// Marks a SKU as published, whatever the version.
     ForgetsVersions,
@@ -102,6 +108,8 @@ pub(super) enum Flaw {
     IgnoresTheEpoch,
     /// Raises the epoch of the levels, and publishes nothing again.
     RaisesSilently,
+    /// Raises the epoch, and then in a second transaction puts the SKUs into the outbox.
+    RaisesInTwoSteps,
     /// Names epoch 0 in the pages of the outbox.
     PublishesEpochZero,
     /// Takes a mark by its number, whatever its epoch.
@@ -375,6 +383,13 @@ impl FlawedStore {
         if rows.damaged.contains(id) {
             return Err(damaged(id));
         }
+        if rows
+            .reservations
+            .get(id)
+            .is_some_and(|it| rows.needs_damaged(it))
+        {
+            return Err(damaged(id));
+        }
         let found = rows.reservations.get(id).cloned();
         let found = found.map(|found| self.as_expiry_sees_it(rows, found));
         self.expire_as(rows, id, found)
@@ -436,7 +451,8 @@ impl FlawedStore {
                 break;
             }
         }
-        let work_is_left = overdue.any(|it| !rows.damaged.contains(&it.id));
+        let work_is_left =
+            overdue.any(|it| !rows.damaged.contains(&it.id) && !rows.needs_damaged(&it));
         errors.truncate(limit.get().saturating_sub(expired.len()));
         expired.extend(errors);
         Sweep::new(expired, self.rest(work_is_left))
@@ -520,12 +536,19 @@ impl InventoryStore for FlawedStore {
         {
             return Err(damaged(id));
         }
+        if self.flaw == Flaw::DamagedLevelsFailAll {
+            let reservations = ids.iter().filter_map(|id| rows.reservations.get(id));
+            rows.undamaged(reservations)?;
+        }
         let ids = ids.iter();
         Ok(ids.map(|id| self.expire_one(&mut rows, id)).collect())
     }
 
     async fn expire_overdue(&self, limit: NonZeroUsize) -> Result<Sweep, InventoryError> {
         let found = self.overdue(&self.rows());
+        if self.flaw == Flaw::DamagedLevelsFailAll {
+            self.rows().undamaged(found.iter())?;
+        }
         if self.flaw == Flaw::SweepsStaleRows {
             tokio::time::sleep(Duration::from_millis(8)).await;
             return Ok(self.sweep(&mut self.rows(), found, limit));

@@ -2,8 +2,8 @@
 
 use stockade_testkit::feed::{self, feed_cases, publisher_cases};
 
+use super::FeedFlaw;
 use crate::fails::{assert_fails, assert_fails_on};
-use crate::flawed_feed::FeedFlaw;
 use crate::harnesses::{FlawedMemory, Forgetful};
 
 #[test]
@@ -138,4 +138,57 @@ fn spreads_messages_without_a_key() {
         &["messages_without_a_key_share_a_partition"],
         "where the empty key goes",
     );
+}
+
+/// A test for each flaw: its cases fail, the first of them with this phrase.
+macro_rules! flaws {
+    ($($test:ident: $flaw:ident, $($cases:ident)::+ => { $($case:ident),+ }: $phrase:literal;)+) => {
+        $(
+            #[test]
+            fn $test() {
+                assert_fails_on(
+                    &$($cases)::+::<FlawedMemory>(),
+                    || FlawedMemory::with(FeedFlaw::$flaw),
+                    &[$(stringify!($case)),+],
+                    $phrase,
+                );
+            }
+        )+
+    };
+}
+
+flaws! {
+    shares_as_if_all_read_the_same_topics: SharesByOwnTopics, feed_cases => {
+        members_with_different_topics_leave_no_partition_without_an_owner
+    }: "some are without an owner";
+    reads_before_it_fails: LosesRecordsOfFailures, feed::retention_cases => {
+        a_poll_that_fails_loses_no_record
+    }: "which were there when polls failed";
+    counts_only_values: CountsOnlyValues, feed_cases => {
+        keys_and_headers_count_as_bytes
+    }: "a poll for at most 2500 bytes returned 3 records";
+    closes_silently: ClosesSilently, feed_cases => {
+        a_close_releases_partitions_at_once, a_poll_ends_with_a_changed_assignment
+    }: "a close must not leave partitions";
+    reports_only_with_records: WaitsForRecords, feed_cases => {
+        a_poll_ends_with_a_changed_assignment
+    }: "but a poll still waits";
+    skips_what_was_removed: SkipsWhatIsRemoved, feed::retention_cases => {
+        records_removed_ahead_of_a_member_are_not_skipped_silently
+    }: "without a report";
+    commits_by_the_offset: CommitsByOffset, feed::retention_cases => {
+        a_position_in_a_deleted_topic_commits_nothing
+    }: "records that came";
+    has_the_age_of_the_oldest_record: AgeOfTheOldest, feed_cases => {
+        the_age_of_the_lag_is_that_of_the_first_unfinished_record
+    }: "after the finished one, but the age is";
+    uses_the_options_of_the_first_member: FirstOptions, feed_cases => {
+        members_start_by_their_own_options
+    }: "this member has `Start::Latest`";
+    waits_without_a_heartbeat: WaitsSilently, feed_cases => {
+        a_member_that_waits_in_a_poll_keeps_its_partitions
+    }: "was given to another member";
+    counts_what_was_removed: CountsRemoved, feed::retention_cases => {
+        lag_counts_no_removed_records
+    }: "the oldest 6 were removed";
 }
