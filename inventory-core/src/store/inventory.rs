@@ -32,10 +32,10 @@ use crate::store::source::StockSource;
 ///   `OutcomeUnknown`. [`Inventory`](crate::Inventory) repeats calls by this rule.
 /// - **The store's clock.** Deadlines and times use the store's clock: the clock of its server, or
 ///   of its process if it has no server. The clock is read after the rows are locked, so the times
-///   of a level's movements never decrease. Where a
-///   clock can be set back, they decrease with it, and nothing else depends on their order. Times have microsecond precision. When several
-///   processes use their own clocks, the difference between these must be small compared to the
-///   time for which reservations are held; see also
+///   of a level's movements never decrease while the clock does not go back. The book does not
+///   correct a clock that is set back. Times have microsecond precision. When several processes use
+///   their own clocks, the difference between these must be small compared to the time for which
+///   reservations are held; see also
 ///   [`StockOutbox::unpublished`](crate::StockOutbox::unpublished).
 /// - **Shared.** Any number of processes may open the same data. An effect that one process
 ///   returned is visible to the others. A store that only one process can open says so.
