@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stockade_inventory_core::{
-<<<<<<< HEAD
     InventoryStore, LocationId, Quantity, ReservationId, ReservationTimer, Sku, StockOutbox,
     StockRetention, StockSource,
-=======
-    InventoryStore, LocationId, ReservationId, ReservationTimer, Sku, StockOutbox, StockRetention,
->>>>>>> 716df8b (testkit: cases for the rules of logs and stores that broken adapters kept passing)
 };
 
 use super::shop::place;

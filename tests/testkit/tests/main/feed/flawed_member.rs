@@ -113,7 +113,7 @@ impl FlawedMember {
             } = self.inner.poll(&one).await?;
             (all.gained, all.lost) = ([all.gained, gained].concat(), [all.lost, lost].concat());
             let Some(record) = records.pop() else { break };
-            bytes += record.value.as_ref().map_or(0, |value| value.len());
+            bytes += record.value.as_deref().map_or(0, <[u8]>::len);
             if bytes > limits.bytes && !all.records.is_empty() {
                 self.unread = Some(record);
                 break;
