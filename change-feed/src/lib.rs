@@ -17,7 +17,7 @@ mod text;
 pub mod time;
 
 pub use consumer::{Batch, Beginning, Consumer, Disposition, Handler, ReadFrom};
-pub use dead_letter::{DeadLetter, DeadLetters};
+pub use dead_letter::{DeadLetter, DeadLetterQueue, DeadLetters, Decision, Settled, Waiting};
 pub use error::FeedError;
 pub use failure::{Failing, Failure, Retry};
 pub use feed::{
