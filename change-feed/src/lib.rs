@@ -15,6 +15,7 @@ mod record;
 mod route;
 mod text;
 pub mod time;
+pub mod trace;
 
 pub use consumer::{Batch, Beginning, Consumer, Disposition, Handler, ReadFrom};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, DeadLetters, Decision, Settled, Waiting};
@@ -30,3 +31,4 @@ pub use record::{
 pub use route::partition_of;
 pub use text::shorten;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use trace::TraceContext;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use stockade_change_feed::{FeedError, Headers, Message, Record, Timestamp, Topic};
+use stockade_change_feed::{FeedError, Headers, Message, Record, Timestamp, Topic, TraceContext};
 
 use crate::model::{Sku, SkuStock, Version};
 
@@ -43,6 +43,10 @@ pub struct StockChanged {
     pub version: Version,
     /// The time of the change on the store's clock, in microseconds since 1970.
     pub changed_at: Timestamp,
+    /// The trace of the request that made the change, if the store kept it. It is a header of the
+    /// message, and not read from a record.
+    #[serde(skip)]
+    pub trace: Option<TraceContext>,
 }
 
 impl StockChanged {
@@ -54,7 +58,15 @@ impl StockChanged {
             new_stock_count,
             version,
             changed_at,
+            trace: None,
         }
+    }
+
+    /// Sets the trace of the request that made the change.
+    #[must_use]
+    pub fn with_trace(mut self, trace: Option<TraceContext>) -> Self {
+        self.trace = trace;
+        self
     }
 
     /// The message to publish.
@@ -67,7 +79,9 @@ impl StockChanged {
             v: FORMAT_VERSION,
             body: self,
         };
+        let headers = self.trace.clone().map(TraceContext::into_headers);
         Message::keyed(self.sku.as_str().to_owned(), to_json(&body))
+            .with_headers(headers.unwrap_or_default())
     }
 }
 
@@ -156,6 +170,7 @@ impl StockEvent {
                 new_stock_count: members.get("new_stock_count")?,
                 version: members.get("version")?,
                 changed_at: members.get("changed_at")?,
+                trace: None,
             })
         }))
     }

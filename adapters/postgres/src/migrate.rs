@@ -37,7 +37,10 @@ impl Component {
     #[must_use]
     pub fn sql(self) -> &'static [(i64, &'static str)] {
         match self {
-            Self::Inventory => &[(1, include_str!("../migrations/inventory/1_stock.sql"))],
+            Self::Inventory => &[
+                (1, include_str!("../migrations/inventory/1_stock.sql")),
+                (2, include_str!("../migrations/inventory/2_trace.sql")),
+            ],
             Self::Catalog => &[(1, include_str!("../migrations/catalog/1_products.sql"))],
             Self::Feed => &[(1, include_str!("../migrations/feed/1_log.sql"))],
         }

@@ -14,6 +14,7 @@ use crate::failure::Retry;
 use crate::feed::PollLimits;
 use crate::record::{Position, Record, Topic, TopicPartition};
 use crate::time::Deadline;
+use crate::trace;
 
 const HANDLED: &str = "stockade_feed_records_handled_total";
 const RETRIED: &str = "stockade_feed_records_retried_total";
@@ -126,8 +127,10 @@ impl Consumer {
             records: &records,
             beginnings: &beginnings,
         };
+        let spans = trace::spans("handle", &records);
         let work = self.watched(records.len(), self.handler.handle(batch));
         let dispositions = member.while_alive(work, self.heartbeat).await;
+        drop(spans);
         if dispositions.len() != records.len() {
             let reason = format!("the handler owes one for each of {} records", records.len());
             return Err(FeedError::invalid(

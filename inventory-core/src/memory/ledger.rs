@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::ops::Bound;
 
-use stockade_change_feed::Timestamp;
+use stockade_change_feed::{Timestamp, TraceContext, trace};
 
 use crate::book::{Book, Changed, Changes, LocationPriority};
 use crate::memory::journals::Journals;
@@ -24,7 +24,8 @@ pub(super) struct Ledger {
     /// Finished reservations by the time at which they finished.
     finished: BTreeSet<(Timestamp, ReservationId)>,
     pub(super) journals: Journals,
-    unpublished: BTreeSet<Sku>,
+    /// With the trace of the last change.
+    unpublished: BTreeMap<Sku, Option<TraceContext>>,
 }
 
 /// Reading.
@@ -39,7 +40,12 @@ impl Ledger {
     }
 
     pub(super) fn unpublished_after(&self, after: Option<&Sku>) -> impl Iterator<Item = &Sku> {
-        self.unpublished.range(following(after))
+        self.unpublished.range(following(after)).map(|(sku, _)| sku)
+    }
+
+    /// The trace of the last change of a SKU that is unpublished.
+    pub(super) fn trace(&self, sku: &Sku) -> Option<TraceContext> {
+        self.unpublished.get(sku).cloned().flatten()
     }
 
     pub(super) fn reservation(&self, id: &ReservationId) -> Option<&Reservation> {
@@ -102,7 +108,7 @@ impl Ledger {
     }
 
     fn write_level(&mut self, level: StockLevel) {
-        self.unpublished.insert(level.sku.clone());
+        self.unpublished.insert(level.sku.clone(), trace::current());
         let levels = self.levels.entry(level.sku.clone()).or_default();
         levels.insert(level.location.clone(), level);
     }
@@ -137,7 +143,7 @@ impl Ledger {
                 level.version.epoch = self.epoch;
             }
         }
-        self.unpublished = self.levels.keys().cloned().collect();
+        self.unpublished = self.levels.keys().map(|sku| (sku.clone(), None)).collect();
     }
 }
 

@@ -224,8 +224,11 @@ impl StockOutbox for MemoryInventory {
         let ledger = self.lock();
         let complete_as_of = self.clock.now();
         let (page, next) = page(ledger.unpublished_after(last_sku(after)?.as_ref()), limit);
-        let stock = page.into_iter().filter_map(|sku| ledger.stock(sku));
-        let changes = stock.map(|stock| StockChanged::from(&stock)).collect();
+        let change = |sku| {
+            let stock = ledger.stock(sku)?;
+            Some(StockChanged::from(&stock).with_trace(ledger.trace(sku)))
+        };
+        let changes = page.into_iter().filter_map(change).collect();
         Ok(OutboxPage::new(changes, ledger.epoch, complete_as_of, next))
     }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use stockade_change_feed::time::{Backoff, Deadline, Stop, jittered, one_for_each};
+use stockade_change_feed::trace::TraceSpan;
 use stockade_change_feed::{
-    Clock, FeedError, Message, Published, Publisher, Retry, SystemClock, Timestamp, Topic,
+    Clock, FeedError, Message, Published, Publisher, Retry, SystemClock, Timestamp, Topic, trace,
 };
 
 use crate::error::InventoryError;
@@ -283,13 +284,14 @@ impl OutboxRelay {
         if changes.is_empty() {
             return Ok(published);
         }
-        let messages = changes.iter().map(StockChanged::to_message).collect();
+        let (messages, spans): (Vec<Message>, Vec<_>) = changes.iter().map(traced).unzip();
         // Without an answer to the call, every event may be published or not, and stays in the outbox.
         let outcomes = self.append(messages).await.unwrap_or_else(|error| {
             published.failed = changes.len();
             published.failure = Some(error);
             Vec::new()
         });
+        drop(spans);
         for (change, outcome) in changes.iter().zip(outcomes) {
             match outcome {
                 Ok(_) => {
@@ -395,6 +397,17 @@ impl OutboxRelay {
     fn deadline(&self, operation: &'static str) -> Deadline<'_> {
         Deadline::after(self.clock.as_ref(), operation, self.timeout)
     }
+}
+
+/// The message of a change. If a request in a trace made the change, publishing it is a span of that
+/// trace, and the reader's work belongs to this span.
+fn traced(change: &StockChanged) -> (Message, Option<Box<dyn TraceSpan>>) {
+    let within = change.trace.as_ref();
+    let Some(span) = within.and_then(|within| trace::span("publish", &change.sku, within)) else {
+        return (change.to_message(), None);
+    };
+    let change = change.clone().with_trace(Some(span.context()));
+    (change.to_message(), Some(span))
 }
 
 impl fmt::Debug for OutboxRelay {

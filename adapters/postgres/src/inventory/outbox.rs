@@ -30,7 +30,12 @@ impl StockOutbox for PostgresInventory<Pooled> {
         let (now, epoch) = moment(&found)?;
         let mut stock = rows::stock(&found)?;
         let next = cut(&mut stock, limit).map(|last| Cursor(last.sku().to_string()));
-        let changes = stock.iter().map(StockChanged::from).collect();
+        let mut traces = rows::traces(&found)?;
+        let changes = stock.iter().map(|stock| {
+            let trace = traces.remove(stock.sku().as_str());
+            StockChanged::from(stock).with_trace(trace)
+        });
+        let changes = changes.collect();
         Ok(OutboxPage::new(changes, epoch, now, next))
     }
 

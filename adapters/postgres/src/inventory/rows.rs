@@ -1,10 +1,11 @@
 //! Converts rows of the database to values of the core.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
-use stockade_change_feed::Timestamp;
+use stockade_change_feed::{Timestamp, TraceContext};
 use stockade_inventory_core::{
     Counts, Delta, LocationId, Movement, MovementCause, OperationId, OwnerId, Quantity, Reason,
     Reservation, ReservationId, Sku, SkuStock, StockChange, StockLevel, Version,
@@ -79,6 +80,27 @@ pub(crate) fn stock(found: &[PgRow]) -> Result<Vec<SkuStock>, PostgresError> {
         .chunk_by(|a, b| a.sku == b.sku)
         .map(|levels| SkuStock::new(levels.to_vec()).map_err(damaged))
         .collect()
+}
+
+/// The trace of the newest change of each SKU in rows of levels, where it was kept.
+pub(crate) fn traces(found: &[PgRow]) -> Result<HashMap<String, TraceContext>, PostgresError> {
+    let mut newest = HashMap::new();
+    for row in found {
+        let Some(sku) = row.try_get::<Option<String>, _>("sku").map_err(damaged)? else {
+            continue;
+        };
+        let trace: Option<String> = row.try_get("trace").map_err(damaged)?;
+        let at = row.try_get::<Time, _>("changed_at").map_err(damaged)?.0;
+        let (last, kept) = newest.entry(sku).or_insert((at, None));
+        if at >= *last {
+            (*last, *kept) = (at, trace);
+        }
+    }
+    let read = |(sku, (_, trace)): (String, (Timestamp, Option<String>))| {
+        // A trace of another form only ends here.
+        Some((sku, trace?.parse().ok()?))
+    };
+    Ok(newest.into_iter().filter_map(read).collect())
 }
 
 /// A reservation, if this row of an outer join has one.

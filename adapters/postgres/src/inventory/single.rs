@@ -12,6 +12,7 @@ use crate::error::{PostgresError, committing, failed, violated};
 use crate::inventory::rows::{self, damaged, signed};
 use crate::inventory::tables::{Tables, load_levels};
 use crate::inventory::time::Time;
+use crate::inventory::write::current_trace;
 use crate::session::Pooled;
 
 const OPERATION: &str = "reserve";
@@ -59,6 +60,7 @@ async fn grant(
         .bind(signed(line.quantity.get()))
         .bind(Duration::from_micros(ttl))
         .bind(lock_timeout.as_millis().to_string())
+        .bind(current_trace())
         .fetch_optional(connection)
         .await;
     let granted = match granted {

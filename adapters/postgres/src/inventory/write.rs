@@ -1,7 +1,7 @@
 //! Writes all changes, in one statement.
 
 use sqlx::PgConnection;
-use stockade_change_feed::Failure;
+use stockade_change_feed::{Failure, trace};
 use stockade_inventory_core::book::{Changed, Changes};
 use stockade_inventory_core::{Movement, Reservation, StockLevel};
 
@@ -33,7 +33,7 @@ pub(crate) async fn write(
     let query = sqlx::query_scalar(tables.statements.write.clone());
     let query = bind_levels(query, &levels);
     let query = bind_reservations(query, &reservations);
-    let query = bind_movements(query, &movements);
+    let query = bind_movements(query, &movements).bind(current_trace());
     let written: i64 = query
         .fetch_one(connection)
         .await
@@ -43,6 +43,11 @@ pub(crate) async fn write(
         return Err(Failure::transaction_lost(operation, source).into());
     }
     Ok(())
+}
+
+/// The trace of the request that makes the change, if it is recorded.
+pub(crate) fn current_trace() -> Option<String> {
+    trace::current().map(|trace| trace.to_string())
 }
 
 type Query<'q> = sqlx::query::QueryScalar<'q, sqlx::Postgres, i64, sqlx::postgres::PgArguments>;

@@ -1,11 +1,11 @@
 -- Grants one line: $1 id, $2 owner, $3 SKU, $4 location or null, $5 units, $6 time to live,
--- $7 milliseconds to wait for the lock. No row where this way does not lead to a grant: where the
+-- $7 milliseconds to wait for the lock, $8 trace or null. No row where this way does not lead to a grant: where the
 -- id is known, the SKU has several locations and none is named, or the stock is short. Which of
 -- them it is, a later snapshot has to tell: this one was taken before the wait for the lock.
 WITH level AS (
     UPDATE {schema}.levels AS l
     SET reserved = l.reserved + $5, number = l.number + 1,
-        changed_at = clock_timestamp(), unpublished = true
+        changed_at = clock_timestamp(), unpublished = true, trace = $8
     -- Asked once, before anything is looked for. Who wants the same row stands in one queue, where
     -- each is woken once and in its turn; at the row itself, again and again and in any order.
     WHERE (

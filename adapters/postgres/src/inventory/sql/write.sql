@@ -8,15 +8,15 @@ WITH changed AS (
 ), level AS (
     UPDATE {schema}.levels AS l
     SET physical = c.physical, reserved = c.reserved, escrowed = c.escrowed, epoch = c.epoch,
-        number = c.number, changed_at = c.changed_at, unpublished = true
+        number = c.number, changed_at = c.changed_at, unpublished = true, trace = $31
     FROM changed AS c
     WHERE NOT c.fresh AND l.sku = c.sku AND l.location = c.location
     RETURNING 1
 ), fresh_level AS (
     INSERT INTO {schema}.levels (
-        sku, location, physical, reserved, escrowed, epoch, number, changed_at
+        sku, location, physical, reserved, escrowed, epoch, number, changed_at, trace
     )
-    SELECT sku, location, physical, reserved, escrowed, epoch, number, changed_at
+    SELECT sku, location, physical, reserved, escrowed, epoch, number, changed_at, $31
     FROM changed WHERE fresh ORDER BY sku COLLATE "C", location COLLATE "C"
     RETURNING 1
 ), settled AS (
