@@ -24,7 +24,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {
-    telemetry::start_logs(&options.service)?;
+    telemetry::start_logs("inventory-service", &options.service)?;
     for metrics in [
         telemetry::INVENTORY,
         telemetry::HTTP,

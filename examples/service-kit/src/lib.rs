@@ -13,7 +13,7 @@
 //! | Background work | [`Workers`] |
 //! | Whether the service can be sent requests | [`Readiness`] |
 //! | Options from the command line, the environment and a file | [`Settings`], [`parse`] |
-//! | Logs and metrics | [`telemetry`] |
+//! | Logs, metrics and traces | [`telemetry`] |
 //!
 //! The features `inventory`, `catalog` and `search` each convert the errors of one core to
 //! problems. `inventory` also has the routes of an inventory: `inventory_routes`.

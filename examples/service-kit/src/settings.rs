@@ -47,6 +47,14 @@ pub struct Settings {
     /// `info,stockade=debug`.
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     pub log_filter: String,
+    /// The OpenTelemetry collector that traces of requests are sent to, by OTLP over HTTP:
+    /// `http://localhost:4318`. Without it there are no traces.
+    #[arg(long, value_name = "URL")]
+    pub traces: Option<String>,
+    /// The part of the requests that is traced, from 0 to 1. A request whose client has begun a trace
+    /// is traced if the client's trace is.
+    #[arg(long, value_name = "PART", default_value_t = 0.01, value_parser = part)]
+    pub trace_ratio: f64,
     #[allow(
         missing_docs,
         reason = "the documentation would become the help of all options"
@@ -87,5 +95,13 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         Err(_) => text
             .parse()
             .map_err(|_| "it must be ADDRESS:PORT or PORT".to_owned()),
+    }
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let part: f64 = text.parse().map_err(|_| "it must be a number")?;
+    match part {
+        0.0..=1.0 => Ok(part),
+        _ => Err("it must be from 0 to 1".to_owned()),
     }
 }

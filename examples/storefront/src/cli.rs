@@ -48,7 +48,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn serve(args: Args) -> anyhow::Result<()> {
-    telemetry::start_logs_to(&args.service, || import::AboveBars)?;
+    telemetry::start_logs_to("storefront", &args.service, || import::AboveBars)?;
     let listener = args.service.bind().await?;
     let readiness = Readiness::new();
     let service = args.service.service(readiness.clone())?;

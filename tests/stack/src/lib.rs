@@ -8,6 +8,8 @@
 //! Each server is one file, and implements [`Server`].
 
 mod cache;
+#[cfg(feature = "collector")]
+mod collector;
 mod daemon;
 mod java;
 mod kafka;
@@ -23,6 +25,8 @@ mod tls;
 mod user;
 mod watchdog;
 
+#[cfg(feature = "collector")]
+pub use collector::{Collector, Span};
 pub use kafka::{Kafka, KafkaCluster, KafkaOptions, KafkaTool, Listener, RunningTool};
 pub use port::Port;
 pub use postgres::{Postgres, PostgresOptions};

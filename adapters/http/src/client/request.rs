@@ -19,6 +19,7 @@ use rustls::RootCertStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stockade_change_feed::Failure;
+use stockade_change_feed::trace::{self, TRACEPARENT};
 use stockade_inventory_core::InventoryError;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -163,6 +164,9 @@ impl Call<'_> {
             .header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = &options.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(context) = trace::current() {
+            request = request.header(TRACEPARENT, context.as_str());
         }
         let response = client.request(request.body(Full::new(body))?).await?;
         Answer::read(response, options.max_answer_bytes).await

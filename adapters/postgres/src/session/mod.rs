@@ -13,6 +13,7 @@ use sqlx::{PgConnection, PgPool, Postgres, SqlSafeStr};
 use stockade_change_feed::{Failure, Retry};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 pub(crate) use self::connection::Connection;
 pub use self::timeouts::Timeouts;
@@ -126,8 +127,11 @@ impl Pooled {
         operation: &'static str,
         call: impl Future<Output = Result<T, PostgresError>>,
     ) -> Result<T, PostgresError> {
-        let outcome = in_time(self.timeouts.transaction, operation, call).await;
-        outcome.map_err(|error| self.learn(error))
+        let span = tracing::debug_span!("postgres", operation);
+        let call = in_time(self.timeouts.transaction, operation, call);
+        call.instrument(span)
+            .await
+            .map_err(|error| self.learn(error))
     }
 
     /// Uses an error for later calls (closes idle connections), and returns it with more detail.

@@ -191,6 +191,8 @@ impl Service {
         };
         serve(listener, self.router(), limits, stop).await;
         workers.stop(limits.stop_timeout).await;
+        // It waits for the collector.
+        let _ = tokio::task::spawn_blocking(telemetry::finish).await;
         tracing::info!("stopped");
     }
 }

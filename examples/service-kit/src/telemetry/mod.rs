@@ -1,9 +1,10 @@
-//! Logs and metrics.
+//! Logs, metrics and traces.
 
 mod descriptions;
 mod logs;
 mod metrics;
 mod requests;
+mod traces;
 
 pub use self::descriptions::{
     AVAILABILITY, CAPTURE, CATALOG, Description, FEED, HTTP, INVENTORY, KAFKA, Kind, REDIS, SEARCH,
@@ -13,6 +14,7 @@ pub use self::logs::{LogFormat, start_logs, start_logs_to};
 pub use self::metrics::{describe, upkeep};
 pub(crate) use self::metrics::{render, start};
 pub(crate) use self::requests::{measured, traced};
+pub(crate) use self::traces::finish;
 
 /// Counter of requests by `method`, `route` and `status`. The route is a template such as
 /// `/stock/{sku}`, or `none`.

@@ -9,7 +9,7 @@ use axum::response::Response;
 use metrics::{counter, histogram};
 use tracing::Span;
 
-use super::{HTTP_REQUESTS, HTTP_SECONDS};
+use super::{HTTP_REQUESTS, HTTP_SECONDS, traces};
 
 /// The template of a request's route. There are few templates, but many paths.
 fn route<B>(request: &axum::http::Request<B>) -> &str {
@@ -48,5 +48,11 @@ pub(crate) async fn measured(request: Request, next: Next) -> Response {
 
 /// The span of a request: log lines inside it have its method and route.
 pub(crate) fn traced<B>(request: &axum::http::Request<B>) -> Span {
-    tracing::info_span!("request", method = method(request), route = route(request))
+    let span = tracing::info_span!(
+        traces::REQUEST,
+        method = method(request),
+        route = route(request)
+    );
+    traces::within_client(&span, request.headers());
+    span
 }

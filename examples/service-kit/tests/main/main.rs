@@ -15,3 +15,4 @@ mod readiness;
 mod running;
 mod stopping;
 mod tokens;
+mod traces;

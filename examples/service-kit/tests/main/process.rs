@@ -31,7 +31,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     if let Some(reason) = options.fail {
         anyhow::bail!("{reason}");
     }
-    telemetry::start_logs(&options.service)?;
+    telemetry::start_logs("kit", &options.service)?;
     let listener = options.service.bind().await?;
     let readiness = Readiness::new();
     let mut workers = Workers::new(&readiness);
@@ -77,6 +77,15 @@ impl Drop for Process {
 
 /// Starts a service, waits until it listens, ends it by SIGTERM, and returns what it wrote.
 fn life(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    life_with(arguments, environment, |_| ())
+}
+
+/// As [`life`]; does something with the URL of the service while it runs.
+pub(crate) fn life_with(
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    during: impl FnOnce(&str),
+) -> String {
     let arguments = [&["--listen=127.0.0.1:0"], arguments].concat();
     let mut process = Process(command(&arguments, environment).spawn().unwrap());
     let mut stderr = BufReader::new(process.0.stderr.take().unwrap());
@@ -84,6 +93,8 @@ fn life(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     while !text.contains("listening on ") {
         assert_ne!(stderr.read_line(&mut text).unwrap(), 0, "{text}");
     }
+    let (_, address) = text.rsplit_once("listening on ").unwrap();
+    during(&format!("http://{}", address.trim()));
     let id = process.0.id().to_string();
     let asked = Instant::now();
     assert!(
