@@ -7,6 +7,7 @@ pub mod debezium;
 mod error;
 mod failure;
 mod feed;
+mod lag;
 pub mod membership;
 pub mod memory;
 #[cfg(feature = "mock")]
@@ -25,6 +26,7 @@ pub use feed::{
     Feed, Gained, Group, OffsetReset, OnLostOffset, PartitionLag, PollLimits, Polled, Publisher,
     Start, SubscribeOptions, Subscription,
 };
+pub use lag::LagReport;
 pub use record::{
     Headers, Message, Offset, Position, Published, Record, Route, Topic, TopicPartition,
 };

@@ -109,6 +109,20 @@ pub const FEED: &[Description] = &[
         Unit::Seconds,
         "Time that the handler has spent on the current batch, by group",
     ),
+    Description::gauge(
+        "stockade_feed_lag_records",
+        Unit::Count,
+        "Unfinished records of a group in a topic",
+    ),
+    Description::gauge(
+        "stockade_feed_lag_seconds",
+        Unit::Seconds,
+        "Age of the oldest unfinished record of a group in a topic",
+    ),
+    Description::labelled(
+        "stockade_feed_lag_failures_total",
+        "Times that the lag of a group could not be read",
+    ),
 ];
 
 /// Metrics of `stockade-inventory-core`.
