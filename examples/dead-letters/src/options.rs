@@ -16,8 +16,8 @@ pub struct Options {
     /// A TOML file with options.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The topic of the dead letters.
-    #[arg(long, global = true, value_name = "NAME", default_value = "inventory_updates.dead", value_parser = topic)]
+    /// The topic of the dead letters; by default that of the catalog-service.
+    #[arg(long, global = true, value_name = "NAME", default_value = "catalog-availability.dead-letters", value_parser = topic)]
     pub topic: Topic,
     #[allow(
         missing_docs,

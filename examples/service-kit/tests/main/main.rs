@@ -5,6 +5,7 @@
 mod config;
 #[cfg(all(feature = "catalog", feature = "search"))]
 mod cores;
+mod deploy;
 mod extract;
 mod limits;
 mod metrics;
