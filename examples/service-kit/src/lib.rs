@@ -16,9 +16,12 @@
 //! | Logs, metrics and traces | [`telemetry`] |
 //!
 //! The features `inventory`, `catalog` and `search` each convert the errors of one core to
-//! problems. `inventory` also has the routes of an inventory: `inventory_routes`.
+//! problems. `inventory` also has the routes of an inventory, `inventory_routes`, and `catalog` those
+//! of a catalogue, `catalog_routes`.
 
 mod auth;
+#[cfg(feature = "catalog")]
+mod catalog;
 mod config;
 mod extract;
 #[cfg(feature = "inventory")]
@@ -39,6 +42,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use self::auth::WriteTokens;
+#[cfg(feature = "catalog")]
+pub use self::catalog::{
+    CatalogProblemBody, availability_json, catalog_routes, find_product, skus_of,
+};
 pub use self::config::parse;
 pub use self::extract::{Body, Headers, IdempotencyKey, Query, Segment, from_object};
 #[cfg(feature = "inventory")]

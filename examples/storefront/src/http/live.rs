@@ -1,29 +1,22 @@
-//! `/availability`, and `/events/stock` for pages that show stock live.
+//! `/events/stock`, for pages that show stock live.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream;
-use serde::Serialize;
 use serde_json::{Value, json};
-use service_kit::{Problem, Query};
-use stockade_inventory_core::{Sku, StockChanged};
+use service_kit::{Problem, Query, availability_json, skus_of};
+use stockade_inventory_core::StockChanged;
 use tokio::sync::mpsc;
-use utoipa::ToSchema;
 
-use super::products::availability;
-use super::schemas::AvailabilityBody;
 use crate::shop::{Shop, Watcher};
 
-/// The most SKUs in one request.
-const SKUS: usize = 500;
 /// Time between two messages that keep an idle stream open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The longest time that a client may take to read an event.
@@ -33,42 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// How soon a client may connect again.
 const COME_BACK: Duration = Duration::from_secs(2);
-
-/// The availability of several SKUs.
-#[derive(Serialize, ToSchema)]
-#[schema(as = AvailabilityPage)]
-pub(super) struct AvailabilityPageBody {
-    /// The availability of each SKU, in the order of the request.
-    items: Vec<SkuAvailabilityBody>,
-    /// The state of the availability circuit.
-    #[schema(example = "closed")]
-    circuit: String,
-}
-
-/// The availability of a SKU.
-#[derive(Serialize, ToSchema)]
-#[schema(as = SkuAvailability)]
-#[allow(dead_code, reason = "only its schema is used")]
-struct SkuAvailabilityBody {
-    sku: String,
-    #[serde(flatten)]
-    availability: AvailabilityBody,
-}
-
-/// Get the availability of several SKUs
-///
-/// While inventory is unavailable, the last known stock is returned with its age.
-#[utoipa::path(get, path = "/availability", tag = "stock", operation_id = "getAvailability",
-    params(("sku" = Vec<String>, Query, max_items = 500, description = "A SKU; may be repeated up to 500 times")),
-    responses((status = 200, description = "The availability of each SKU", body = AvailabilityPageBody)),
-)]
-pub(super) async fn many(
-    State(shop): State<Arc<Shop>>,
-    params: Query,
-) -> Result<Json<Value>, Problem> {
-    let skus: Vec<_> = skus(&params.only(&[], &["sku"])?)?;
-    Ok(Json(snapshot(&shop, &skus).await))
-}
 
 /// Stream the stock of several SKUs
 ///
@@ -83,7 +40,7 @@ pub(super) async fn events(
     State(shop): State<Arc<Shop>>,
     params: Query,
 ) -> Result<impl IntoResponse, Problem> {
-    let skus: BTreeSet<_> = skus(&params.only(&[], &["sku"])?)?;
+    let skus: BTreeSet<_> = skus_of(params)?.into_iter().collect();
     let watcher = shop.live.watch(skus);
     let watcher = watcher.ok_or_else(|| Problem::overloaded(Duration::from_secs(10)))?;
     // It holds one event. Meanwhile the watcher keeps the newest event of each SKU.
@@ -106,7 +63,11 @@ type Sender = mpsc::Sender<Result<Event, Infallible>>;
 /// Sends the watcher's events, until the client has disconnected or does not read.
 async fn follow(shop: &Shop, mut watcher: Watcher, sender: Sender) {
     let skus: Vec<_> = watcher.skus().iter().cloned().collect();
-    let first = event("snapshot", &snapshot(shop, &skus).await).retry(COME_BACK);
+    let first = event(
+        "snapshot",
+        &availability_json(&shop.availability, &skus).await,
+    )
+    .retry(COME_BACK);
     if !passed_on(&sender, first).await {
         return;
     }
@@ -133,26 +94,6 @@ async fn passed_on(sender: &Sender, event: Event) -> bool {
 
 fn event(name: &str, data: &Value) -> Event {
     Event::default().event(name).data(data.to_string())
-}
-
-fn skus<C: FromIterator<Sku>>(params: &Query) -> Result<C, Problem> {
-    let count = params.all("sku").count();
-    if !(1..=SKUS).contains(&count) {
-        let reason = format!("it must be given 1 to {SKUS} times; got it {count} times");
-        return Err(Problem::invalid("sku", reason));
-    }
-    let skus = params.all("sku").map(Sku::new);
-    Ok(skus.collect::<Result<C, _>>()?)
-}
-
-async fn snapshot(shop: &Shop, skus: &[Sku]) -> Value {
-    let page = shop.availability.of(skus).await;
-    let items = page.items.iter().map(|item| {
-        let mut body = availability(item);
-        body["sku"] = json!(item.sku);
-        body
-    });
-    json!({"items": items.collect::<Vec<_>>(), "circuit": page.circuit.as_str()})
 }
 
 fn changed(change: &StockChanged) -> Value {

@@ -4,13 +4,14 @@ mod live;
 mod openapi;
 mod operation;
 mod page;
-mod products;
-mod schemas;
 mod search;
 
 use std::sync::Arc;
 
-use service_kit::{Service, inventory_routes};
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use service_kit::{Service, catalog_routes, inventory_routes};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -33,6 +34,7 @@ pub fn service(service: Service, shop: Arc<Shop>, faults: Faults) -> Service {
     service
         .with_document(openapi::document())
         .with_routes(routes(faults).with_state(shop.clone()))
+        .with_routes(catalogue(&shop))
         .with_routes(inventory_routes(
             shop.inventory.clone(),
             shop.clock().clone(),
@@ -48,14 +50,22 @@ fn routes(faults: Faults) -> OpenApiRouter<Arc<Shop>> {
     let routes = OpenApiRouter::new()
         .routes(routes!(search::search))
         .routes(routes!(search::suggest))
-        .routes(routes!(products::list))
-        .routes(routes!(products::page, products::put, products::delete))
-        .routes(routes!(products::types))
-        .routes(routes!(products::put_type))
-        .routes(routes!(live::many))
         .routes(routes!(live::events));
     match faults {
         Faults::Allowed => routes.routes(routes!(operation::faults, operation::set_faults)),
         Faults::Refused => routes,
     }
+}
+
+/// The routes of the catalogue. Writers wait while search or pages are far behind.
+fn catalogue(shop: &Arc<Shop>) -> OpenApiRouter {
+    catalog_routes(shop.catalog.clone(), shop.availability.clone())
+        .route_layer(middleware::from_fn_with_state(shop.clone(), with_room))
+}
+
+async fn with_room(State(shop): State<Arc<Shop>>, request: Request, next: Next) -> Response {
+    if !request.method().is_safe() {
+        shop.room_for_rows().await;
+    }
+    next.run(request).await
 }

@@ -61,7 +61,7 @@ pub struct Options {
 /// A running shop.
 pub struct Shop {
     /// Products.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     /// Stock and reservations.
     pub inventory: Inventory,
     /// The stock that pages show.
@@ -154,7 +154,7 @@ impl Shop {
         )?);
 
         let shop = Arc::new(Self {
-            catalog: Catalog::new(storage.catalog),
+            catalog: Arc::new(Catalog::new(storage.catalog)),
             inventory: Inventory::new(storage.inventory.clone()).with_timer(timer.clone()),
             availability: Arc::new(availability),
             search: search.index,

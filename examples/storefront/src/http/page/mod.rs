@@ -14,10 +14,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use service_kit::{Query, Segment};
+use service_kit::{Query, Segment, find_product};
 
 use self::shell::{Head, Shell};
-use super::{Faults, products, search};
+use super::{Faults, search};
 use crate::shop::Shop;
 
 /// Scripts, styles and requests only from this server, nothing inline, and no text as markup.
@@ -74,7 +74,7 @@ async fn listing(shop: &Shop, faults: Faults, params: &Query) -> Response {
 }
 
 async fn product(shop: &Shop, faults: Faults, slug: &str) -> Response {
-    let Ok(product) = products::find(shop, slug).await else {
+    let Ok(product) = find_product(&shop.catalog, slug).await else {
         let head = Head {
             title: "Not here · Stockade General Store",
             description: "There is no such product.",

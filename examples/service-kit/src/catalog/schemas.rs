@@ -10,8 +10,24 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
+use crate::problem::ProblemBody;
+
+/// A refusal, by RFC 9457. Which of the optional members are present depends on `type`.
+///
+/// It is the schema of [`ProblemBody`] with `current`, which problems of products may have.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct CatalogProblemBody {
+    #[serde(flatten)]
+    #[schema(inline)]
+    problem: ProblemBody,
+    /// The current product; null if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<ProductBody>,
+}
+
 /// A product.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Product)]
 pub(super) struct ProductBody {
     #[schema(example = "meadow-tee")]
@@ -38,7 +54,7 @@ pub(super) struct ProductBody {
 }
 
 /// The status of a product. Search finds active products only.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProductStatus)]
 #[serde(rename_all = "snake_case")]
 enum StatusBody {
@@ -48,7 +64,7 @@ enum StatusBody {
 }
 
 /// A picture or another medium.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Media)]
 struct MediaBody {
     url: String,
@@ -57,7 +73,7 @@ struct MediaBody {
 }
 
 /// A variant of a product, which can be bought.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Variant)]
 struct VariantBody {
     #[schema(example = "meadow-gr-m")]
@@ -78,7 +94,7 @@ struct VariantBody {
 }
 
 /// An amount of money.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Money)]
 struct MoneyBody {
     /// The amount in the smallest unit of the currency, such as cents.
@@ -90,7 +106,7 @@ struct MoneyBody {
 }
 
 /// A product, with the availability of each variant.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProductPage)]
 pub(super) struct PageBody {
     #[serde(flatten)]
@@ -102,7 +118,7 @@ pub(super) struct PageBody {
 }
 
 /// The availability of a variant.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Availability)]
 pub(super) struct AvailabilityBody {
     state: AvailabilityStateBody,
@@ -117,7 +133,7 @@ pub(super) struct AvailabilityBody {
 }
 
 /// Whether a variant can be bought.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AvailabilityState)]
 #[serde(rename_all = "snake_case")]
 enum AvailabilityStateBody {
@@ -128,7 +144,7 @@ enum AvailabilityStateBody {
 }
 
 /// A page of products.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Products)]
 pub(super) struct ListBody {
     products: Vec<ProductBody>,
@@ -138,7 +154,7 @@ pub(super) struct ListBody {
 }
 
 /// A product to create or replace.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(
     as = PutProduct,
     example = json!({
@@ -178,7 +194,7 @@ pub(super) struct PutProductBody {
 }
 
 /// A variant, which can be bought.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PutVariant)]
 struct PutVariantBody {
     #[schema(min_length = 1, max_length = 128)]
@@ -193,7 +209,7 @@ struct PutVariantBody {
 }
 
 /// A picture or another medium.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PutMedia)]
 struct PutMediaBody {
     url: String,
@@ -208,7 +224,7 @@ fn json_schema() -> Object {
 }
 
 /// A product type.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProductType)]
 struct ProductTypeBody {
     #[schema(example = "garden-furniture")]
@@ -222,14 +238,14 @@ struct ProductTypeBody {
 }
 
 /// All product types.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProductTypes)]
 pub(super) struct TypesBody {
     product_types: Vec<ProductTypeBody>,
 }
 
 /// A product type to create or replace.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(
     as = PutProductType,
     example = json!({"schema": {
@@ -252,7 +268,7 @@ pub(super) struct PutTypeBody {
 }
 
 /// A product type, and the products that do not follow it.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProductTypePut)]
 pub(super) struct PutTypedBody {
     product_type: ProductTypeBody,
@@ -260,7 +276,7 @@ pub(super) struct PutTypedBody {
 }
 
 /// Products that do not follow the schemas of their type.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Nonconforming)]
 struct NonconformingBody {
     /// How many there are.

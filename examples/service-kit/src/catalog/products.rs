@@ -1,23 +1,21 @@
-//! `/products` and `/product-types`.
+//! `/products`.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
-use service_kit::{Body, Problem, Query, Segment, from_object, product_json};
 use stockade_catalog_core::{
-    Attributes, Expected, Product, ProductContent, ProductId, ProductKey, ProductQuery,
-    ProductType, ProductTypeName, ProductWrite, SkuAvailability, Slug, Stock, WriteEffect,
+    Attributes, Catalog, Expected, Product, ProductContent, ProductId, ProductKey, ProductQuery,
+    ProductTypeName, ProductWrite, Slug, WriteEffect,
 };
 
-use super::schemas::{
-    ListBody, PageBody, ProductBody, PutProductBody, PutTypeBody, PutTypedBody, TypesBody,
-};
-use crate::shop::Shop;
+use super::schemas::{ListBody, PageBody, ProductBody, PutProductBody};
+use super::{Shelf, availability, value_or};
+use crate::extract::{Body, Query, Segment, from_object};
+use crate::problem::{Problem, product_json};
 
 /// A page of products ends once it has this many bytes.
 const PAGE_BYTES: usize = 4 << 20;
@@ -35,13 +33,13 @@ const READ_AT_ONCE: NonZeroUsize = NonZeroUsize::new(24).unwrap();
     ),
 )]
 pub(super) async fn page(
-    State(shop): State<Arc<Shop>>,
+    State(shelf): State<Shelf>,
     Segment(name): Segment,
 ) -> Result<Json<Value>, Problem> {
-    let product = find(&shop, &name).await?;
+    let product = find_product(&shelf.catalog, &name).await?;
     let variants = &product.content.variants;
     let skus: Vec<_> = variants.iter().map(|variant| variant.sku.clone()).collect();
-    let page = shop.availability.of(&skus).await;
+    let page = shelf.availability.of(&skus).await;
     let mut body = product_json(&product);
     for (variant, item) in body["variants"]
         .as_array_mut()
@@ -49,35 +47,24 @@ pub(super) async fn page(
         .flatten()
         .zip(&page.items)
     {
-        variant["availability"] = availability(item);
+        variant["availability"] = availability::json_of(item);
     }
     body["circuit"] = json!(page.circuit.as_str());
     Ok(Json(body))
 }
 
-pub(crate) async fn find(shop: &Shop, name: &str) -> Result<Product, Problem> {
+/// The product with this id or slug.
+///
+/// # Errors
+/// Status 404 if there is none, 400 if no product can have the name.
+pub async fn find_product(catalog: &Catalog, name: &str) -> Result<Product, Problem> {
     let keys = [
         ProductId::new(name).map(ProductKey::Id)?,
         Slug::new(name).map(ProductKey::Slug)?,
     ];
-    let found = shop.catalog.get(&keys).await?;
+    let found = catalog.get(&keys).await?;
     found.into_iter().flatten().next().ok_or_else(|| {
         Problem::not_found(format!("no product has the id or slug {name:?}")).with("field", "id")
-    })
-}
-
-pub(super) fn availability(item: &SkuAvailability) -> Value {
-    let (state, available) = match item.stock {
-        Stock::Available(0) => ("out_of_stock", Some(0)),
-        Stock::Available(units) => ("in_stock", Some(units)),
-        Stock::NotStocked => ("not_stocked", None),
-        Stock::Unknown => ("unknown", None),
-    };
-    json!({
-        "state": state,
-        "available": available,
-        "source": item.origin.as_str(),
-        "age_seconds": item.age.map(|age| age.as_secs_f64()),
     })
 }
 
@@ -95,7 +82,7 @@ pub(super) fn availability(item: &SkuAvailability) -> Value {
     responses((status = 200, description = "A page of products", body = ListBody)),
 )]
 pub(super) async fn list(
-    State(shop): State<Arc<Shop>>,
+    State(shelf): State<Shelf>,
     params: Query,
 ) -> Result<impl IntoResponse, Problem> {
     let params = params.only(&["product_type", "attributes", "after", "limit"], &[])?;
@@ -120,7 +107,7 @@ pub(super) async fn list(
         if let Some(left) = NonZeroUsize::new(most - products.len()) {
             query.limit = READ_AT_ONCE.min(left);
         }
-        let read = shop.catalog.find(&query).await?;
+        let read = shelf.catalog.find(&query).await?;
         is_last = read.len() < query.limit.get();
         let written = read.iter().map(|product| product_json(product).to_string());
         products.extend(written.inspect(|product| bytes += product.len()));
@@ -149,13 +136,15 @@ pub(super) async fn list(
     ),
 )]
 pub(super) async fn put(
-    State(shop): State<Arc<Shop>>,
+    State(shelf): State<Shelf>,
     Segment(id): Segment,
     Body(body): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (content, expected) = read(&ProductId::new(id)?, body)?;
-    shop.room_for_rows().await;
-    let written = shop.catalog.put(ProductWrite { content, expected }).await?;
+    let written = shelf
+        .catalog
+        .put(ProductWrite { content, expected })
+        .await?;
     let status = match written.effect {
         WriteEffect::Created => StatusCode::CREATED,
         WriteEffect::Updated | WriteEffect::Unchanged => StatusCode::OK,
@@ -185,15 +174,6 @@ fn read(
     Ok((from_object(body)?, expected))
 }
 
-/// The value of a member, or `value` if it is absent or null.
-fn value_or<'a>(body: &'a mut Map<String, Value>, member: &str, otherwise: Value) -> &'a Value {
-    let value = body.entry(member).or_insert(Value::Null);
-    if value.is_null() {
-        *value = otherwise;
-    }
-    value
-}
-
 /// Removes what `GET` adds to a product, so that its body can be sent back.
 fn remove_what_is_only_shown(body: &mut Map<String, Value>) {
     body.remove("circuit");
@@ -220,7 +200,7 @@ fn remove_what_is_only_shown(body: &mut Map<String, Value>) {
     ),
 )]
 pub(super) async fn delete(
-    State(shop): State<Arc<Shop>>,
+    State(shelf): State<Shelf>,
     Segment(id): Segment,
     params: Query,
 ) -> Result<StatusCode, Problem> {
@@ -228,54 +208,6 @@ pub(super) async fn delete(
     let expected = params
         .number("version")?
         .map_or(Expected::Any, Expected::Version);
-    shop.room_for_rows().await;
-    shop.catalog.delete(&ProductId::new(id)?, expected).await?;
+    shelf.catalog.delete(&ProductId::new(id)?, expected).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// List all product types
-#[utoipa::path(get, path = "/product-types", tag = "catalogue", operation_id = "listProductTypes",
-    responses((status = 200, description = "The product types in the order of their names", body = TypesBody)),
-)]
-pub(super) async fn types(State(shop): State<Arc<Shop>>) -> Result<Json<Value>, Problem> {
-    let types = shop.catalog.types().await?;
-    Ok(Json(json!({ "product_types": types })))
-}
-
-/// Create or replace a product type
-///
-/// Existing products are not changed. The answer contains the number of products that do not follow
-/// the new schemas.
-#[utoipa::path(put, path = "/product-types/{name}", tag = "catalogue", operation_id = "putProductType",
-    params(("name" = String, Path, max_length = 64, example = "garden-furniture")),
-    request_body = Option<PutTypeBody>,
-    responses(
-        (status = 201, description = "The product type was created", body = PutTypedBody),
-        (status = 200, description = "Done, or already done earlier", body = PutTypedBody),
-    ),
-)]
-pub(super) async fn put_type(
-    State(shop): State<Arc<Shop>>,
-    Segment(name): Segment,
-    Body(mut body): Body<Map<String, Value>>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
-    let name = ProductTypeName::new(name)?;
-    let named = value_or(&mut body, "name", json!(name));
-    if *named != json!(name) {
-        return Err(Problem::invalid("name", "it must be the name in the path"));
-    }
-    let product_type: ProductType = from_object(body)?;
-    let change = shop.catalog.put_type(product_type.clone()).await?;
-    let status = match change.effect {
-        WriteEffect::Created => StatusCode::CREATED,
-        WriteEffect::Updated | WriteEffect::Unchanged => StatusCode::OK,
-    };
-    let body = json!({
-        "product_type": product_type,
-        "nonconforming": {
-            "count": change.nonconforming,
-            "examples": change.examples,
-        },
-    });
-    Ok((status, Json(body)))
 }
