@@ -118,11 +118,6 @@ pub fn builder(config: Config) -> Builder {
 /// password. [`RedisError::Failed`] names the server where it is not reached, refuses, or has not
 /// answered within 5 seconds.
 pub async fn connect(url: &str) -> Result<Client, RedisError> {
-    let invalid = |error: Error| RedisError::Invalid {
-        field: "the URL of Redis",
-        value: "a text that is not shown".to_owned(),
-        reason: format!("{error}; write redis://USER:PASSWORD@HOST:PORT/DATABASE"),
-    };
     let mut config = Config::from_url(url).map_err(invalid)?;
     config.fail_fast = true;
     let hosts: Vec<_> = config
@@ -144,6 +139,53 @@ pub async fn connect(url: &str) -> Result<Client, RedisError> {
             let error = Error::new(error.kind().clone(), said);
             Err(failed("connect", Effect::None, error))
         }
+    }
+}
+
+/// A client that connects in the background, for a process that also works without Redis: the server
+/// may be down when the process starts. The URL is that of [`connect`].
+///
+/// Until the client is connected, calls fail after their timeouts, as they do while a connection is
+/// lost. The driver tries again at most a second after each attempt, also where the server refuses
+/// the password: listen to `error_rx` of the client to know why it is not connected.
+///
+/// ```no_run
+/// use fred::interfaces::EventInterface as _;
+/// use stockade_redis::{RedisAvailability, connect_in_background};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = connect_in_background("redis://localhost:6379")?;
+/// let mut errors = client.error_rx();
+/// let cache = RedisAvailability::new(client);
+/// while let Ok((error, _)) = errors.recv().await {
+///     eprintln!("Redis can not be reached: {error}");
+/// }
+/// # drop(cache);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`RedisError::Invalid`] where the URL can't be read, which is not shown: it may hold a
+/// password.
+///
+/// # Panics
+/// Outside of a runtime of tokio.
+pub fn connect_in_background(url: &str) -> Result<Client, RedisError> {
+    let mut config = Config::from_url(url).map_err(invalid)?;
+    config.fail_fast = false;
+    let client = builder(config).build().map_err(invalid)?;
+    // The driver goes on by itself.
+    drop(client.connect());
+    Ok(client)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "`map_err` passes it so")]
+fn invalid(error: Error) -> RedisError {
+    RedisError::Invalid {
+        field: "the URL of Redis",
+        value: "a text that is not shown".to_owned(),
+        reason: format!("{error}; write redis://USER:PASSWORD@HOST:PORT/DATABASE"),
     }
 }
 

@@ -17,7 +17,7 @@ mod timer;
 
 #[cfg(feature = "cache")]
 pub use cache::RedisAvailability;
-pub use client::{RedisClient, builder, connect};
+pub use client::{RedisClient, builder, connect, connect_in_background};
 pub use error::RedisError;
 #[cfg(any(feature = "cache", feature = "timer"))]
 pub use keys::Prefix;

@@ -26,7 +26,7 @@ use crate::server::ServerSettings;
 use crate::telemetry;
 
 use deadlines::{Deadlines, Taken, millis};
-use listen::Listener;
+use listen::{Events, Listener};
 
 /// The longest pause between looks at the deadlines.
 const LOOK: Duration = Duration::from_secs(1);
@@ -62,7 +62,8 @@ struct Inner {
     /// What keys of timers begin with.
     keys: String,
     deadlines: Deadlines,
-    listener: Listener,
+    /// None if nobody listens for expired keys here.
+    listener: Option<Listener>,
     settings: ServerSettings,
     /// Keys whose timers were taken, and when.
     untouched: Mutex<VecDeque<(Instant, Key)>>,
@@ -126,8 +127,40 @@ impl RedisTimers {
             return Err(RedisError::Settings { problems });
         }
         probe::announced(&client, &listener, &prefix, timeout).await?;
+        Ok(Self::over(
+            client,
+            &prefix,
+            timeout,
+            Some(listener),
+            settings,
+        ))
+    }
+
+    /// Timers over a client that may not be connected yet, for a process that sets and removes
+    /// timers and must start while Redis is down. Another process waits for due timers, and
+    /// [starts](Self::start) them.
+    ///
+    /// No server is asked anything: [`settings`](Self::settings) are unchecked. Nothing listens for
+    /// expired keys, so [`due`](ReservationTimer::due) returns timers up to a second late.
+    #[must_use]
+    pub fn unchecked(client: impl Into<RedisClient>, options: TimerOptions) -> Self {
+        let TimerOptions { prefix, timeout } = options;
+        let settings = ServerSettings {
+            servers: Vec::new(),
+            unchecked: vec!["the servers were not asked".to_owned()],
+        };
+        Self::over(client.into(), &prefix, timeout, None, settings)
+    }
+
+    fn over(
+        client: RedisClient,
+        prefix: &Prefix,
+        timeout: Duration,
+        listener: Option<Listener>,
+        settings: ServerSettings,
+    ) -> Self {
         let inner = Inner {
-            deadlines: Deadlines::new(&prefix, &client),
+            deadlines: Deadlines::new(prefix, &client),
             keys: format!("{prefix}reservation_timeout:"),
             client,
             timeout,
@@ -135,9 +168,9 @@ impl RedisTimers {
             settings,
             untouched: Mutex::default(),
         };
-        Ok(Self {
+        Self {
             inner: Arc::new(inner),
-        })
+        }
     }
 
     /// What the servers were set to at the start, as far as it could be read.
@@ -203,11 +236,13 @@ impl Inner {
 
     async fn due(&self, limit: usize, wait: Duration) -> Result<Vec<ReservationId>, RedisError> {
         // Before the first look, so that what expires meanwhile wakes.
-        let mut events = self.listener.events();
+        let mut events = self.listener.as_ref().map(Listener::events);
         let begun = Instant::now();
         loop {
             let looked = Instant::now();
-            self.listener.subscribe_again(self.timeout).await;
+            if let Some(listener) = &self.listener {
+                listener.subscribe_again(self.timeout).await;
+            }
             self.touch().await;
             let Taken { ids, next } = self.deadlines.take(&self.calls(), limit).await?;
             let left = wait.saturating_sub(begun.elapsed());
@@ -218,7 +253,7 @@ impl Inner {
             let pause = next.unwrap_or(LOOK).clamp(PACE, LOOK).min(left);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = events.expired(&self.keys) => {
+                () = expired(events.as_mut(), &self.keys) => {
                     tokio::time::sleep_until(looked + PACE.min(left)).await;
                 }
             }
@@ -259,6 +294,14 @@ impl Inner {
     fn untouched(&self) -> std::sync::MutexGuard<'_, VecDeque<(Instant, Key)>> {
         let untouched = self.untouched.lock();
         untouched.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for an expired key that begins like this; for ever where nobody listens.
+async fn expired(events: Option<&mut Events>, prefix: &str) {
+    match events {
+        Some(events) => events.expired(prefix).await,
+        None => std::future::pending().await,
     }
 }
 

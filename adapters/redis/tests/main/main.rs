@@ -4,6 +4,8 @@
 
 #[cfg(feature = "cache")]
 mod cache;
+#[cfg(all(feature = "cache", feature = "timer"))]
+mod connecting;
 mod harness;
 #[cfg(feature = "timer")]
 mod timer;
