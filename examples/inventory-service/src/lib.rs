@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use service_kit::{Readiness, stop_signal, telemetry};
+use service_kit::{Readiness, Workers, stop_signal, telemetry};
 
 use crate::backends::Backends;
 pub use crate::options::{Options, Role};
@@ -36,9 +36,10 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let listener = options.service.bind().await?;
     let readiness = Readiness::new();
     let service = options.service.service(readiness.clone())?;
-    let backends = Backends::open(&options).await?;
+    let mut workers = Workers::new(&readiness);
+    let backends = Backends::open(&options, &mut workers).await?;
     backends.check(options.role, &readiness);
-    let workers = workers::spawn(&options, &backends, &readiness);
+    workers::spawn(&options, &backends, &mut workers);
     let service = if options.role.runs(Role::Api) {
         api::add(service, &backends)
     } else {

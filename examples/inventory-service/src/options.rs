@@ -3,12 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use secrecy::SecretString;
-use service_kit::Settings;
-use stockade_change_feed::Topic;
-use stockade_redis::Prefix;
+use service_kit::{KafkaSettings, RedisSettings, Settings};
 
 /// Keeps stock and reservations in Postgres, publishes changes of stock to Kafka, and expires
 /// reservations by timers in Redis.
@@ -31,36 +28,18 @@ pub struct Options {
     /// which needs the rights for it.
     #[arg(long)]
     pub skip_migrations: bool,
-    /// Where the timers of reservations are: `redis://USER:PASSWORD@HOST:PORT`, `rediss://` with
-    /// TLS, `redis-cluster://` for a cluster. For all roles but relay and retention.
-    #[arg(long, value_name = "URL")]
-    pub redis: Option<SecretString>,
-    /// What all keys in Redis begin with.
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = prefix)]
-    pub redis_prefix: Prefix,
-    /// The brokers that changes of stock are published to: `HOST:PORT`; may be given several
-    /// times. For the role relay.
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
-    pub kafka: Vec<String>,
-    /// Connect to Kafka by TLS, and trust the authorities that this machine trusts.
-    #[arg(long)]
-    pub kafka_tls: bool,
-    /// The user of Kafka, by SCRAM-SHA-512.
-    #[arg(long, value_name = "NAME", requires = "kafka_password")]
-    pub kafka_user: Option<String>,
-    /// The password of the user of Kafka.
-    #[arg(long, value_name = "PASSWORD", requires = "kafka_user")]
-    pub kafka_password: Option<SecretString>,
-    /// The topic of changes of stock. It is created if it does not exist.
-    #[arg(long, value_name = "NAME", default_value = "inventory_updates", value_parser = topic)]
-    pub kafka_topic: Topic,
-    /// The partitions of a topic that is created.
-    #[arg(long, value_name = "COUNT", default_value_t = 12)]
-    pub kafka_partitions: u32,
-    /// The replicas of a topic that is created; by default as many as the brokers are set to. With
-    /// 3 or more, 2 must be in sync.
-    #[arg(long, value_name = "COUNT")]
-    pub kafka_replicas: Option<u8>,
+    #[allow(
+        missing_docs,
+        reason = "the documentation would become the help of all options"
+    )]
+    #[command(flatten)]
+    pub redis: RedisSettings,
+    #[allow(
+        missing_docs,
+        reason = "the documentation would become the help of all options"
+    )]
+    #[command(flatten)]
+    pub kafka: KafkaSettings,
     /// How long finished reservations are kept.
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = humantime::parse_duration)]
     pub keep_reservations: Duration,
@@ -91,6 +70,12 @@ impl Role {
     pub fn runs(self, other: Self) -> bool {
         self == Self::All || self == other
     }
+
+    /// Whether a process of this role sets timers of reservations, or waits for them.
+    #[must_use]
+    pub fn has_timers(self) -> bool {
+        self.runs(Self::Api) || self.runs(Self::Expiry)
+    }
 }
 
 impl fmt::Display for Role {
@@ -106,44 +91,20 @@ impl fmt::Display for Role {
 }
 
 impl Options {
-    /// The URL of Redis, if the role needs it.
+    /// Checks that the servers are given which the role needs.
     ///
     /// # Errors
-    /// If it is needed and not given.
-    pub(crate) fn redis(&self) -> anyhow::Result<Option<&SecretString>> {
+    /// If one is not; the error names its option.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         let role = self.role;
-        if !role.runs(Role::Api) && !role.runs(Role::Expiry) {
-            return Ok(None);
-        }
-        let missing =
-            || format!("the role {role} needs --redis URL, for the timers of reservations");
-        self.redis.as_ref().map(Some).with_context(missing)
-    }
-
-    /// The brokers of Kafka, if the role needs them.
-    ///
-    /// # Errors
-    /// If they are needed and not given.
-    pub(crate) fn kafka(&self) -> anyhow::Result<Option<&[String]>> {
-        let role = self.role;
-        if !role.runs(Role::Relay) {
-            return Ok(None);
-        }
         anyhow::ensure!(
-            !self.kafka.is_empty(),
+            !role.has_timers() || self.redis.redis.is_some(),
+            "the role {role} needs --redis URL, for the timers of reservations"
+        );
+        anyhow::ensure!(
+            !role.runs(Role::Relay) || !self.kafka.kafka.is_empty(),
             "the role {role} needs --kafka HOST:PORT, to publish changes of stock"
         );
-        Ok(Some(&self.kafka))
+        Ok(())
     }
-}
-
-fn prefix(text: &str) -> Result<Prefix, String> {
-    if text.is_empty() {
-        return Ok(Prefix::default());
-    }
-    Prefix::new(text).map_err(|error| error.to_string())
-}
-
-fn topic(text: &str) -> Result<Topic, String> {
-    Topic::new(text).map_err(|error| error.to_string())
 }

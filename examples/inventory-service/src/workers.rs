@@ -1,18 +1,17 @@
 //! The background work of a role.
 
-use service_kit::{Readiness, Workers};
+use service_kit::Workers;
 use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay, Retention};
 
 use crate::backends::Backends;
 use crate::options::{Options, Role};
 
 /// Spawns the workers of the role.
-pub(crate) fn spawn(options: &Options, backends: &Backends, readiness: &Readiness) -> Workers {
+pub(crate) fn spawn(options: &Options, backends: &Backends, workers: &mut Workers) {
     let (role, store) = (options.role, &backends.store);
-    let mut workers = Workers::new(readiness);
     if let Some(publisher) = backends.publisher() {
         let relay = OutboxRelay::new(store.clone(), store.clone(), publisher)
-            .with_topic(options.kafka_topic.clone());
+            .with_topic(options.kafka.kafka_topic.clone());
         workers.spawn("outbox relay", |stop| relay.run(stop));
     }
     if let (true, Some(timers)) = (role.runs(Role::Expiry), &backends.timers) {
@@ -28,5 +27,4 @@ pub(crate) fn spawn(options: &Options, backends: &Backends, readiness: &Readines
             .with_movements_kept(options.keep_movements);
         workers.spawn("retention", |stop| retention.run(stop));
     }
-    workers
 }

@@ -18,8 +18,12 @@
 //! The features `inventory`, `catalog` and `search` each convert the errors of one core to
 //! problems. `inventory` also has the routes of an inventory, `inventory_routes`, and `catalog` those
 //! of a catalogue, `catalog_routes`.
+//!
+//! The features `postgres`, `redis` and `kafka` each have the options of a server, its connection and
+//! its readiness check. `testing` runs services as processes, for their tests.
 
 mod auth;
+mod backends;
 #[cfg(feature = "catalog")]
 mod catalog;
 mod config;
@@ -33,6 +37,8 @@ mod serve;
 mod service;
 mod settings;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod workers;
 
 use std::ffi::OsString;
@@ -42,6 +48,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use self::auth::WriteTokens;
+#[cfg(feature = "kafka")]
+pub use self::backends::{KafkaLog, KafkaSettings};
+#[cfg(feature = "redis")]
+pub use self::backends::{RedisSettings, check_redis};
+#[cfg(feature = "postgres")]
+pub use self::backends::{check_postgres, connect_postgres};
 #[cfg(feature = "catalog")]
 pub use self::catalog::{
     CatalogProblemBody, availability_json, catalog_routes, find_product, skus_of,

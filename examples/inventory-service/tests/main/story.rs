@@ -5,12 +5,14 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use service_kit::testing::{PATIENCE, Process, eventually};
+use stack::{Redis, Server as _};
 use stockade_change_feed::{Feed as _, Group, PollLimits, SubscribeOptions, Subscription, Topic};
 use stockade_http::{HttpOptions, HttpStockSource};
 use stockade_inventory_core::{Sku, StockChanged, StockEvent, StockSource as _};
 use stockade_kafka::{KafkaClient, KafkaConfig, KafkaFeed};
 
-use crate::process::{PATIENCE, Process, Site, eventually};
+use crate::process::Site;
 
 /// The servers, or a skip that is written to stderr.
 async fn site(name: &str) -> Option<Site> {
@@ -57,6 +59,45 @@ async fn each_role_is_a_process() {
     site.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_answered_while_redis_is_down_from_the_start() {
+    let Some(site) = site("requests_are_answered_while_redis_is_down_from_the_start").await else {
+        return;
+    };
+    let Some(mut redis) = Redis::for_test() else {
+        return;
+    };
+    redis.kill();
+    let api = site.start_over("api", &redis.url());
+    assert_eq!(api.get("/readyz").await.0, 200);
+    let delivery =
+        json!({"sku": "lamp", "receive": 5, "reason": "delivery", "operation_id": "d-1"});
+    assert_eq!(api.post("/stock", &delivery).await.0, 200);
+    let order =
+        json!({"lines": [{"sku": "lamp", "quantity": 1}], "owner": "ada", "ttl_seconds": 3});
+    let asked = Instant::now();
+    assert_eq!(api.post("/reserve", &order).await.0, 201);
+    assert!(
+        asked.elapsed() < Duration::from_secs(2),
+        "it waits for Redis"
+    );
+
+    // It connects by itself, and its timers are acted on.
+    redis.restart().unwrap();
+    let expiry = site.start_over("expiry", &redis.url());
+    eventually("a timer is set and acted on", || async {
+        let (status, reserved) = api.post("/reserve", &order).await;
+        assert_eq!(status, 201, "{reserved}");
+        let path = format!("/reservations/{}", reserved["id"].as_str().unwrap());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        api.read(&path).await["state"] == "expired"
+    })
+    .await;
+    api.stop();
+    expiry.stop();
+    site.close().await;
+}
+
 async fn story(site: &Site, api: &Process, relay: &Process, expiry: &Process) {
     let mut log = Log::open(site).await;
     for process in [api, relay, expiry] {
@@ -87,7 +128,7 @@ async fn story(site: &Site, api: &Process, relay: &Process, expiry: &Process) {
     let (status, reservation) = api.post("/reserve", &order).await;
     assert_eq!(status, 201, "{reservation}");
     log.until_count("lamp", 3).await;
-    let source = HttpStockSource::new(HttpOptions::new(&api.url).unwrap()).unwrap();
+    let source = HttpStockSource::new(HttpOptions::new(api.url()).unwrap()).unwrap();
     let lamp = Sku::new("lamp").unwrap();
     let stock = source.stock(&[lamp]).await.unwrap().remove(0).unwrap();
     assert_eq!((stock.physical(), stock.reserved()), (5, 2));
