@@ -1,0 +1,11 @@
+//! The service as its users and operators see it: as processes over real servers, beside the
+//! inventory service.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod faults;
+mod inventory;
+mod options;
+mod outages;
+mod site;
+mod story;

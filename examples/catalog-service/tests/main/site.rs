@@ -1,0 +1,219 @@
+//! The servers that the services run over, and the services as processes.
+
+use std::io::Write as _;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use service_kit::testing::{Process, without_options};
+use sqlx::{AssertSqlSafe, PgPool};
+use stack::{Port, Redis, Server as _};
+use stockade_testkit::Absent;
+use tokio::sync::{Mutex, MutexGuard};
+
+pub(crate) const TOKEN: &str = "write-token-0123456789";
+
+/// How many variants the product of the tests has.
+pub(crate) const VARIANTS: usize = 25;
+
+/// Processes that run beside those of another test would be late.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+/// The servers: a database for each service, a Redis of its own, and a topic of its own.
+pub(crate) struct Site {
+    name: String,
+    postgres: String,
+    pub(crate) redis: Redis,
+    kafka: String,
+    inventory: Port,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Site {
+    /// The servers, or a skip that is written to stderr. `kafka` is a broker of the test's own;
+    /// otherwise the one is used that all tests share.
+    pub(crate) async fn open(test: &str, kafka: Option<String>) -> Option<Self> {
+        let turn = ONE_AT_A_TIME.lock().await;
+        let site = match servers(kafka) {
+            Ok((postgres, redis, kafka)) => Self {
+                name: format!("catalog_{}_{}", std::process::id(), now()),
+                postgres,
+                redis,
+                kafka,
+                inventory: Port::take().unwrap(),
+                _turn: turn,
+            },
+            Err(absent) => {
+                let required =
+                    ["POSTGRES", "REDIS", "KAFKA"].map(|it| format!("STOCKADE_REQUIRE_{it}"));
+                let required = required.iter().find(|it| std::env::var_os(it).is_some());
+                assert_eq!(required, None, "it is set, and {absent}");
+                let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {absent}");
+                return None;
+            }
+        };
+        for database in [site.database("catalog"), site.database("inventory")] {
+            site.run_sql(format!("CREATE DATABASE {database}")).await;
+        }
+        Some(site)
+    }
+
+    /// Removes the databases. The topic and the group stay on the broker until it ends.
+    pub(crate) async fn close(self) {
+        for database in [self.database("catalog"), self.database("inventory")] {
+            let drop = format!("DROP DATABASE {database} WITH (FORCE)");
+            self.run_sql(drop).await;
+        }
+    }
+
+    fn database(&self, of: &str) -> String {
+        format!("{}_{of}", self.name)
+    }
+
+    fn database_url(&self, of: &str) -> String {
+        let (before, _) = self.postgres.rsplit_once('/').unwrap();
+        format!("{before}/{}", self.database(of))
+    }
+
+    async fn run_sql(&self, sql: String) {
+        let pool = PgPool::connect(&self.postgres).await.unwrap();
+        let run = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await;
+        run.unwrap();
+        pool.close().await;
+    }
+
+    /// Starts the inventory service, at the same address each time.
+    pub(crate) fn inventory(&self) -> Process {
+        let mut command = crate::inventory::command();
+        command
+            .env(
+                "INVENTORY_SERVICE_LISTEN",
+                self.inventory.address().to_string(),
+            )
+            .env("INVENTORY_SERVICE_LOG_FORMAT", "json")
+            .env("INVENTORY_SERVICE_POSTGRES", self.database_url("inventory"))
+            .env("INVENTORY_SERVICE_REDIS", self.redis.url())
+            .env("INVENTORY_SERVICE_KAFKA", &self.kafka)
+            .env("INVENTORY_SERVICE_KAFKA_TOPIC", &self.name)
+            .env("INVENTORY_SERVICE_KAFKA_PARTITIONS", "3")
+            .env("INVENTORY_SERVICE_WRITE_TOKEN", TOKEN);
+        Process::start(command, TOKEN)
+    }
+
+    /// Starts the catalogue service with this role. Secrets are in its environment.
+    pub(crate) fn catalog(&self, role: &str, options: &[&str]) -> Process {
+        let mut command = command();
+        command
+            .args(["--listen=127.0.0.1:0", "--log-format=json", "--role", role])
+            .args([
+                "--inventory",
+                &format!("http://{}", self.inventory.address()),
+            ])
+            .args(options)
+            .env("CATALOG_SERVICE_REDIS", self.redis.url())
+            .env("CATALOG_SERVICE_WRITE_TOKEN", TOKEN);
+        if role != "availability" {
+            command.env("CATALOG_SERVICE_POSTGRES", self.database_url("catalog"));
+        }
+        if role != "api" {
+            command
+                .args(["--kafka", &self.kafka, "--kafka-topic", &self.name])
+                .args(["--kafka-partitions=3", "--kafka-group", &self.name]);
+        }
+        Process::start(command, TOKEN)
+    }
+}
+
+fn servers(kafka: Option<String>) -> Result<(String, Redis, String), Absent> {
+    let given = |variable: &str| {
+        let missing = format!("{variable} is not set; run the tests by `cargo stack test`");
+        std::env::var(variable).map_err(|_| Absent::because(missing))
+    };
+    let postgres = given("STOCKADE_POSTGRES_URL")?;
+    let kafka = kafka.map_or_else(|| given("STOCKADE_KAFKA_BOOTSTRAP"), Ok)?;
+    let redis = Redis::for_test().ok_or_else(|| Absent::because("Redis does not start"))?;
+    Ok((postgres, redis, kafka))
+}
+
+fn now() -> u128 {
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()
+}
+
+/// The catalogue service, without the options of whoever runs the tests.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-service"));
+    without_options(&mut command, "catalog-service");
+    command
+}
+
+pub(crate) fn sku(number: usize) -> String {
+    format!("lamp-{number}")
+}
+
+/// Creates a product with 25 variants, of which all but the last are in stock: as many units as
+/// its number.
+pub(crate) async fn lamps(catalog: &Process, inventory: &Process) {
+    let (status, answer) = catalog.put("/product-types/lamp", &json!({})).await;
+    assert_eq!(status, 201, "{answer}");
+    let variants: Vec<_> = (1..=VARIANTS)
+        .map(|number| json!({"sku": sku(number)}))
+        .collect();
+    let product = json!({"title": "Lamp", "product_type": "lamp", "variants": variants});
+    let (status, answer) = catalog.put("/products/lamp", &product).await;
+    assert_eq!(status, 201, "{answer}");
+    for number in 1..VARIANTS {
+        receive(inventory, number, number).await;
+    }
+}
+
+/// Receives units of a variant.
+pub(crate) async fn receive(inventory: &Process, number: usize, units: usize) {
+    let body = json!({
+        "sku": sku(number), "receive": units, "reason": "delivery",
+        "operation_id": format!("{}-{}", sku(number), now()),
+    });
+    let (status, answer) = inventory.post("/stock", &body).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+/// Reserves one unit of a variant.
+pub(crate) async fn reserve(inventory: &Process, number: usize) {
+    let order = json!({"lines": [{"sku": sku(number), "quantity": 1}], "owner": "ada"});
+    let (status, answer) = inventory.post("/reserve", &order).await;
+    assert_eq!(status, 201, "{answer}");
+}
+
+/// What a page says about a variant.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Shown {
+    pub(crate) available: Option<u64>,
+    pub(crate) source: String,
+    pub(crate) age: Option<f64>,
+}
+
+/// The variants of the product, in their order.
+pub(crate) async fn page(catalog: &Process) -> Vec<Shown> {
+    let page = catalog.read("/products/lamp").await;
+    let variants = page["variants"].as_array().unwrap();
+    let shown: Vec<_> = variants
+        .iter()
+        .map(|it| shown(&it["availability"]))
+        .collect();
+    assert_eq!(shown.len(), VARIANTS);
+    shown
+}
+
+pub(crate) fn shown(availability: &Value) -> Shown {
+    Shown {
+        available: availability["available"].as_u64(),
+        source: availability["source"].as_str().unwrap().to_owned(),
+        age: availability["age_seconds"].as_f64(),
+    }
+}
+
+/// Whether the whole page is from this source, and has these units of the first variants.
+pub(crate) async fn shows(catalog: &Process, source: &str, available: &[u64]) -> bool {
+    let page = page(catalog).await;
+    let units: Vec<_> = page.iter().map(|it| it.available).collect();
+    let expected: Vec<_> = available.iter().map(|units| Some(*units)).collect();
+    page.iter().all(|it| it.source == source) && units.starts_with(&expected)
+}
