@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use service_kit::{Readiness, Settings, stop_signal, telemetry};
+use service_kit::{KafkaSettings, Readiness, RedisSettings, Settings, stop_signal, telemetry};
 use stockade_catalog_core::ProductQuery;
 use tokio::fs::File;
 
@@ -36,6 +36,10 @@ struct Args {
     /// Keep products, stock and reservations in this database instead of in memory.
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
+    #[command(flatten)]
+    redis: RedisSettings,
+    #[command(flatten)]
+    kafka: KafkaSettings,
     /// Let `PUT /faults` cut the connection from pages to inventory, to see how pages react.
     #[arg(long)]
     allow_faults: bool,
@@ -57,6 +61,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         readiness,
         search_dir: args.search_dir,
         postgres: args.postgres,
+        redis: Some(args.redis).filter(|given| given.redis.is_some()),
+        kafka: Some(args.kafka).filter(|given| !given.kafka.is_empty()),
         ..Options::default()
     })
     .await?;

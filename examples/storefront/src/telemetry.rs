@@ -39,6 +39,8 @@ pub(crate) fn describe() {
         telemetry::SEARCH,
         telemetry::TANTIVY,
         telemetry::CAPTURE,
+        telemetry::KAFKA,
+        telemetry::REDIS,
     ] {
         telemetry::describe(group);
     }

@@ -6,6 +6,7 @@
 mod live;
 mod network;
 mod search;
+mod stock;
 mod storage;
 
 use std::fmt;
@@ -14,8 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use service_kit::{Readiness, Workers};
-use stockade_catalog_core::memory::MemoryAvailabilityCache;
+use service_kit::{KafkaSettings, Readiness, RedisSettings, Workers};
 use stockade_catalog_core::rows::catalog_changes;
 use stockade_catalog_core::{
     Availability, AvailabilityRefill, AvailabilityWorker, Catalog, CircuitConfig, CircuitState,
@@ -24,13 +24,13 @@ use stockade_change_feed::{
     Clock, Consumer, DeadLetters, Feed, Group, Handler, OnLostOffset, PartitionLag, Publisher,
     Start, SubscribeOptions, SystemClock, Topic,
 };
-use stockade_inventory_core::memory::MemoryTimer;
+use stockade_inventory_core::Inventory;
 use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay, Retention};
-use stockade_inventory_core::{Inventory, inventory_updates};
 use stockade_search_sync::{Ingest, SearchIndex};
 
 use self::network::Network;
 use self::search::Search;
+use self::stock::{Derived, StockLog};
 use self::storage::{Lifetime, Storage};
 
 pub use self::live::{LiveStock, Watcher};
@@ -56,6 +56,11 @@ pub struct Options {
     /// The database of everything else; in memory if none. Only one shop can use a database,
     /// because its search index and its cache are not shared.
     pub postgres: Option<String>,
+    /// Where the cache of stock and the timers of reservations are; in memory if none. Needs a
+    /// database.
+    pub redis: Option<RedisSettings>,
+    /// The log of stock events; that of the database if none. Needs a database.
+    pub kafka: Option<KafkaSettings>,
 }
 
 /// A running shop.
@@ -79,10 +84,11 @@ pub struct Shop {
     readiness: Readiness,
 }
 
-/// A consumer group, and the topics that it reads.
+/// A consumer group, and the topics that it reads. Its dead letters go to the same log.
 #[derive(Clone)]
 struct Reading {
     feed: Arc<dyn Feed>,
+    publisher: Arc<dyn Publisher>,
     group: Group,
     topics: Vec<Topic>,
 }
@@ -113,18 +119,18 @@ impl Shop {
     /// Starts a shop: empty, or with the data of its database.
     ///
     /// # Errors
-    /// If an option is not allowed, or the database is unavailable.
+    /// If an option is not allowed, or a server is unavailable.
     pub async fn start(options: Options) -> anyhow::Result<(Arc<Self>, Workers)> {
+        stock::check(&options)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let storage = match &options.postgres {
             None => Storage::memory(&clock),
             Some(url) => Storage::postgres(url).await?,
         };
         let search = Search::open(options.search_dir.as_deref(), &storage.lifetime).await?;
-        let log = storage.publisher;
+        let stock_log = StockLog::open(options.kafka.as_ref(), &storage).await?;
+        let Derived { cache, timers } = Derived::open(options.redis.as_ref(), &clock).await?;
 
-        let timer = Arc::new(MemoryTimer::new(clock.clone()));
-        let cache = Arc::new(MemoryAvailabilityCache::new());
         // In production, pages and the relay reach inventory over a network.
         let network = Arc::new(Network::new(
             storage.inventory.clone(),
@@ -134,18 +140,16 @@ impl Shop {
         let availability =
             Availability::new(cache.clone(), network.clone()).with_circuit(options.circuit);
 
-        let reading = |group: &str, topic| {
-            anyhow::Ok(Reading {
-                feed: storage.feed.clone(),
-                group: Group::new(group)?,
-                topics: vec![topic],
-            })
+        let rows = Reading {
+            feed: storage.feed,
+            publisher: storage.publisher,
+            group: Group::new("search")?,
+            topics: vec![catalog_changes()],
         };
-        let pages = reading("availability", inventory_updates())?;
-        let rows = reading("search", catalog_changes())?;
-        let stock = reading("search-stock", inventory_updates())?;
+        let pages = stock_log.reading("availability")?;
+        let stock = stock_log.reading("search-stock")?;
+        let live_stock = stock_log.reading("live-stock")?;
         let live = Arc::new(LiveStock::new());
-        let live_stock = reading("live-stock", inventory_updates())?;
         // Rows and stock are merged into the same documents.
         let ingest = Arc::new(Ingest::new(
             search.index.clone(),
@@ -155,7 +159,7 @@ impl Shop {
 
         let shop = Arc::new(Self {
             catalog: Arc::new(Catalog::new(storage.catalog)),
-            inventory: Inventory::new(storage.inventory.clone()).with_timer(timer.clone()),
+            inventory: Inventory::new(storage.inventory.clone()).with_timer(timers.clone()),
             availability: Arc::new(availability),
             search: search.index,
             live: live.clone(),
@@ -169,25 +173,27 @@ impl Shop {
         let mut workers = Workers::new(&shop.readiness);
         // Two, so that one can expire reservations while the other waits for the store.
         for _ in 0..2 {
-            let expiry = ExpiryWorker::new(storage.inventory.clone(), timer.clone());
+            let expiry = ExpiryWorker::new(storage.inventory.clone(), timers.clone());
             workers.spawn("expiry", |stop| expiry.run(stop));
         }
         let cached = Arc::new(AvailabilityWorker::new(cache.clone()));
-        let cached = pages.consumer(&log, cached)?;
+        let cached = pages.consumer(cached)?;
         workers.spawn("availability", |stop| cached.run(stop));
-        let rows = rows.consumer(&log, ingest.clone())?;
+        let rows = rows.consumer(ingest.clone())?;
         workers.spawn("ingestion", |stop| rows.run(stop));
-        let stock = stock.consumer(&log, ingest)?;
+        let stock = stock.consumer(ingest)?;
         workers.spawn("stock ingestion", |stop| stock.run(stop));
         // A page begins with a snapshot, so it needs no earlier events.
         let from_now = SubscribeOptions {
             start: Start::Latest,
             on_lost_offset: OnLostOffset::Latest,
         };
-        let live = live_stock.consumer(&log, live)?.with_options(from_now);
+        let live = live_stock.consumer(live)?.with_options(from_now);
         workers.spawn("live stock", |stop| live.run(stop));
         // An empty index needs the stock that was published long ago.
-        let relay = OutboxRelay::new(network.clone(), network.clone(), log).republishing_first();
+        let relay = OutboxRelay::new(network.clone(), network.clone(), stock_log.publisher)
+            .with_topic(stock_log.topic)
+            .republishing_first();
         workers.spawn("outbox relay", |stop| relay.run(stop));
         if let Lifetime::Beyond(capture) = storage.lifetime {
             workers.spawn("capture", |stop| capture.run(stop));
@@ -258,16 +264,19 @@ impl Shop {
 }
 
 impl Reading {
-    /// A worker that reads them. Its dead letters go to a topic of the same log.
-    fn consumer(
-        &self,
-        log: &Arc<dyn Publisher>,
-        handler: Arc<dyn Handler>,
-    ) -> anyhow::Result<Consumer> {
-        let dead_letters = Topic::new(format!("{}.dead-letters", self.group))?;
+    /// A worker that reads them.
+    fn consumer(&self, handler: Arc<dyn Handler>) -> anyhow::Result<Consumer> {
+        let dead_letters = DeadLetters::new(self.publisher.clone(), self.dead_letters()?);
         let (group, topics) = (self.group.clone(), self.topics.clone());
-        Ok(Consumer::new(self.feed.clone(), group, topics, handler)
-            .with_dead_letters(DeadLetters::new(log.clone(), dead_letters)))
+        Ok(
+            Consumer::new(self.feed.clone(), group, topics, handler)
+                .with_dead_letters(dead_letters),
+        )
+    }
+
+    /// The topic of its dead letters.
+    fn dead_letters(&self) -> anyhow::Result<Topic> {
+        Ok(Topic::new(format!("{}.dead-letters", self.group))?)
     }
 
     async fn lag(&self) -> Lag {

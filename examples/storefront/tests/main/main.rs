@@ -14,5 +14,6 @@ mod openapi;
 mod page;
 mod reservations;
 mod restart;
+mod servers;
 mod start;
 mod unreachable;

@@ -71,6 +71,16 @@ fn a_shop_without_its_database_says_so_in_a_line() {
     assert_says(&["--postgres", "localhost"], &["postgres://", "--postgres"]);
 }
 
+#[test]
+fn stock_in_memory_does_not_go_to_servers_that_outlive_it() {
+    for option in [
+        ["--redis", "redis://127.0.0.1:1"],
+        ["--kafka", "127.0.0.1:1"],
+    ] {
+        assert_says(&option, &["--postgres", option[0]]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_over_a_database_that_it_can_not_follow_says_what_to_set() {
     if Postgres::for_test().is_none() {

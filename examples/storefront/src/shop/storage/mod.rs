@@ -1,6 +1,6 @@
 //! Where products and stock are kept: in memory or in Postgres.
 //!
-//! The cache of stock and the timers are always in memory: they are filled again from the store.
+//! The cache of stock and the timers are not here: they are filled again from the store.
 
 mod memory;
 mod postgres;
@@ -19,7 +19,7 @@ pub(super) struct Storage {
     pub(super) inventory: Arc<dyn InventoryStore>,
     pub(super) outbox: Arc<dyn StockOutbox>,
     pub(super) retention: Arc<dyn StockRetention>,
-    /// Rows of the catalogue, stock events, and dead letters.
+    /// Rows of the catalogue, stock events unless they are in Kafka, and dead letters.
     pub(super) feed: Arc<dyn Feed>,
     pub(super) publisher: Arc<dyn Publisher>,
     pub(super) lifetime: Lifetime,
