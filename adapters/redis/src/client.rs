@@ -97,6 +97,8 @@ pub fn builder(config: Config) -> Builder {
         connection.connection_timeout = CONNECTING;
         connection.internal_command_timeout = CONNECTING;
         connection.max_command_buffer_len = QUEUE;
+        // The driver follows ASK wrongly: on a connection in use. Calls repeat themselves instead.
+        connection.max_redirections = 0;
         connection.tcp.nodelay = Some(true);
         connection.unresponsive = UnresponsiveConfig {
             max_timeout: Some(SILENCE),

@@ -4,15 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use fred::clients::Client;
-use fred::interfaces::ClientLike as _;
-use fred::types::Builder;
-use fred::types::config::{Config, ReconnectPolicy};
 use stack::{RedisCluster, RedisOptions, Server as _};
 use stockade_catalog_core::{AvailabilityCache as _, CacheEntry, Continuity, Coverage};
 use stockade_change_feed::Offset;
 use stockade_inventory_core::Sku;
-use stockade_redis::RedisAvailability;
+use stockade_redis::{RedisAvailability, connect};
 
 use crate::cache::faults::{entry, filled, following, known, sku};
 use crate::harness::{PATIENCE, client, client_trusting, documented_rights};
@@ -122,22 +118,12 @@ async fn until_read(cache: &RedisAvailability, skus: &[Sku]) -> stockade_catalog
     }
 }
 
-/// As the driver makes it without further settings.
-async fn default_client(url: &str) -> Client {
-    let mut builder = Builder::from_config(Config::from_url(url).unwrap());
-    builder.set_policy(ReconnectPolicy::new_exponential(0, 50, 1_000, 2));
-    let client = builder.build().unwrap();
-    client.init().await.unwrap();
-    client
-}
-
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "fred 10.1 stops when a slot moves under load: see the README"]
 async fn slots_that_move_in_mid_traffic_change_nothing() {
     let Some(cluster) = RedisCluster::for_test() else {
         return;
     };
-    let cache = RedisAvailability::new(default_client(&cluster.url()).await);
+    let cache = RedisAvailability::new(connect(&cluster.url()).await.unwrap());
     let cache = cache.with_timeout(PATIENCE);
     filled(&cache).await;
     let stop = Arc::new(AtomicBool::new(false));
