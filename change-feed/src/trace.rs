@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use auto_impl::auto_impl;
 use thiserror::Error;
 
 use crate::error::FeedError;
@@ -100,6 +101,7 @@ impl fmt::Display for TraceContext {
 }
 
 /// The tracing system of a host.
+#[auto_impl(&, Box, Arc)]
 pub trait Tracer: Send + Sync {
     /// The context of the code that calls this; none outside of a trace, and in one that is not
     /// sampled.
@@ -111,6 +113,7 @@ pub trait Tracer: Send + Sync {
 }
 
 /// A span of a trace. It ends when it is dropped.
+#[auto_impl(&, Box, Arc)]
 pub trait TraceSpan: Send + Sync {
     /// The context of what belongs to this span.
     fn context(&self) -> TraceContext;

@@ -37,7 +37,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let backends = Backends::open(&options, &mut workers).await?;
     backends.check(&readiness);
     if let Some(log) = &backends.log {
-        service = stock::follow(service, log, &backends, &mut workers)?;
+        stock::follow(log, &backends, &mut workers);
     }
     if let Some(catalog) = &backends.catalog {
         let availability = stock::shown(&options, &backends, &mut workers);

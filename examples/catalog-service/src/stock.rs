@@ -2,22 +2,16 @@
 
 use std::sync::Arc;
 
-use service_kit::{Service, Workers};
+use service_kit::Workers;
 use stockade_catalog_core::{Availability, AvailabilityRefill, AvailabilityWorker, CircuitConfig};
-use stockade_change_feed::{Consumer, DeadLetters};
+use stockade_change_feed::{Consumer, DeadLetters, LagReport};
 
 use crate::backends::{Backends, StockLog};
 use crate::options::Options;
-use crate::telemetry;
 
 /// Spawns what keeps the cache up to date: the worker that follows changes of stock, and the refill
 /// of a cache that is new, was emptied or has lost writes.
-pub(crate) fn follow(
-    service: Service,
-    log: &StockLog,
-    backends: &Backends,
-    workers: &mut Workers,
-) -> anyhow::Result<Service> {
+pub(crate) fn follow(log: &StockLog, backends: &Backends, workers: &mut Workers) {
     let StockLog {
         kafka,
         group,
@@ -25,14 +19,13 @@ pub(crate) fn follow(
     } = log.clone();
     let topics = vec![kafka.topic().clone()];
     let handler = Arc::new(AvailabilityWorker::new(backends.cache.clone()));
+    let lag = LagReport::new(kafka.feed(), group.clone(), topics.clone());
+    workers.spawn("lag report", |stop| lag.run(stop));
     let consumer = Consumer::new(kafka.feed(), group, topics, handler)
         .with_dead_letters(DeadLetters::new(kafka.publisher(), dead_letters));
     workers.spawn("availability", |stop| consumer.run(stop));
     let refill = AvailabilityRefill::new(backends.cache.clone(), backends.inventory.clone());
     workers.spawn("refill", |stop| refill.run(stop));
-    Ok(service.with_gauges(log.clone(), |log| async move {
-        telemetry::set_lag(&log).await;
-    }))
 }
 
 /// The stock that pages show. A process that also follows changes of stock knows by how much it is

@@ -93,7 +93,7 @@ async fn story(inventory: &Process, api: &Process, worker: &Process) {
         let metrics = worker.get("/metrics").await.1;
         metrics
             .lines()
-            .any(|line| line == "catalog_service_lag_records 0")
+            .any(|line| line.starts_with("stockade_feed_lag_records{") && line.ends_with("} 0"))
     })
     .await;
     let document = api.read("/openapi.json").await;

@@ -1,0 +1,37 @@
+//! The short form of each subject.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::io::Write as _;
+use std::process::Command;
+
+use stack::Kind;
+
+fn runs(subject: &str) {
+    for kind in [Kind::Postgres, Kind::Redis, Kind::Kafka] {
+        if kind.given().unwrap().is_none() {
+            assert!(!kind.is_required(), "{subject} needs {kind:?}");
+            let _ = writeln!(
+                std::io::stderr(),
+                "SKIPPED {subject}: {kind:?} is not given"
+            );
+            return;
+        }
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(["--short", subject])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+}
+
+#[test]
+fn buyers_get_what_they_were_promised() {
+    runs("buyers");
+}
+
+#[test]
+fn inventory_does_not_notice_an_open_circuit() {
+    runs("pages");
+}
