@@ -9,3 +9,5 @@ mod options;
 mod outages;
 mod site;
 mod story;
+mod tools;
+mod traces;

@@ -20,11 +20,13 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// The servers: a database for each service, a Redis of its own, and a topic of its own.
 pub(crate) struct Site {
-    name: String,
+    pub(crate) name: String,
     postgres: String,
     pub(crate) redis: Redis,
-    kafka: String,
+    pub(crate) kafka: String,
     inventory: Port,
+    /// Where the services send traces.
+    pub(crate) traces: Option<String>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -40,6 +42,7 @@ impl Site {
                 redis,
                 kafka,
                 inventory: Port::take().unwrap(),
+                traces: None,
                 _turn: turn,
             },
             Err(absent) => {
@@ -96,6 +99,9 @@ impl Site {
             .env("INVENTORY_SERVICE_KAFKA_TOPIC", &self.name)
             .env("INVENTORY_SERVICE_KAFKA_PARTITIONS", "3")
             .env("INVENTORY_SERVICE_WRITE_TOKEN", TOKEN);
+        if let Some(traces) = &self.traces {
+            command.env("INVENTORY_SERVICE_TRACES", traces);
+        }
         Process::start(command, TOKEN)
     }
 
@@ -111,6 +117,9 @@ impl Site {
             .args(options)
             .env("CATALOG_SERVICE_REDIS", self.redis.url())
             .env("CATALOG_SERVICE_WRITE_TOKEN", TOKEN);
+        if let Some(traces) = &self.traces {
+            command.env("CATALOG_SERVICE_TRACES", traces);
+        }
         if role != "availability" {
             command.env("CATALOG_SERVICE_POSTGRES", self.database_url("catalog"));
         }
