@@ -19,6 +19,7 @@ use crate::store::{
     Cursor, InventoryStore, MovementPage, ReservationTimer, StockPage, StockSource,
 };
 use crate::telemetry;
+use crate::workers::Wake;
 
 /// Stock and reservations: the type that a backend holds and calls. Clones share one store.
 ///
@@ -67,6 +68,7 @@ use crate::telemetry;
 pub struct Inventory {
     store: Arc<dyn InventoryStore>,
     timer: Option<Arc<dyn ReservationTimer>>,
+    wake: Option<Wake>,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -81,6 +83,7 @@ impl Inventory {
         Self {
             store,
             timer: None,
+            wake: None,
             timeout: Duration::from_secs(5),
             clock: Arc::new(SystemClock::new()),
         }
@@ -91,6 +94,13 @@ impl Inventory {
     #[must_use]
     pub fn with_timer(mut self, timer: Arc<dyn ReservationTimer>) -> Self {
         self.timer = Some(timer);
+        self
+    }
+
+    /// Wakes a relay in this process after each call that changed stock.
+    #[must_use]
+    pub fn with_wake(mut self, wake: Wake) -> Self {
+        self.wake = Some(wake);
         self
     }
 
@@ -124,9 +134,10 @@ impl Inventory {
         Ok(reserved)
     }
 
-    /// Sets the timer of a reservation. [`reserve`](Self::reserve) does this itself. A host that
-    /// reserved within its own transaction calls this after its commit.
+    /// Sets the timer of a reservation, and wakes the relay. [`reserve`](Self::reserve) does this
+    /// itself. A host that reserved within its own transaction calls this after its commit.
     pub async fn committed(&self, reserved: &Reserved) {
+        self.changed();
         self.set_timer(&reserved.reservation, reserved.remaining)
             .await;
     }
@@ -199,6 +210,7 @@ impl Inventory {
         let done = self
             .repeat(operation, || self.store.transition(&request))
             .await?;
+        self.changed();
         self.remove_timer(id).await;
         Ok(done)
     }
@@ -240,9 +252,14 @@ impl Inventory {
         let call = |batch: Vec<Adjustment>| async move { self.store.adjust(&batch).await };
         let outcomes = self.deadline("adjust").repeat_each(adjustments, call).await;
         match &outcomes {
-            Ok(outcomes) => outcomes
-                .iter()
-                .for_each(|outcome| self.count("adjust", started, outcome)),
+            Ok(outcomes) => {
+                outcomes
+                    .iter()
+                    .for_each(|outcome| self.count("adjust", started, outcome));
+                if outcomes.iter().any(Result::is_ok) {
+                    self.changed();
+                }
+            }
             Err(_) => self.count("adjust", started, &outcomes),
         }
         outcomes
@@ -310,6 +327,13 @@ impl Inventory {
         counter!(telemetry::OPERATIONS, "operation" => operation, "outcome" => outcome)
             .increment(1);
         histogram!(telemetry::OPERATION_SECONDS, "operation" => operation).record(took);
+    }
+
+    /// What a call that failed has changed all the same, the relay finds at its next look.
+    fn changed(&self) {
+        if let Some(wake) = &self.wake {
+            wake.wake();
+        }
     }
 
     async fn set_timer(&self, reservation: &Reservation, remaining: Duration) {

@@ -14,6 +14,7 @@ use crate::model::{Expiry, Reservation, ReservationId};
 use crate::store::{InventoryStore, ReservationTimer};
 use crate::telemetry;
 use crate::workers::progress::Progress;
+use crate::workers::wake::Wake;
 
 /// Expires reservations whose deadline has passed: when their timers are due, and by a sweep over
 /// all overdue reservations about every minute.
@@ -50,6 +51,7 @@ use crate::workers::progress::Progress;
 pub struct ExpiryWorker {
     store: Arc<dyn InventoryStore>,
     timer: Arc<dyn ReservationTimer>,
+    wake: Option<Wake>,
     sweep_interval: Duration,
     batch: NonZeroUsize,
     timeout: Duration,
@@ -72,11 +74,19 @@ impl ExpiryWorker {
         Self {
             store,
             timer,
+            wake: None,
             sweep_interval: Duration::from_secs(60),
             batch: BATCH,
             timeout: Duration::from_secs(10),
             clock: Arc::new(SystemClock::new()),
         }
+    }
+
+    /// Wakes a relay in this process when units have come back.
+    #[must_use]
+    pub fn with_wake(mut self, wake: Wake) -> Self {
+        self.wake = Some(wake);
+        self
     }
 
     /// Sets the pause between sweeps: a random 75 % to 125 % of `interval`.
@@ -162,6 +172,10 @@ impl ExpiryWorker {
         let outcomes =
             expired.and_then(|outcomes| Ok(one_for_each("expire", due.len(), outcomes)?));
         let outcomes = outcomes.unwrap_or_else(|error| vec![Err(error); due.len()]);
+        let expired = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Ok(Expiry::Expired(_))));
+        self.came_back(expired.count());
         let again: Vec<(ReservationId, Duration)> = due
             .iter()
             .zip(&outcomes)
@@ -232,6 +246,7 @@ impl ExpiryWorker {
             let outcomes = sweep.outcomes.iter();
             let swept = outcomes.filter(|outcome| self.was_expired(outcome)).count();
             expired += swept;
+            self.came_back(swept);
             counter!(telemetry::EXPIRED, "by" => "sweep").increment(swept as u64);
             let goes_on = progress.goes_on(swept, sweep.rest)?;
             // Other tasks get their turn between calls, also where the store never waits.
@@ -239,6 +254,12 @@ impl ExpiryWorker {
             if stopped || !goes_on {
                 return Ok(expired);
             }
+        }
+    }
+
+    fn came_back(&self, expired: usize) {
+        if let (1.., Some(wake)) = (expired, &self.wake) {
+            wake.wake();
         }
     }
 

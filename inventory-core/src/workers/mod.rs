@@ -12,7 +12,9 @@ mod expiry;
 mod progress;
 mod relay;
 mod retention;
+mod wake;
 
 pub use expiry::ExpiryWorker;
 pub use relay::{OutboxRelay, Pass};
 pub use retention::{Retention, RetentionPass};
+pub use wake::Wake;

@@ -17,12 +17,16 @@ use crate::events::{Heartbeat, StockChanged, inventory_updates};
 use crate::model::{Sku, Version};
 use crate::store::{Cursor, StockOutbox, StockSource};
 use crate::telemetry;
+use crate::workers::wake::Wake;
 
-/// Publishes the newest state of every SKU that changed, at least once. Then publishes a heartbeat
-/// to every partition, which says up to which time everything is published.
+/// Publishes the newest state of every SKU that changed, at least once. About every second it
+/// publishes a heartbeat to every partition, which says up to which time everything is published.
 ///
 /// - It works in passes over the outbox. An event that the log did not acknowledge stays in the
 ///   outbox for the next pass.
+/// - While stock changes, a pass follows 10 ms after the one before. When there is nothing to
+///   publish, the pauses double up to the interval. A [`Wake`] ends a pause: the host hands it to
+///   what changes stock in the same process.
 /// - Heartbeats are sent after a pass in which the log acknowledged every event.
 /// - All stock is published again about every 10 minutes, so that a reader that missed an event
 ///   gets a newer one.
@@ -54,11 +58,13 @@ pub struct OutboxRelay {
     publisher: Arc<dyn Publisher>,
     topic: Topic,
     interval: Duration,
+    heartbeat_interval: Duration,
     batch: NonZeroUsize,
     republish_interval: Duration,
     first: First,
     timeout: Duration,
     clock: Arc<dyn Clock>,
+    wake: Wake,
 }
 
 /// The result of a pass of [`OutboxRelay`].
@@ -90,6 +96,13 @@ enum First {
     Republish,
 }
 
+/// Whether a complete pass sends heartbeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heartbeats {
+    Send,
+    Omit,
+}
+
 /// The time of the last complete pass, on the monotonic clock.
 struct LastComplete(Mutex<Duration>);
 
@@ -107,13 +120,15 @@ const AGE_INTERVAL: Duration = Duration::from_secs(1);
 const BATCH: NonZeroUsize = NonZeroUsize::new(500).expect("it is not 0");
 /// The shortest pause between passes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// The pause after a pass that published something, if the interval is not shorter.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause after failed passes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 impl OutboxRelay {
-    /// A relay to the topic `inventory_updates`. It makes a pass every 200 ms in pages of 500 SKUs,
-    /// publishes all stock again about every 10 minutes, and waits at most 10 seconds for an
-    /// answer.
+    /// A relay to the topic `inventory_updates`. It makes a pass at least every 200 ms in pages of
+    /// 500 SKUs, sends heartbeats every second, publishes all stock again about every 10 minutes,
+    /// and waits at most 10 seconds for an answer.
     #[must_use]
     pub fn new(
         outbox: Arc<dyn StockOutbox>,
@@ -126,12 +141,23 @@ impl OutboxRelay {
             publisher,
             topic: inventory_updates(),
             interval: Duration::from_millis(200),
+            heartbeat_interval: Duration::from_secs(1),
             batch: BATCH,
             republish_interval: Duration::from_secs(600),
             first: First::Wait,
             timeout: Duration::from_secs(10),
             clock: Arc::new(SystemClock::new()),
+            wake: Wake::new(),
         }
+    }
+
+    /// What wakes this relay and its clones. Hand it to
+    /// [`Inventory::with_wake`](crate::Inventory::with_wake) and
+    /// [`ExpiryWorker::with_wake`](super::ExpiryWorker::with_wake), or call it after a commit of
+    /// your own.
+    #[must_use]
+    pub fn wake(&self) -> Wake {
+        self.wake.clone()
     }
 
     /// Publishes to another topic.
@@ -141,11 +167,19 @@ impl OutboxRelay {
         self
     }
 
-    /// Sets the pause between passes, at least a millisecond. After failed passes the pauses grow,
-    /// up to 30 seconds.
+    /// Sets the longest pause between passes, at least a millisecond. After failed passes the
+    /// pauses grow, up to 30 seconds.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval.max(SHORTEST_PAUSE);
+        self
+    }
+
+    /// Sets the shortest time between heartbeats. A reader takes a cache whose heartbeats are 30
+    /// seconds old for stale by default.
+    #[must_use]
+    pub fn with_heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.heartbeat_interval = interval;
         self
     }
 
@@ -212,19 +246,49 @@ impl OutboxRelay {
     async fn make_passes(&self, complete: &LastComplete) {
         let first_pause = self.interval.min(LONGEST_PAUSE);
         let mut backoff = Backoff::new(first_pause, LONGEST_PAUSE);
+        let mut pause = BUSY_PAUSE;
+        let mut last_heartbeat = None;
         loop {
-            let pass = self.pass().await;
-            let pause = if matches!(&pass, Ok(pass) if pass.complete_as_of.is_some()) {
+            let begun = self.clock.monotonic();
+            let is_due = |last: Duration| begun.saturating_sub(last) >= self.heartbeat_interval;
+            let heartbeats = match last_heartbeat.is_none_or(is_due) {
+                true => Heartbeats::Send,
+                false => Heartbeats::Omit,
+            };
+            let pass = self.pass_with(heartbeats).await;
+            if let Ok(Pass {
+                published,
+                complete_as_of: Some(_),
+                ..
+            }) = pass
+            {
                 complete.set(self.clock.monotonic());
                 backoff.reset();
-                self.interval
-            } else {
-                backoff.pause()
-            };
+                if heartbeats == Heartbeats::Send {
+                    last_heartbeat = Some(begun);
+                }
+                pause = match published {
+                    0 => pause.saturating_mul(2).min(self.interval),
+                    _ => BUSY_PAUSE.min(self.interval),
+                };
+                self.rest(pause).await;
+                continue;
+            }
+            let pause = backoff.pause();
             if let Err(error) = pass {
                 tracing::warn!(%error, ?pause, "a pass over the outbox failed; it is repeated");
             }
             self.clock.sleep(pause).await;
+        }
+    }
+
+    /// Waits for the pause, or until the relay is woken, but not less than between busy passes.
+    async fn rest(&self, pause: Duration) {
+        let least = pause.min(BUSY_PAUSE);
+        self.clock.sleep(least).await;
+        tokio::select! {
+            () = self.clock.sleep(pause.saturating_sub(least)) => {}
+            () = self.wake.woken() => {}
         }
     }
 
@@ -236,6 +300,10 @@ impl OutboxRelay {
     /// Events that were acknowledged before are marked.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn pass(&self) -> Result<Pass, InventoryError> {
+        self.pass_with(Heartbeats::Send).await
+    }
+
+    async fn pass_with(&self, heartbeats: Heartbeats) -> Result<Pass, InventoryError> {
         let (mut published, mut failed) = (0, 0);
         let mut after: Option<Cursor> = None;
         let mut first = None;
@@ -251,7 +319,7 @@ impl OutboxRelay {
             failed += outcome.failed;
             self.mark(&outcome.acknowledged).await;
             if page.next.is_none() {
-                return self.conclude(published, failed, first).await;
+                return self.conclude(published, failed, first, heartbeats).await;
             }
             if page.next == after {
                 let what = format!("the outbox returned the cursor that it was given, {after:?}");
@@ -266,6 +334,7 @@ impl OutboxRelay {
         published: usize,
         failed: usize,
         (epoch, complete_as_of): (u32, Timestamp),
+        heartbeats: Heartbeats,
     ) -> Result<Pass, InventoryError> {
         let mut pass = Pass {
             published,
@@ -273,7 +342,9 @@ impl OutboxRelay {
             complete_as_of: None,
         };
         if failed == 0 {
-            self.heartbeat(epoch, complete_as_of).await?;
+            if heartbeats == Heartbeats::Send {
+                self.heartbeat(epoch, complete_as_of).await?;
+            }
             pass.complete_as_of = Some(complete_as_of);
         }
         Ok(pass)
@@ -415,6 +486,7 @@ impl fmt::Debug for OutboxRelay {
         f.debug_struct("OutboxRelay")
             .field("topic", &self.topic)
             .field("interval", &self.interval)
+            .field("heartbeat_interval", &self.heartbeat_interval)
             .field("batch", &self.batch)
             .field("republish_interval", &self.republish_interval)
             .field("timeout", &self.timeout)

@@ -1,13 +1,15 @@
 //! What is published, and what a heartbeat claims.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use stockade_change_feed::memory::MemoryFeed;
 use stockade_change_feed::{Clock, FeedError, Message, Published, Publisher, Timestamp, Topic};
-use stockade_inventory_core::workers::OutboxRelay;
+use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay};
 use stockade_inventory_core::*;
 
 use crate::faults::{Fault, Faulty, Log};
@@ -167,6 +169,105 @@ async fn a_running_relay_recovers_and_republishes() {
     assert_eq!(read(&log).0[..2], ["a 1", "b 2"]);
     stop.send(()).unwrap();
     running.await.unwrap();
+}
+
+/// One that looks every minute where it has nothing to do, and never publishes all stock.
+fn rare(shop: &Shop, log: &Log) -> OutboxRelay {
+    let relay = relay(shop, log).with_interval(seconds(60));
+    relay.with_republish_interval(seconds(1_000_000))
+}
+
+/// Lets some milliseconds pass, one by one.
+async fn tick(shop: &Shop, milliseconds: u64) {
+    for _ in 0..milliseconds {
+        shop.clock.advance(Duration::from_millis(1));
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_has_nothing_to_do_looks_at_its_interval() {
+    let (shop, log) = (Shop::with(&[("a", 1)]).await, Log::default());
+    let relay = rare(&shop, &log);
+    let _running = tokio::spawn(relay.run(std::future::pending()));
+    shop.pass_time(seconds(600)).await;
+    read(&log);
+    shop.set("again", "a", 2).await;
+    tick(&shop, 100).await;
+    assert_eq!(read(&log).0, Vec::<String>::new());
+    shop.pass_time(seconds(61)).await;
+    assert_eq!(read(&log).0, ["a 2"]);
+}
+
+#[tokio::test]
+async fn a_relay_looks_again_soon_after_a_change() {
+    let (shop, log) = (Shop::with(&[("a", 1)]).await, Log::default());
+    let relay = rare(&shop, &log);
+    let _running = tokio::spawn(relay.run(std::future::pending()));
+    tick(&shop, 1).await;
+    for count in 2..50 {
+        read(&log);
+        shop.set(&format!("count-{count}"), "a", count).await;
+        // A pause of 10 ms, and one of 20 after a pass that found nothing.
+        tick(&shop, 25).await;
+        assert_eq!(read(&log).0, [format!("a {count}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_woken_relay_publishes_at_once() {
+    let (shop, log) = (Shop::with(&[("a", 9)]).await, Log::default());
+    let relay = rare(&shop, &log);
+    let store: Arc<dyn InventoryStore> = Arc::new(shop.store.clone());
+    let inventory = shop.inventory(store.clone()).with_wake(relay.wake());
+    let expiry = ExpiryWorker::new(store, Arc::new(shop.timer.clone()))
+        .with_wake(relay.wake())
+        .with_clock(shop.clock.clone());
+    let _running = tokio::spawn(relay.run(std::future::pending()));
+    let changed = async |expected: &str| {
+        tick(&shop, 1).await;
+        assert_eq!(read(&log).0, [expected]);
+        // So that it is idle again.
+        shop.pass_time(seconds(600)).await;
+        read(&log);
+    };
+    shop.pass_time(seconds(600)).await;
+    read(&log);
+
+    inventory.reserve(request("one", "a", 1)).await.unwrap();
+    changed("a 8").await;
+    // It was due while time passed.
+    expiry.sweep().await.unwrap();
+    changed("a 9").await;
+    inventory.reserve(request("two", "a", 2)).await.unwrap();
+    tick(&shop, 20).await;
+    read(&log);
+    inventory
+        .release(&id("two"), ActingFor::Anyone)
+        .await
+        .unwrap();
+    tick(&shop, 20).await;
+    assert_eq!(read(&log).0, ["a 9"]);
+    inventory.adjust(&[set("more", "a", 12)]).await.unwrap();
+    changed("a 12").await;
+}
+
+#[tokio::test]
+async fn heartbeats_are_a_second_apart_however_often_stock_changes() {
+    let (shop, log) = (Shop::with(&[("a", 1)]).await, Log::default());
+    let _running = tokio::spawn(relay(&shop, &log).run(std::future::pending()));
+    for count in 2..202 {
+        shop.set(&format!("count-{count}"), "a", count).await;
+        tick(&shop, 20).await;
+    }
+    let (changes, heartbeats) = read(&log);
+    assert!(changes.len() >= 200, "{}", changes.len());
+    // One for each of three partitions, in four seconds.
+    let times: BTreeSet<_> = heartbeats.iter().collect();
+    assert!((4..=5).contains(&times.len()), "{times:?}");
+    assert_eq!(heartbeats.len(), 3 * times.len());
 }
 
 #[tokio::test]
