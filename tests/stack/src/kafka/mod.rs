@@ -30,6 +30,9 @@ const BROKER: &[&str] = &["-Xms64m", "-Xmx512m"];
 /// Of a tool.
 const TOOL: &[&str] = &["-Xmx256m", "-XX:+UseSerialGC", QUICK];
 
+/// Of a tool that measures.
+const MEASURING: &[&str] = &["-Xmx512m"];
+
 /// What lives shortly is not worth being compiled well.
 const QUICK: &str = "-XX:TieredStopAtLevel=1";
 

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::daemon::Daemon;
 use crate::kafka::programs::Programs;
-use crate::kafka::{STOP, TOOL};
+use crate::kafka::{MEASURING, STOP, TOOL};
 
 /// One of Kafka's command line tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum KafkaTool {
     ConsumerGroups,
     /// `kafka-consumer-perf-test`
     ConsumerPerfTest,
+    /// `kafka-e2e-latency`
+    EndToEndLatency,
     /// `kafka-features`
     Features,
     /// `kafka-leader-election`
@@ -47,12 +49,21 @@ impl KafkaTool {
             Self::ConsoleProducer => "org.apache.kafka.tools.ConsoleProducer",
             Self::ConsumerGroups => "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
             Self::ConsumerPerfTest => "org.apache.kafka.tools.ConsumerPerformance",
+            Self::EndToEndLatency => "org.apache.kafka.tools.EndToEndLatency",
             Self::Features => "org.apache.kafka.tools.FeatureCommand",
             Self::LeaderElection => "org.apache.kafka.tools.LeaderElectionCommand",
             Self::ProducerPerfTest => "org.apache.kafka.tools.ProducerPerformance",
             Self::ReassignPartitions => "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
             Self::Topics => "org.apache.kafka.tools.TopicCommand",
             Self::Transactions => "org.apache.kafka.tools.TransactionsCommand",
+        }
+    }
+
+    /// How it is compiled: tools that measure as well as Java can, which takes a while.
+    const fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::ConsumerPerfTest | Self::EndToEndLatency | Self::ProducerPerfTest => MEASURING,
+            _ => TOOL,
         }
     }
 
@@ -103,7 +114,7 @@ impl RunningTool {
         let folder = daemon.folder();
         let (from, to) = (folder.join("input"), folder.join("output"));
         fs::write(&from, input)?;
-        let java = Programs::find()?.java(folder, TOOL, tool.class())?;
+        let java = Programs::find()?.java(folder, tool.options(), tool.class())?;
         let mut command = Command::new("sh");
         command.current_dir(folder).args(["-c", REDIRECT, "sh"]);
         command.arg(from).arg(&to);
