@@ -1,7 +1,7 @@
 //! What every subject measures with.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde::de::DeserializeOwned;
@@ -20,6 +20,11 @@ impl Latencies {
         Self(rounds)
     }
 
+    /// How many rounds there were.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The time within which so many of a hundred rounds ended.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let at = (self.0.len() * percent).div_ceil(100);
@@ -30,6 +35,41 @@ impl Latencies {
     pub(crate) fn ratio(&self, baseline: &Self, percent: usize) -> f64 {
         self.percentile(percent).as_secs_f64() / baseline.percentile(percent).as_secs_f64()
     }
+}
+
+/// Begins a call every so often, whether the ones before have ended or not, and returns how long
+/// each took.
+pub(crate) async fn paced<F>(
+    calls: usize,
+    every: Duration,
+    call: impl Fn(usize) -> F,
+) -> anyhow::Result<Vec<Duration>>
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let mut ticks = tokio::time::interval(every);
+    let mut running = Vec::with_capacity(calls);
+    for number in 0..calls {
+        ticks.tick().await;
+        let call = call(number);
+        running.push(tokio::spawn(async move {
+            let started = Instant::now();
+            call.await?;
+            anyhow::Ok(started.elapsed())
+        }));
+    }
+    let mut took = Vec::with_capacity(calls);
+    for call in running {
+        took.push(call.await??);
+    }
+    Ok(took)
+}
+
+/// The one in the middle, of at least one.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Memory of a process, in bytes.

@@ -80,3 +80,45 @@ fn shop() {
         assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
     }
 }
+
+#[test]
+fn redis() {
+    let table = short("redis");
+    for row in [
+        "one server, a bare MGET",
+        "three primaries, 25 bare GETs",
+        "32 callers",
+    ] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}
+
+#[test]
+fn timers() {
+    let table = short("timers");
+    for row in ["with Redis", "until Redis ends", "after it, by sweeps"] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}
+
+#[test]
+fn kafka() {
+    let table = short("kafka");
+    for row in [
+        "records of 1024 bytes",
+        "published a second",
+        "read a second",
+        "publish, p99",
+        "publish and read, p99",
+    ] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}
+
+#[test]
+fn pipeline() {
+    let table = short("pipeline");
+    for row in ["2000 SKUs", "100 a second", "20000 events"] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "{table}");
+    }
+}
