@@ -6,12 +6,13 @@ use service_kit::{Service, inventory_routes};
 use stockade_change_feed::SystemClock;
 use stockade_http::stock_routes;
 use stockade_inventory_core::Inventory;
+use stockade_inventory_core::workers::Wake;
 use utoipa::OpenApi as _;
 
 use crate::backends::Backends;
 
 /// Adds the routes: reservations and stock for clients, and all stock for services that show it.
-pub(crate) fn add(service: Service, backends: &Backends) -> Service {
+pub(crate) fn add(service: Service, backends: &Backends, relay: Option<Wake>) -> Service {
     #[derive(utoipa::OpenApi)]
     #[openapi(
         info(
@@ -31,6 +32,9 @@ pub(crate) fn add(service: Service, backends: &Backends) -> Service {
     let mut inventory = Inventory::new(backends.store.clone());
     if let Some(timers) = &backends.timers {
         inventory = inventory.with_timer(timers.clone());
+    }
+    if let Some(relay) = relay {
+        inventory = inventory.with_wake(relay);
     }
     service
         .with_document(Document::openapi())

@@ -39,9 +39,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let mut workers = Workers::new(&readiness);
     let backends = Backends::open(&options, &mut workers).await?;
     backends.check(options.role, &readiness);
-    workers::spawn(&options, &backends, &mut workers);
+    let wake = workers::spawn(&options, &backends, &mut workers);
     let service = if options.role.runs(Role::Api) {
-        api::add(service, &backends)
+        api::add(service, &backends, wake)
     } else {
         service
     };

@@ -1,23 +1,28 @@
 //! The background work of a role.
 
 use service_kit::Workers;
-use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay, Retention};
+use stockade_inventory_core::workers::{ExpiryWorker, OutboxRelay, Retention, Wake};
 
 use crate::backends::Backends;
 use crate::options::{Options, Role};
 
-/// Spawns the workers of the role.
-pub(crate) fn spawn(options: &Options, backends: &Backends, workers: &mut Workers) {
+/// Spawns the workers of the role. Returns what wakes the relay, if this process has it.
+pub(crate) fn spawn(options: &Options, backends: &Backends, workers: &mut Workers) -> Option<Wake> {
     let (role, store) = (options.role, &backends.store);
-    if let Some(publisher) = backends.publisher() {
+    let wake = backends.publisher().map(|publisher| {
         let relay = OutboxRelay::new(store.clone(), store.clone(), publisher)
             .with_topic(options.kafka.kafka_topic.clone());
+        let wake = relay.wake();
         workers.spawn("outbox relay", |stop| relay.run(stop));
-    }
+        wake
+    });
     if let (true, Some(timers)) = (role.runs(Role::Expiry), &backends.timers) {
         // Two, so that one can expire reservations while the other waits for the store.
         for _ in 0..2 {
-            let expiry = ExpiryWorker::new(store.clone(), timers.clone());
+            let mut expiry = ExpiryWorker::new(store.clone(), timers.clone());
+            if let Some(wake) = &wake {
+                expiry = expiry.with_wake(wake.clone());
+            }
             workers.spawn("expiry", |stop| expiry.run(stop));
         }
     }
@@ -27,4 +32,5 @@ pub(crate) fn spawn(options: &Options, backends: &Backends, workers: &mut Worker
             .with_movements_kept(options.keep_movements);
         workers.spawn("retention", |stop| retention.run(stop));
     }
+    wake
 }
