@@ -69,7 +69,7 @@ impl DeadLetter {
         }
     }
 
-    /// Decodes a record that [`DeadLetters`] stored.
+    /// Decodes a record that [`DeadLetters`](super::DeadLetters) stored.
     ///
     /// # Errors
     /// [`FeedError::Malformed`], naming the header, for any other record.
