@@ -98,6 +98,30 @@ impl<'a> Calls<'a> {
         }
     }
 
+    /// Reads fields of a hash on a server that is no cluster: the reply has no number by which the
+    /// reply to another call would be noticed.
+    pub(crate) async fn fields(
+        &self,
+        operation: &'static str,
+        key: &Key,
+        fields: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<Value>, RedisError> {
+        let client = self.client();
+        let arguments: Vec<Value> = std::iter::once(key.clone().into()).chain(fields).collect();
+        let expected = arguments.len() - 1;
+        let command = CustomCommand::new_static("HMGET", ClusterHash::FirstKey, false);
+        let reading = client.custom(command, arguments);
+        let read = tokio::time::timeout_at(self.end.into(), reading).await;
+        match read.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "no answer in time"))) {
+            Ok(Value::Array(values)) if values.len() == expected => Ok(values),
+            Ok(_) => {
+                let error = Error::new(ErrorKind::Protocol, "got the reply to another command");
+                Err(self.failed(operation, Effect::None, error))
+            }
+            Err(error) => Err(self.failed(operation, Effect::None, error)),
+        }
+    }
+
     /// Reads the driver's error of a command, and counts it.
     pub(crate) fn failed(
         &self,

@@ -6,9 +6,13 @@ use stockade_catalog_core::{CacheRead, Coverage};
 use stockade_inventory_core::Sku;
 
 use crate::error::RedisError;
+use crate::script::Calls;
 
 use super::scripts::READ;
 use super::{CHUNK, RedisAvailability, merge, text};
+
+/// The fields that say how far a bucket is.
+const STATE: [&str; 2] = [" marks", " filled"];
 
 impl RedisAvailability {
     pub(super) async fn read_all(&self, skus: &[Sku]) -> Result<CacheRead, RedisError> {
@@ -24,8 +28,8 @@ impl RedisAvailability {
             chunks.into_iter().map(move |places| (bucket, places))
         });
         let reads = reads.map(async |(bucket, places)| {
-            let asked = places.iter().map(|place| skus[*place].as_str().into());
-            let reply = calls.run(&READ, self.buckets.key(bucket), asked).await?;
+            let asked = places.iter().map(|place| skus[*place].as_str());
+            let reply = self.read_bucket(&calls, bucket, asked).await?;
             Ok::<_, RedisError>((bucket, places, reply))
         });
         let mut entries = vec![None; skus.len()];
@@ -43,6 +47,26 @@ impl RedisAvailability {
         }
         let coverage = state.coverage();
         Ok(CacheRead::new(entries, state.into_marks(), coverage))
+    }
+
+    /// The marks, whether the bucket is filled, and entries. On one server that is a plain read. A
+    /// script reads where an entry says that inventory does not know a SKU, because that ends by the
+    /// clock of the server, and on a cluster, where its reply has to show whose it is.
+    async fn read_bucket<'a>(
+        &self,
+        calls: &Calls<'_>,
+        bucket: usize,
+        skus: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<Vec<Value>, RedisError> {
+        let key = self.buckets.key(bucket);
+        if !self.client.is_clustered() {
+            let fields = STATE.into_iter().chain(skus.clone()).map(Value::from);
+            let found = calls.fields("read availability", key, fields).await?;
+            if !found.iter().skip(STATE.len()).any(text::is_absence) {
+                return Ok(found);
+            }
+        }
+        calls.run(&READ, key, skus.map(Value::from)).await
     }
 }
 

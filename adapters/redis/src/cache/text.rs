@@ -83,6 +83,13 @@ pub(super) fn read_entry(value: &Value) -> Option<Option<CacheEntry>> {
     Some(Some(CacheEntry::Known { available, version }))
 }
 
+/// Whether an entry is stored as one that inventory does not know: `absent <until>`.
+pub(super) fn is_absence(value: &Value) -> bool {
+    value
+        .as_str()
+        .is_some_and(|text| text.starts_with("absent "))
+}
+
 /// What became of an entry.
 pub(super) fn read_write(value: &Value) -> Option<CacheWrite> {
     let text = value.as_bytes_str()?;
