@@ -37,6 +37,12 @@ impl Script {
             effect,
         }
     }
+
+    /// The name of the operation that it is a part of.
+    #[cfg(feature = "cache")]
+    pub(crate) fn operation(&self) -> &'static str {
+        self.operation
+    }
 }
 
 /// Numbers the calls of this process.
@@ -98,28 +104,23 @@ impl<'a> Calls<'a> {
         }
     }
 
-    /// Reads fields of a hash on a server that is no cluster: the reply has no number by which the
-    /// reply to another call would be noticed.
+    /// Reads fields of a hash, on a server that is no cluster: the reply has no number that shows
+    /// whose it is.
+    #[cfg(feature = "cache")]
     pub(crate) async fn fields(
         &self,
         operation: &'static str,
         key: &Key,
         fields: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<Value>, RedisError> {
-        let client = self.client();
         let arguments: Vec<Value> = std::iter::once(key.clone().into()).chain(fields).collect();
         let expected = arguments.len() - 1;
-        let command = CustomCommand::new_static("HMGET", ClusterHash::FirstKey, false);
-        let reading = client.custom(command, arguments);
-        let read = tokio::time::timeout_at(self.end.into(), reading).await;
-        match read.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "no answer in time"))) {
+        let read = match self.send("HMGET", key, arguments).await {
             Ok(Value::Array(values)) if values.len() == expected => Ok(values),
-            Ok(_) => {
-                let error = Error::new(ErrorKind::Protocol, "got the reply to another command");
-                Err(self.failed(operation, Effect::None, error))
-            }
-            Err(error) => Err(self.failed(operation, Effect::None, error)),
-        }
+            Ok(_) => Err(misread()),
+            Err(error) => Err(error),
+        };
+        read.map_err(|error| self.failed(operation, Effect::None, error))
     }
 
     /// Reads the driver's error of a command, and counts it.
@@ -154,32 +155,33 @@ impl<'a> Calls<'a> {
         key: &Key,
         arguments: &[Value],
     ) -> Result<Value, Error> {
-        let ran = self.send("EVALSHA", &script.sha, key, arguments).await;
+        let with = |script: &Str| -> Vec<Value> {
+            let fixed = [script.clone().into(), 1.into(), key.clone().into()];
+            fixed.into_iter().chain(arguments.iter().cloned()).collect()
+        };
+        let ran = self.send("EVALSHA", key, with(&script.sha)).await;
         match ran {
             // A new server, or one whose scripts were flushed. It keeps what it evaluates.
             Err(error) if Class::of(&error) == Class::NoScript => {
-                self.send("EVAL", &script.lua, key, arguments).await
+                self.send("EVAL", key, with(&script.lua)).await
             }
             ran => ran,
         }
     }
 
-    /// Sends a script on one key.
+    /// Sends a command on one key.
     ///
     /// The driver's own commands for scripts let nothing follow on their connection before they are
     /// answered, which costs throughput, and wait for a server that hangs whatever their timeout. So
-    /// scripts are sent as commands that the driver does not know, and within a timeout of ours.
+    /// commands are sent as ones that the driver does not know, and within a timeout of ours.
     async fn send(
         &self,
         command: &'static str,
-        script: &Str,
         key: &Key,
-        arguments: &[Value],
+        arguments: Vec<Value>,
     ) -> Result<Value, Error> {
         let slot = ClusterHash::Custom(key.cluster_hash());
         let command = CustomCommand::new_static(command, slot, false);
-        let fixed = [script.clone().into(), 1.into(), key.clone().into()];
-        let arguments: Vec<Value> = fixed.into_iter().chain(arguments.iter().cloned()).collect();
         let client = self.client();
         let sending = client.custom(command, arguments);
         let sent = tokio::time::timeout_at(self.end.into(), sending).await;
@@ -199,8 +201,11 @@ fn answer_to(number: &str, reply: Value) -> Result<Vec<Value>, Error> {
         },
         _ => None,
     };
-    list.ok_or_else(|| {
-        counter!(telemetry::MISREAD).increment(1);
-        Error::new(ErrorKind::Protocol, "got the reply to another command")
-    })
+    list.ok_or_else(misread)
+}
+
+/// Counts a reply to another command.
+fn misread() -> Error {
+    counter!(telemetry::MISREAD).increment(1);
+    Error::new(ErrorKind::Protocol, "got the reply to another command")
 }

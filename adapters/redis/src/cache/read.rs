@@ -61,7 +61,7 @@ impl RedisAvailability {
         let key = self.buckets.key(bucket);
         if !self.client.is_clustered() {
             let fields = STATE.into_iter().chain(skus.clone()).map(Value::from);
-            let found = calls.fields("read availability", key, fields).await?;
+            let found = calls.fields(READ.operation(), key, fields).await?;
             if !found.iter().skip(STATE.len()).any(text::is_absence) {
                 return Ok(found);
             }
