@@ -32,8 +32,14 @@ impl StockOutbox for PostgresInventory<Pooled> {
         let next = cut(&mut stock, limit).map(|last| Cursor(last.sku().to_string()));
         let mut traces = rows::traces(&found)?;
         let changes = stock.iter().map(|stock| {
-            let trace = traces.remove(stock.sku().as_str());
-            StockChanged::from(stock).with_trace(trace)
+            let change = StockChanged::from(stock);
+            // Most changes have none.
+            if traces.is_empty() {
+                return change;
+            }
+            // That of the newest change, if this one has a trace.
+            let trace = traces.remove(&(change.sku.to_string(), change.changed_at));
+            change.with_trace(trace)
         });
         let changes = changes.collect();
         Ok(OutboxPage::new(changes, epoch, now, next))

@@ -82,25 +82,21 @@ pub(crate) fn stock(found: &[PgRow]) -> Result<Vec<SkuStock>, PostgresError> {
         .collect()
 }
 
-/// The trace of the newest change of each SKU in rows of levels, where it was kept.
-pub(crate) fn traces(found: &[PgRow]) -> Result<HashMap<String, TraceContext>, PostgresError> {
-    let mut newest = HashMap::new();
+/// The traces in rows of levels, each with its SKU and the time of its change.
+pub(crate) fn traces(
+    found: &[PgRow],
+) -> Result<HashMap<(String, Timestamp), TraceContext>, PostgresError> {
+    let mut traces = HashMap::new();
     for row in found {
-        let Some(sku) = row.try_get::<Option<String>, _>("sku").map_err(damaged)? else {
-            continue;
-        };
         let trace: Option<String> = row.try_get("trace").map_err(damaged)?;
-        let at = row.try_get::<Time, _>("changed_at").map_err(damaged)?.0;
-        let (last, kept) = newest.entry(sku).or_insert((at, None));
-        if at >= *last {
-            (*last, *kept) = (at, trace);
+        // A trace of another form ends here.
+        if let Some(trace) = trace.and_then(|text| text.parse().ok()) {
+            let sku = row.try_get("sku").map_err(damaged)?;
+            let at: Time = row.try_get("changed_at").map_err(damaged)?;
+            traces.insert((sku, at.0), trace);
         }
     }
-    let read = |(sku, (_, trace)): (String, (Timestamp, Option<String>))| {
-        // A trace of another form only ends here.
-        Some((sku, trace?.parse().ok()?))
-    };
-    Ok(newest.into_iter().filter_map(read).collect())
+    Ok(traces)
 }
 
 /// A reservation, if this row of an outer join has one.
