@@ -373,4 +373,21 @@ impl PartitionLag {
             age,
         }
     }
+
+    /// The lag of several partitions together: all unfinished records, and the age of the oldest
+    /// one. `None` where it is not known of a partition.
+    #[must_use]
+    pub fn total<'a>(
+        partitions: impl IntoIterator<Item = &'a Self>,
+    ) -> (Option<u64>, Option<Duration>) {
+        let mut total = (Some(0_u64), Some(Duration::ZERO));
+        for Self { records, age, .. } in partitions {
+            total.0 = total
+                .0
+                .zip(*records)
+                .map(|(sum, records)| sum.saturating_add(records));
+            total.1 = total.1.zip(*age).map(|(oldest, age)| oldest.max(age));
+        }
+        total
+    }
 }

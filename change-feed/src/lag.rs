@@ -113,7 +113,7 @@ impl LagReport {
             topics.entry(&lag.partition.topic).or_default().push(lag);
         }
         for (topic, partitions) in topics {
-            let (records, age) = total(&partitions);
+            let (records, age) = gauges(&partitions);
             let labels = [
                 ("group", self.group.as_str().to_owned()),
                 ("topic", topic.as_str().to_owned()),
@@ -124,24 +124,19 @@ impl LagReport {
     }
 }
 
-/// All unfinished records, and the age of the oldest. NaN where a partition's is not known, and
-/// without any partition.
+/// The gauges of some partitions; NaN where a partition's lag is not known, and without any partition.
 #[allow(
     clippy::cast_precision_loss,
     reason = "the count is only shown; above 2^53 records it is rounded"
 )]
-fn total(partitions: &[&PartitionLag]) -> (f64, f64) {
+fn gauges(partitions: &[&PartitionLag]) -> (f64, f64) {
     if partitions.is_empty() {
         return (f64::NAN, f64::NAN);
     }
-    let records = partitions.iter().map(|lag| lag.records);
-    let ages = partitions.iter().map(|lag| lag.age);
-    let records = records.sum::<Option<u64>>();
-    let age = ages.collect::<Option<Vec<_>>>();
+    let (records, age) = PartitionLag::total(partitions.iter().copied());
     (
         records.map_or(f64::NAN, |records| records as f64),
-        age.and_then(|ages| ages.into_iter().max())
-            .map_or(f64::NAN, |age| age.as_secs_f64()),
+        age.map_or(f64::NAN, |age| age.as_secs_f64()),
     )
 }
 
@@ -169,17 +164,17 @@ mod tests {
     #[test]
     fn records_are_added_and_the_oldest_counts() {
         let [some, none] = [lag(Some(3), Some(7)), lag(Some(0), Some(0))];
-        assert_eq!(total(&[&none, &some, &some]), (6.0, 7.0));
-        assert_eq!(total(&[&none]), (0.0, 0.0));
+        assert_eq!(gauges(&[&none, &some, &some]), (6.0, 7.0));
+        assert_eq!(gauges(&[&none]), (0.0, 0.0));
     }
 
     #[test]
     fn what_is_not_known_is_no_number() {
         let some = lag(Some(3), Some(7));
-        let (records, age) = total(&[&some, &lag(None, Some(9))]);
+        let (records, age) = gauges(&[&some, &lag(None, Some(9))]);
         assert!(records.is_nan());
         assert_eq!(age, 9.0);
-        assert!(total(&[&some, &lag(Some(1), None)]).1.is_nan());
-        assert!(total(&[]).0.is_nan());
+        assert!(gauges(&[&some, &lag(Some(1), None)]).1.is_nan());
+        assert!(gauges(&[]).0.is_nan());
     }
 }

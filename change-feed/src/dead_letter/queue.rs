@@ -128,7 +128,7 @@ impl DeadLetterQueue {
         }
     }
 
-    /// Sets the group whose progress tells how far the letters were dealt with (`TOPIC.queue`).
+    /// Sets the group whose committed offsets say which letters were dealt with (`TOPIC.queue`).
     #[must_use]
     pub fn with_group(mut self, group: Group) -> Self {
         self.group = Some(group);

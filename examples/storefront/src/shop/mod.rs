@@ -291,12 +291,11 @@ impl Reading {
     }
 
     fn lag_of(&self, partitions: Option<&[PartitionLag]>) -> Lag {
+        let (records, age) = partitions.map_or((None, None), PartitionLag::total);
         Lag {
             group: self.group.to_string(),
-            records: partitions.and_then(|all| all.iter().map(|one| one.records).sum()),
-            age: partitions
-                .and_then(|all| all.iter().map(|one| one.age).collect::<Option<Vec<_>>>())
-                .map(|ages| ages.into_iter().max().unwrap_or_default()),
+            records,
+            age,
         }
     }
 }
