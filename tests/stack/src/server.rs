@@ -110,13 +110,33 @@ impl Kind {
     /// What was started for a test, or none where it does not start: which is said, and is a
     /// failure where it is [required](Kind::is_required).
     pub(crate) fn for_test<S>(self, started: anyhow::Result<S>) -> Option<S> {
-        match started {
+        self.or_skip("does not start", started)
+    }
+
+    /// The URL of the one that all tests share, or none: then the test is skipped, and says so on
+    /// stderr.
+    ///
+    /// # Panics
+    /// If nothing answers at the URL, or there is none and it is [required](Kind::is_required).
+    #[must_use]
+    pub fn given_for_test(self) -> Option<String> {
+        let given = match self.given() {
+            Ok(given) => given,
+            Err(error) => panic!("{error:#}"),
+        };
+        let variable = self.variable();
+        let missing = || format!("{variable} is not set; run the tests by `cargo stack test`");
+        self.or_skip("is not there", given.with_context(missing))
+    }
+
+    fn or_skip<S>(self, why: &str, server: anyhow::Result<S>) -> Option<S> {
+        match server {
             Ok(server) => Some(server),
             Err(error) if !self.is_required() => {
-                eprintln!("SKIPPED: {self} does not start: {error:#}");
+                eprintln!("SKIPPED: {self} {why}: {error:#}");
                 None
             }
-            Err(error) => panic!("{self} does not start: {error:#}"),
+            Err(error) => panic!("{self} {why}: {error:#}"),
         }
     }
 }

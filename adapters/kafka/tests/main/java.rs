@@ -12,42 +12,11 @@ use crate::member::{Member, feed, number, text};
 
 const PARTITIONS: u32 = 4;
 
-/// Runs one of Kafka's programs, where that may block.
-async fn run(tool: KafkaTool, bootstrap: &str, arguments: &[&str]) -> String {
-    let bootstrap = bootstrap.to_owned();
-    let arguments: Vec<String> = arguments
-        .iter()
-        .map(|&argument| argument.to_owned())
-        .collect();
-    let run = move || {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        tool.run(&bootstrap, &arguments).unwrap()
-    };
-    tokio::task::spawn_blocking(run).await.unwrap()
-}
-
-/// A row of `kafka-consumer-groups --describe`, by the names of its columns.
+/// The rows of `kafka-consumer-groups --describe`, by the names of their columns.
 async fn described(bootstrap: &str, group: &str) -> Vec<BTreeMap<String, String>> {
-    let table = run(
-        KafkaTool::ConsumerGroups,
-        bootstrap,
-        &["--describe", "--group", group],
-    )
-    .await;
-    let mut lines = table.lines().filter(|line| !line.trim().is_empty());
-    let header = lines
-        .find(|line| line.contains("LOG-END-OFFSET"))
-        .unwrap_or_else(|| panic!("{table}"));
-    let names: Vec<&str> = header.split_whitespace().collect();
-    let row = |line: &str| {
-        let values = line.split_whitespace().map(str::to_owned);
-        names
-            .iter()
-            .map(|&name| name.to_owned())
-            .zip(values)
-            .collect()
-    };
-    lines.map(row).collect()
+    let (bootstrap, group) = (bootstrap.to_owned(), group.to_owned());
+    let describe = move || KafkaTool::describe_group(&bootstrap, &group).unwrap();
+    tokio::task::spawn_blocking(describe).await.unwrap()
 }
 
 async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {

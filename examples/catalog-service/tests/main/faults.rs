@@ -14,8 +14,7 @@ const SLACK: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_killed_turns_pages_to_inventory_until_another_has_caught_up() {
-    let name = "a_worker_that_is_killed_turns_pages_to_inventory_until_another_has_caught_up";
-    let Some(site) = Site::open(name, None).await else {
+    let Some(site) = Site::open(None).await else {
         return;
     };
     let inventory = site.inventory();
@@ -66,8 +65,7 @@ async fn a_worker_that_is_killed_turns_pages_to_inventory_until_another_has_caug
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_outlive_inventory_with_the_last_known_stock_and_its_age() {
-    let name = "pages_outlive_inventory_with_the_last_known_stock_and_its_age";
-    let Some(site) = Site::open(name, None).await else {
+    let Some(site) = Site::open(None).await else {
         return;
     };
     let inventory = site.inventory();

@@ -12,8 +12,7 @@ const SOON: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_outlive_redis_and_it_is_filled_again_without_a_restart_of_ours() {
-    let name = "pages_outlive_redis_and_it_is_filled_again_without_a_restart_of_ours";
-    let Some(mut site) = Site::open(name, None).await else {
+    let Some(mut site) = Site::open(None).await else {
         return;
     };
     let inventory = site.inventory();
@@ -84,8 +83,7 @@ async fn nothing_is_lost_while_kafka_is_down() {
     let Some(mut kafka) = Kafka::for_test() else {
         return;
     };
-    let name = "nothing_is_lost_while_kafka_is_down";
-    let Some(site) = Site::open(name, Some(kafka.url())).await else {
+    let Some(site) = Site::open(Some(kafka.url())).await else {
         return;
     };
     let inventory = site.inventory();

@@ -1,13 +1,11 @@
 //! The servers that the services run over, and the services as processes.
 
-use std::io::Write as _;
 use std::process::Command;
 
 use serde_json::{Value, json};
 use service_kit::testing::{Process, without_options};
 use sqlx::{AssertSqlSafe, PgPool};
-use stack::{Port, Redis, Server as _};
-use stockade_testkit::Absent;
+use stack::{Kind, Port, Redis, Server as _};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) const TOKEN: &str = "write-token-0123456789";
@@ -31,28 +29,18 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// The servers, or a skip that is written to stderr. `kafka` is a broker of the test's own;
-    /// otherwise the one is used that all tests share.
-    pub(crate) async fn open(test: &str, kafka: Option<String>) -> Option<Self> {
+    /// The servers; none where the test is skipped. `kafka` is a broker of the test's own; otherwise
+    /// the one is used that all tests share.
+    pub(crate) async fn open(kafka: Option<String>) -> Option<Self> {
         let turn = ONE_AT_A_TIME.lock().await;
-        let site = match servers(kafka) {
-            Ok((postgres, redis, kafka)) => Self {
-                name: format!("catalog_{}_{}", std::process::id(), now()),
-                postgres,
-                redis,
-                kafka,
-                inventory: Port::take().unwrap(),
-                traces: None,
-                _turn: turn,
-            },
-            Err(absent) => {
-                let required =
-                    ["POSTGRES", "REDIS", "KAFKA"].map(|it| format!("STOCKADE_REQUIRE_{it}"));
-                let required = required.iter().find(|it| std::env::var_os(it).is_some());
-                assert_eq!(required, None, "it is set, and {absent}");
-                let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {absent}");
-                return None;
-            }
+        let site = Self {
+            name: format!("catalog_{}_{}", std::process::id(), now()),
+            postgres: Kind::Postgres.given_for_test()?,
+            redis: Redis::for_test()?,
+            kafka: kafka.or_else(|| Kind::Kafka.given_for_test())?,
+            inventory: Port::take().unwrap(),
+            traces: None,
+            _turn: turn,
         };
         for database in [site.database("catalog"), site.database("inventory")] {
             site.run_sql(format!("CREATE DATABASE {database}")).await;
@@ -132,22 +120,11 @@ impl Site {
     }
 }
 
-fn servers(kafka: Option<String>) -> Result<(String, Redis, String), Absent> {
-    let given = |variable: &str| {
-        let missing = format!("{variable} is not set; run the tests by `cargo stack test`");
-        std::env::var(variable).map_err(|_| Absent::because(missing))
-    };
-    let postgres = given("STOCKADE_POSTGRES_URL")?;
-    let kafka = kafka.map_or_else(|| given("STOCKADE_KAFKA_BOOTSTRAP"), Ok)?;
-    let redis = Redis::for_test().ok_or_else(|| Absent::because("Redis does not start"))?;
-    Ok((postgres, redis, kafka))
-}
-
 fn now() -> u128 {
     std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()
 }
 
-/// The catalogue service, without the options of whoever runs the tests.
+/// The catalogue service, without the options in the environment of the tests.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-service"));
     without_options(&mut command, "catalog-service");

@@ -1,4 +1,4 @@
-//! One story, told by one process and by a process for each role: a reservation at the inventory
+//! The same test with one process and with a process for each role: a reservation at the inventory
 //! service is seen on a page of the catalogue, through Kafka and Redis.
 
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::site::{Site, VARIANTS, lamps, page, reserve, shown, shows, sku};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_process_does_all() {
-    let Some(site) = Site::open("one_process_does_all", None).await else {
+    let Some(site) = Site::open(None).await else {
         return;
     };
     let inventory = site.inventory();
@@ -21,7 +21,7 @@ async fn one_process_does_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_role_is_a_process() {
-    let Some(site) = Site::open("each_role_is_a_process", None).await else {
+    let Some(site) = Site::open(None).await else {
         return;
     };
     let inventory = site.inventory();

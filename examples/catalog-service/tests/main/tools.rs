@@ -10,8 +10,7 @@ use crate::site::{Site, VARIANTS, lamps, page, reserve, shows, sku};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tools_of_kafka_and_redis_tell_the_same() {
-    let name = "the_tools_of_kafka_and_redis_tell_the_same";
-    let Some(site) = Site::open(name, None).await else {
+    let Some(site) = Site::open(None).await else {
         return;
     };
     let inventory = site.inventory();
@@ -25,37 +24,32 @@ async fn the_tools_of_kafka_and_redis_tell_the_same() {
     let shown: Vec<_> = page(&catalog).await.iter().map(|it| it.available).collect();
 
     // kafka-consumer-groups: the group has read everything, and so says the metric.
-    let described = run(
-        &site,
-        KafkaTool::ConsumerGroups,
-        &["--describe", "--group", &site.name],
-    )
-    .await;
-    let rows = rows(&described);
-    assert_eq!(rows.len(), 3, "{described}");
+    let (kafka, group) = (site.kafka.clone(), site.name.clone());
+    let rows = blocking(move || KafkaTool::describe_group(&kafka, &group)).await;
+    assert_eq!(rows.len(), 3, "{rows:?}");
     let member = |row: &BTreeMap<String, String>| row["CONSUMER-ID"] != "-";
-    assert!(rows.iter().all(member), "{described}");
+    assert!(rows.iter().all(member), "{rows:?}");
     let number = |row: &BTreeMap<String, String>, column: &str| row[column].parse::<u64>().unwrap();
     let lag: u64 = rows.iter().map(|row| number(row, "LAG")).sum();
     // A heartbeat may have been published just now.
-    assert!(lag <= 3, "{described}");
+    assert!(lag <= 3, "{rows:?}");
     eventually("the metric tells no lag", || lag_is_small(&catalog)).await;
 
     // A Java consumer reads events whose last says what the page says. Heartbeats come meanwhile: it
     // reads some seconds of them, or those of one partition could take the place of another's events.
     let end: u64 = rows.iter().map(|row| number(row, "LOG-END-OFFSET")).sum();
     let most = (end + 30).to_string();
-    let events = run(
-        &site,
-        KafkaTool::ConsoleConsumer,
-        &[
+    let (kafka, topic) = (site.kafka.clone(), site.name.clone());
+    let events = blocking(move || {
+        let arguments = [
             "--topic",
-            &site.name,
+            &topic,
             "--from-beginning",
             "--max-messages",
             &most,
-        ],
-    )
+        ];
+        KafkaTool::ConsoleConsumer.run(&kafka, &arguments)
+    })
     .await;
     let mut last: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for event in events
@@ -87,27 +81,11 @@ async fn the_tools_of_kafka_and_redis_tell_the_same() {
     site.close().await;
 }
 
-async fn run(site: &Site, tool: KafkaTool, arguments: &[&str]) -> String {
-    let kafka = site.kafka.clone();
-    let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
-    let run = move || {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        tool.run(&kafka, &arguments).unwrap()
-    };
-    tokio::task::spawn_blocking(run).await.unwrap()
-}
-
-/// The rows of a table, by the names of its columns.
-fn rows(table: &str) -> Vec<BTreeMap<String, String>> {
-    let mut lines = table.lines().filter(|line| !line.trim().is_empty());
-    let header = lines.find(|line| line.contains("LOG-END-OFFSET"));
-    let names: Vec<&str> = header.expect(table).split_whitespace().collect();
-    let row = |line: &str| {
-        let values = line.split_whitespace().map(str::to_owned);
-        let names = names.iter().map(|&name| name.to_owned());
-        names.zip(values).collect()
-    };
-    lines.map(row).collect()
+/// Runs one of Kafka's programs where that may block.
+async fn blocking<T: Send + 'static>(
+    run: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> T {
+    tokio::task::spawn_blocking(run).await.unwrap().unwrap()
 }
 
 async fn lag_is_small(catalog: &Process) -> bool {

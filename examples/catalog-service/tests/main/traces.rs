@@ -11,8 +11,7 @@ const CLIENT: &str = "00f067aa0ba902b7";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reservation_is_one_trace_from_its_request_to_redis() {
-    let name = "a_reservation_is_one_trace_from_its_request_to_redis";
-    let Some(mut site) = Site::open(name, None).await else {
+    let Some(mut site) = Site::open(None).await else {
         return;
     };
     let collector = Collector::start().await.unwrap();

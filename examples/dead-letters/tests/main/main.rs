@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use std::io::Write as _;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
@@ -158,22 +157,12 @@ impl Log {
     }
 }
 
-/// The server, or a skip that is written to stderr.
-fn given(kind: Kind, name: &str) -> Option<String> {
-    let server = kind.given().unwrap();
-    if server.is_none() {
-        assert!(!kind.is_required(), "{name} needs {kind:?}");
-        let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {kind:?} is not given");
-    }
-    server
-}
-
 fn unique(prefix: &str) -> Topic {
     let started = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros();
     Topic::new(format!("{prefix}-{}-{started}", std::process::id())).unwrap()
 }
 
-/// The command, without the options of whoever runs the tests.
+/// The command, without the options in the environment of the tests.
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dead-letters"));
     let ours = std::env::vars().filter(|(name, _)| name.starts_with("DEAD_LETTERS_"));
@@ -186,20 +175,14 @@ fn command() -> Command {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn letters_in_kafka_are_listed_replayed_and_discarded() {
-    if let Some(server) = given(
-        Kind::Kafka,
-        "letters_in_kafka_are_listed_replayed_and_discarded",
-    ) {
+    if let Some(server) = Kind::Kafka.given_for_test() {
         Log::kafka(server).await.can_be_dealt_with().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn letters_in_postgres_are_listed_replayed_and_discarded() {
-    if let Some(server) = given(
-        Kind::Postgres,
-        "letters_in_postgres_are_listed_replayed_and_discarded",
-    ) {
+    if let Some(server) = Kind::Postgres.given_for_test() {
         Log::postgres(server).await.can_be_dealt_with().await;
     }
 }

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use service_kit::testing::{Process, without_options};
 use sqlx::{AssertSqlSafe, PgPool};
-use stockade_testkit::Absent;
+use stack::Kind;
 
 pub(crate) const TOKEN: &str = "write-token-0123456789";
 
@@ -18,23 +18,17 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// A database, a prefix of keys and a topic of its own.
-    pub(crate) async fn open() -> Result<Self, Absent> {
-        let given = |variable: &str| {
-            let missing = format!("{variable} is not set; run the tests by `cargo stack test`");
-            std::env::var(variable).map_err(|_| Absent::because(missing))
-        };
-        let postgres = given("STOCKADE_POSTGRES_URL")?;
-        let (redis, kafka) = (
-            given("STOCKADE_REDIS_URL")?,
-            given("STOCKADE_KAFKA_BOOTSTRAP")?,
-        );
+    /// A database, a prefix of keys and a topic of its own; none where the test is skipped.
+    pub(crate) async fn open() -> Option<Self> {
+        let postgres = Kind::Postgres.given_for_test()?;
+        let redis = Kind::Redis.given_for_test()?;
+        let kafka = Kind::Kafka.given_for_test()?;
         let started = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros();
         let name = format!("service_{}_{started}", std::process::id());
         run_sql(&postgres, format!("CREATE DATABASE {name}")).await;
         let (before, _) = postgres.rsplit_once('/').unwrap();
         let database = format!("{before}/{name}");
-        Ok(Self {
+        Some(Self {
             postgres,
             database,
             redis,

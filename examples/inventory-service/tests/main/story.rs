@@ -1,7 +1,6 @@
 //! One story, told by one process and by a process for each role: a change of stock arrives in
 //! Kafka, and a reservation expires by its timer, once.
 
-use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -14,24 +13,9 @@ use stockade_kafka::{KafkaClient, KafkaConfig, KafkaFeed};
 
 use crate::process::Site;
 
-/// The servers, or a skip that is written to stderr.
-async fn site(name: &str) -> Option<Site> {
-    match Site::open().await {
-        Ok(site) => Some(site),
-        Err(absent) => {
-            let required =
-                ["POSTGRES", "REDIS", "KAFKA"].map(|it| format!("STOCKADE_REQUIRE_{it}"));
-            let required = required.iter().find(|it| std::env::var_os(it).is_some());
-            assert_eq!(required, None, "it is set, and {absent}");
-            let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {absent}");
-            None
-        }
-    }
-}
-
 #[tokio::test]
 async fn one_process_does_all() {
-    let Some(site) = site("one_process_does_all").await else {
+    let Some(site) = Site::open().await else {
         return;
     };
     let all = site.start("all");
@@ -42,7 +26,7 @@ async fn one_process_does_all() {
 
 #[tokio::test]
 async fn each_role_is_a_process() {
-    let Some(site) = site("each_role_is_a_process").await else {
+    let Some(site) = Site::open().await else {
         return;
     };
     let [api, relay, expiry, retention] =
@@ -61,7 +45,7 @@ async fn each_role_is_a_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_answered_while_redis_is_down_from_the_start() {
-    let Some(site) = site("requests_are_answered_while_redis_is_down_from_the_start").await else {
+    let Some(site) = Site::open().await else {
         return;
     };
     let Some(mut redis) = Redis::for_test() else {

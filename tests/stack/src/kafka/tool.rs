@@ -1,5 +1,6 @@
 //! Kafka's own command line tools.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -81,6 +82,27 @@ impl KafkaTool {
         input: &str,
     ) -> anyhow::Result<RunningTool> {
         RunningTool::start(self, bootstrap, arguments, input)
+    }
+
+    /// What `kafka-consumer-groups` prints about a group: its rows, by the names of their columns.
+    ///
+    /// # Errors
+    /// As for [`start`](KafkaTool::start), and with what it prints where it knows no partition of the
+    /// group.
+    pub fn describe_group(
+        bootstrap: &str,
+        group: &str,
+    ) -> anyhow::Result<Vec<BTreeMap<String, String>>> {
+        let table = Self::ConsumerGroups.run(bootstrap, &["--describe", "--group", group])?;
+        let mut lines = table.lines().filter(|line| !line.trim().is_empty());
+        let header = lines.find(|line| line.contains("LOG-END-OFFSET"));
+        let names: Vec<&str> = header.context(table.clone())?.split_whitespace().collect();
+        let row = |line: &str| {
+            let values = line.split_whitespace().map(str::to_owned);
+            let names = names.iter().map(|&name| name.to_owned());
+            names.zip(values).collect()
+        };
+        Ok(lines.map(row).collect())
     }
 
     /// Runs it to its end, and returns what it prints.
