@@ -100,7 +100,7 @@ impl Options {
             "the role {role} needs --redis URL, for the cache of stock"
         );
         anyhow::ensure!(
-            !role.runs(Role::Availability) || !self.kafka.kafka.is_empty(),
+            !role.runs(Role::Availability) || !self.kafka.brokers.kafka.is_empty(),
             "the role {role} needs --kafka HOST:PORT, to follow changes of stock"
         );
         Ok(())

@@ -1,8 +1,8 @@
 //! The metrics of the service itself.
 
-use metrics::{Unit, gauge};
+use metrics::Unit;
 use service_kit::telemetry::{self, Description};
-use stockade_catalog_core::{Availability, CircuitState};
+use stockade_catalog_core::Availability;
 
 const CIRCUIT: &str = "catalog_service_circuit";
 
@@ -28,12 +28,5 @@ pub(crate) fn describe() {
 }
 
 pub(crate) fn set_circuit(availability: &Availability) {
-    let current = availability.circuit();
-    for state in [
-        CircuitState::Closed,
-        CircuitState::HalfOpen,
-        CircuitState::Open,
-    ] {
-        gauge!(CIRCUIT, "state" => state.as_str()).set(u8::from(state == current));
-    }
+    telemetry::set_circuit(CIRCUIT, availability.circuit());
 }

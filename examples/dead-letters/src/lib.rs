@@ -8,7 +8,7 @@ use std::io::Write as _;
 
 use stockade_change_feed::{DeadLetterQueue, Decision, Waiting};
 
-pub use crate::options::{Action, Chosen, Log, Options};
+pub use crate::options::{Action, Chosen, Options};
 
 /// Does what the options say. Letters go to stdout, one a line; what was done goes to stderr.
 ///
@@ -20,11 +20,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_env_filter(filter.unwrap_or_else(|_| "warn".into()))
         .init();
-    let queue = log::queue(&options).await?;
-    match &options.action {
-        Action::List(chosen) => list(&queue, chosen).await,
-        Action::Replay(chosen) => settle(&queue, chosen, Decision::Replay).await,
-        Action::Discard { chosen, .. } => settle(&queue, chosen, Decision::Discard).await,
+    options.check()?;
+    let (queue, chosen) = (log::queue(&options).await?, &options.chosen);
+    match options.action {
+        Action::List => list(&queue, chosen).await,
+        Action::Replay => settle(&queue, chosen, Decision::Replay).await,
+        Action::Discard => settle(&queue, chosen, Decision::Discard).await,
     }
 }
 

@@ -2,45 +2,22 @@
 
 use std::sync::Arc;
 
-use anyhow::{anyhow, bail};
-use secrecy::ExposeSecret as _;
+use service_kit::connect_postgres;
 use stockade_change_feed::DeadLetterQueue;
-use stockade_kafka::{KafkaClient, KafkaConfig, KafkaFeed, KafkaPublisher, Sasl, Tls};
-use stockade_postgres::{PostgresFeed, connect};
+use stockade_kafka::{KafkaFeed, KafkaPublisher};
+use stockade_postgres::PostgresFeed;
 
-use crate::options::{Log, Options};
+use crate::options::Options;
 
 /// The letters of the topic in the log.
 pub(crate) async fn queue(options: &Options) -> anyhow::Result<DeadLetterQueue> {
-    let (log, topic) = (&options.log, options.topic.clone());
-    if let Some(postgres) = &log.postgres {
-        let pool = connect(postgres.expose_secret())
-            .await
-            .map_err(|error| anyhow!("{error}; start it, or correct --postgres"))?;
-        let feed = Arc::new(PostgresFeed::new(pool));
+    let topic = options.topic.clone();
+    if let Some(postgres) = &options.postgres {
+        let feed = Arc::new(PostgresFeed::new(connect_postgres(postgres).await?));
         return Ok(DeadLetterQueue::new(feed.clone(), feed, topic));
     }
-    if log.kafka.is_empty() {
-        bail!("where are the dead letters? Give --kafka HOST:PORT or --postgres URL");
-    }
-    let client = kafka(log).await?;
+    let client = options.kafka.connect("dead-letters").await?;
     let publisher = Arc::new(KafkaPublisher::new(client.clone()));
-    Ok(DeadLetterQueue::new(
-        Arc::new(KafkaFeed::new(client)),
-        publisher,
-        topic,
-    ))
-}
-
-async fn kafka(log: &Log) -> anyhow::Result<KafkaClient> {
-    let mut config = KafkaConfig::new(&log.kafka)?.with_client_id("dead-letters");
-    if log.kafka_tls {
-        config = config.with_tls(Tls::system()?);
-    }
-    if let (Some(user), Some(password)) = (&log.kafka_user, &log.kafka_password) {
-        config = config.with_sasl(Sasl::scram_sha_512(user, password.expose_secret()));
-    }
-    KafkaClient::connect(config)
-        .await
-        .map_err(|error| anyhow!("{error}; start it, or correct --kafka"))
+    let feed = Arc::new(KafkaFeed::new(client));
+    Ok(DeadLetterQueue::new(feed, publisher, topic))
 }

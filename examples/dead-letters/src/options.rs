@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, ValueEnum};
 use secrecy::SecretString;
+use service_kit::KafkaBrokers;
 use stockade_change_feed::{DeadLetter, Topic};
 
 /// Lists, replays and discards the dead letters of a topic: records that a worker could not handle.
@@ -11,67 +12,44 @@ use stockade_change_feed::{DeadLetter, Topic};
 #[command(version, about)]
 pub struct Options {
     /// What to do with the dead letters that wait.
-    #[command(subcommand)]
+    #[arg(value_enum)]
     pub action: Action,
-    /// A TOML file with options.
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    #[allow(
+        missing_docs,
+        reason = "the documentation would become the help of all options"
+    )]
+    #[command(flatten)]
+    pub chosen: Chosen,
+    /// Discard all letters, if neither --group nor --reason chooses some.
+    #[arg(long)]
+    pub all: bool,
     /// The topic of the dead letters; by default that of the catalog-service.
-    #[arg(long, global = true, value_name = "NAME", default_value = "catalog-availability.dead-letters", value_parser = topic)]
+    #[arg(long, value_name = "NAME", default_value = "catalog-availability.dead-letters", value_parser = topic)]
     pub topic: Topic,
     #[allow(
         missing_docs,
         reason = "the documentation would become the help of all options"
     )]
     #[command(flatten)]
-    pub log: Log,
-}
-
-/// The log that has the topic.
-#[derive(Args, Debug)]
-pub struct Log {
-    /// The brokers of Kafka: `HOST:PORT`; may be given several times.
-    #[arg(
-        long,
-        global = true,
-        value_name = "HOST:PORT",
-        value_delimiter = ',',
-        conflicts_with = "postgres"
-    )]
-    pub kafka: Vec<String>,
-    /// Connect to Kafka by TLS, and trust the authorities that this machine trusts.
-    #[arg(long, global = true)]
-    pub kafka_tls: bool,
-    /// The user of Kafka, by SCRAM-SHA-512.
-    #[arg(long, global = true, value_name = "NAME")]
-    pub kafka_user: Option<String>,
-    /// The password of the user of Kafka.
-    #[arg(long, global = true, value_name = "PASSWORD")]
-    pub kafka_password: Option<SecretString>,
-    /// The database whose log has the topic: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
-    #[arg(long, global = true, value_name = "URL")]
+    pub kafka: KafkaBrokers,
+    /// The database whose log has the topic, instead of Kafka:
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    #[arg(long, value_name = "URL", conflicts_with = "kafka")]
     pub postgres: Option<SecretString>,
+    /// A TOML file with options.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// What to do.
-#[derive(Clone, Debug, Subcommand)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Action {
-    /// Prints each letter as one line of JSON, and changes nothing.
-    List(Chosen),
-    /// Publishes the originals to their topics again. All groups that read the topic read them again.
-    Replay(Chosen),
-    /// Does nothing more with the letters.
-    Discard {
-        #[allow(
-            missing_docs,
-            reason = "the documentation would become the help of all options"
-        )]
-        #[command(flatten)]
-        chosen: Chosen,
-        /// Discard all letters, if neither --group nor --reason chooses some.
-        #[arg(long, required_unless_present_any = ["group", "reason"])]
-        all: bool,
-    },
+    /// Print each letter as one line of JSON, and change nothing.
+    List,
+    /// Publish the originals to their topics again. All groups that read the topic read them again.
+    Replay,
+    /// Do nothing more with the letters.
+    Discard,
 }
 
 /// Which letters. The others wait on.
@@ -83,6 +61,28 @@ pub struct Chosen {
     /// Only letters whose reason contains this.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+}
+
+impl Options {
+    /// Checks what the command line can not.
+    ///
+    /// # Errors
+    /// When it is not said which letters to discard, and when no log is given.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.action != Action::Discard || self.all || !self.chosen.is_all(),
+            "discard needs --group NAME, --reason TEXT or --all"
+        );
+        anyhow::ensure!(
+            self.action == Action::Discard || !self.all,
+            "only discard takes --all"
+        );
+        anyhow::ensure!(
+            self.postgres.is_some() || !self.kafka.kafka.is_empty(),
+            "where are the dead letters? Give --kafka HOST:PORT or --postgres URL"
+        );
+        Ok(())
+    }
 }
 
 impl Chosen {

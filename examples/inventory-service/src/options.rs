@@ -102,7 +102,7 @@ impl Options {
             "the role {role} needs --redis URL, for the timers of reservations"
         );
         anyhow::ensure!(
-            !role.runs(Role::Relay) || !self.kafka.kafka.is_empty(),
+            !role.runs(Role::Relay) || !self.kafka.brokers.kafka.is_empty(),
             "the role {role} needs --kafka HOST:PORT, to publish changes of stock"
         );
         Ok(())

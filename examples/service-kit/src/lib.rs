@@ -49,7 +49,7 @@ use clap::Parser;
 
 pub use self::auth::WriteTokens;
 #[cfg(feature = "kafka")]
-pub use self::backends::{KafkaLog, KafkaSettings};
+pub use self::backends::{KafkaBrokers, KafkaLog, KafkaSettings};
 #[cfg(feature = "redis")]
 pub use self::backends::{RedisSettings, check_redis};
 #[cfg(feature = "postgres")]

@@ -25,8 +25,8 @@ pub struct Process {
     http: reqwest::Client,
 }
 
-/// Removes the options of a service from the environment of its process, which are those of
-/// whoever runs the tests.
+/// Removes the options of a service from the environment of its process, which the process would
+/// take over from the tests.
 pub fn without_options(command: &mut Command, service: &str) {
     let prefix = format!("{service}_").replace('-', "_").to_uppercase();
     let options = std::env::vars().filter(|(name, _)| name.starts_with(&prefix));

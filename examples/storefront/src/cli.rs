@@ -62,7 +62,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         search_dir: args.search_dir,
         postgres: args.postgres,
         redis: Some(args.redis).filter(|given| given.redis.is_some()),
-        kafka: Some(args.kafka).filter(|given| !given.kafka.is_empty()),
+        kafka: Some(args.kafka).filter(|given| !given.brokers.kafka.is_empty()),
         ..Options::default()
     })
     .await?;

@@ -2,7 +2,6 @@
 
 use metrics::{Unit, gauge};
 use service_kit::telemetry::{self, Description};
-use stockade_catalog_core::CircuitState;
 
 use crate::shop::Shop;
 
@@ -49,14 +48,7 @@ pub(crate) fn describe() {
 /// Sets the gauges to the state of the shop.
 pub(crate) async fn set_gauges(shop: &Shop) {
     let health = shop.health().await;
-    for state in [
-        CircuitState::Closed,
-        CircuitState::HalfOpen,
-        CircuitState::Open,
-    ] {
-        let is = u8::from(state == health.circuit);
-        gauge!(CIRCUIT, "state" => state.as_str()).set(is);
-    }
+    telemetry::set_circuit(CIRCUIT, health.circuit);
     for lag in health.lag {
         // NaN where the log can't say.
         let records = lag.records.map_or(f64::NAN, |records| records as f64);

@@ -11,9 +11,9 @@ use stockade_kafka::{
 
 use crate::readiness::Readiness;
 
-/// The options of a service over Kafka, to be flattened into the options of yours.
+/// The options of who connects to Kafka, to be flattened into the options of yours.
 #[derive(Clone, Debug, clap::Args)]
-pub struct KafkaSettings {
+pub struct KafkaBrokers {
     /// The brokers of Kafka: `HOST:PORT`; may be given several times.
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
     pub kafka: Vec<String>,
@@ -26,6 +26,17 @@ pub struct KafkaSettings {
     /// The password of the user of Kafka.
     #[arg(long, value_name = "PASSWORD", requires = "kafka_user")]
     pub kafka_password: Option<SecretString>,
+}
+
+/// The options of a service over Kafka, to be flattened into the options of yours.
+#[derive(Clone, Debug, clap::Args)]
+pub struct KafkaSettings {
+    #[allow(
+        missing_docs,
+        reason = "the documentation would become the help of all options"
+    )]
+    #[command(flatten)]
+    pub brokers: KafkaBrokers,
     /// The topic of changes of stock. It is created if it does not exist.
     #[arg(long, value_name = "NAME", default_value = "inventory_updates", value_parser = topic)]
     pub kafka_topic: Topic,
@@ -46,6 +57,25 @@ pub struct KafkaLog {
     settings: TopicSettings,
 }
 
+impl KafkaBrokers {
+    /// Connects. `client_id` is the name that Kafka's operators see.
+    ///
+    /// # Errors
+    /// If no broker is given or can be reached. The error has no secret.
+    pub async fn connect(&self, client_id: &str) -> anyhow::Result<KafkaClient> {
+        let mut config = KafkaConfig::new(&self.kafka)?.with_client_id(client_id);
+        if self.kafka_tls {
+            config = config.with_tls(Tls::system()?);
+        }
+        if let (Some(user), Some(password)) = (&self.kafka_user, &self.kafka_password) {
+            config = config.with_sasl(Sasl::scram_sha_512(user, password.expose_secret()));
+        }
+        KafkaClient::connect(config)
+            .await
+            .map_err(|error| anyhow!("{error}; start it, or correct --kafka"))
+    }
+}
+
 impl KafkaSettings {
     /// Connects, and creates the topic of changes of stock. `client_id` is the name that Kafka's
     /// operators see.
@@ -54,16 +84,7 @@ impl KafkaSettings {
     /// If no broker is given or can be reached, or the topic can't be created. The error has no
     /// secret.
     pub async fn open(&self, client_id: &str) -> anyhow::Result<KafkaLog> {
-        let mut config = KafkaConfig::new(&self.kafka)?.with_client_id(client_id);
-        if self.kafka_tls {
-            config = config.with_tls(Tls::system()?);
-        }
-        if let (Some(user), Some(password)) = (&self.kafka_user, &self.kafka_password) {
-            config = config.with_sasl(Sasl::scram_sha_512(user, password.expose_secret()));
-        }
-        let client = KafkaClient::connect(config)
-            .await
-            .map_err(|error| anyhow!("{error}; start it, or correct --kafka"))?;
+        let client = self.brokers.connect(client_id).await?;
         let mut settings = TopicSettings::new(self.kafka_partitions);
         if let Some(replicas) = self.kafka_replicas {
             settings = settings.with_replicas(replicas);

@@ -8,7 +8,7 @@ mod postgres;
 mod redis;
 
 #[cfg(feature = "kafka")]
-pub use self::kafka::{KafkaLog, KafkaSettings};
+pub use self::kafka::{KafkaBrokers, KafkaLog, KafkaSettings};
 #[cfg(feature = "postgres")]
 pub use self::postgres::{check_postgres, connect_postgres};
 #[cfg(feature = "redis")]

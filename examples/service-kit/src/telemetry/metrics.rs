@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+#[cfg(feature = "catalog")]
+use stockade_catalog_core::CircuitState;
 
 use super::descriptions::{Description, Kind, SERVICE};
 use super::{FAILED_WORKERS, RESIDENT, RESIDENT_MAX};
@@ -39,6 +41,19 @@ fn exporter() -> &'static PrometheusHandle {
 /// Starts to record metrics, unless it has started.
 pub(crate) fn start() {
     exporter();
+}
+
+/// Sets a gauge by `state` to the state of the availability circuit: 1 for the current one, 0 for the
+/// others.
+#[cfg(feature = "catalog")]
+pub fn set_circuit(gauge: &'static str, current: CircuitState) {
+    for state in [
+        CircuitState::Closed,
+        CircuitState::HalfOpen,
+        CircuitState::Open,
+    ] {
+        gauge!(gauge, "state" => state.as_str()).set(u8::from(state == current));
+    }
 }
 
 /// Starts to record metrics, and describes some: `/metrics` has their help and unit.

@@ -11,6 +11,8 @@ pub use self::descriptions::{
     SERVICE, TANTIVY,
 };
 pub use self::logs::{LogFormat, start_logs, start_logs_to};
+#[cfg(feature = "catalog")]
+pub use self::metrics::set_circuit;
 pub use self::metrics::{describe, upkeep};
 pub(crate) use self::metrics::{render, start};
 pub(crate) use self::requests::{measured, traced};

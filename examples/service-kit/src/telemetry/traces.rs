@@ -67,7 +67,7 @@ where
         .with_filter(filter))
 }
 
-/// Sends what is not sent yet. Spans that end later are lost.
+/// Sends the spans that have ended and were not sent yet. Spans that end later are lost.
 pub(crate) fn finish() {
     if let Some(Err(error)) = PROVIDER.get().map(SdkTracerProvider::shutdown) {
         tracing::warn!(%error, "the last traces could not be sent");

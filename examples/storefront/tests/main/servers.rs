@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use serde_json::json;
-use service_kit::{KafkaSettings, RedisSettings};
+use service_kit::{KafkaBrokers, KafkaSettings, RedisSettings};
 use stack::{Kafka, Postgres, Redis, Server as _};
 use stockade_inventory_core::inventory_updates;
 use stockade_redis::Prefix;
@@ -21,10 +21,12 @@ fn redis(server: &Redis) -> RedisSettings {
 
 fn kafka(server: &Kafka) -> KafkaSettings {
     KafkaSettings {
-        kafka: vec![server.url()],
-        kafka_tls: false,
-        kafka_user: None,
-        kafka_password: None,
+        brokers: KafkaBrokers {
+            kafka: vec![server.url()],
+            kafka_tls: false,
+            kafka_user: None,
+            kafka_password: None,
+        },
         kafka_topic: inventory_updates(),
         kafka_partitions: 3,
         kafka_replicas: None,
