@@ -224,7 +224,7 @@ impl Both {
     }
 }
 
-/// Calls by so many callers for that long, and how long each took.
+/// Calls by this number of callers for this time, and how long each took.
 async fn together(
     callers: usize,
     round: Duration,

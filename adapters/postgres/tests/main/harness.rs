@@ -18,6 +18,17 @@ pub(crate) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send 
     tokio::task::spawn_blocking(call).await.unwrap()
 }
 
+/// Kills a server with SIGKILL, and starts it again with its data.
+pub(crate) async fn kill(server: &mut Option<stack::Postgres>) {
+    let mut running = server.take().unwrap();
+    let restarted = blocking(move || {
+        running.kill();
+        running.restart().unwrap();
+        running
+    });
+    *server = Some(restarted.await);
+}
+
 /// A small pool: cases run at the same time, and each has one.
 pub(crate) async fn pool(url: &str) -> PgPool {
     let pool = PgPoolOptions::new().max_connections(8);

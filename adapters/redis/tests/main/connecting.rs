@@ -48,7 +48,7 @@ async fn a_server_that_starts_later_is_connected_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_told_and_tried_again() {
+async fn a_refusal_is_reported_and_tried_again() {
     let options = RedisOptions::new().user("shop", "secret", "~* &* +@all");
     let Some(redis) = options.for_test() else {
         return;
@@ -56,8 +56,8 @@ async fn a_refusal_is_told_and_tried_again() {
     let wrong = redis.url().replace("secret", "hunter2");
     let client = connect_in_background(&wrong).unwrap();
     let mut errors = client.error_rx();
-    let told = tokio::time::timeout(PATIENCE, errors.recv()).await;
-    let (error, _) = told.unwrap().unwrap();
+    let reported = tokio::time::timeout(PATIENCE, errors.recv()).await;
+    let (error, _) = reported.unwrap().unwrap();
     assert_eq!(*error.kind(), ErrorKind::Auth, "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
 

@@ -24,7 +24,7 @@ impl Java {
         block_in_place(|| tool.run(&self.0, arguments))
     }
 
-    /// The last line that tells of records that were sent, past those to warm up.
+    /// The last line about records that were sent, without those of the warm-up.
     fn produce(
         &self,
         topic: &Topic,

@@ -44,7 +44,7 @@ impl Visible {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a commit has left so many units of a SKU.
+    /// Records how many units of a SKU are left after a commit.
     pub(super) fn committed(&self, sku: Sku, units: u64) {
         let (now, mut seen) = (Instant::now(), self.seen());
         match seen.entries.get(&sku) {
@@ -57,7 +57,7 @@ impl Visible {
         }
     }
 
-    /// Waits until so many SKUs are in Redis.
+    /// Waits until this number of SKUs is in Redis.
     pub(super) async fn wait_for(&self, skus: usize, patience: Duration) -> anyhow::Result<()> {
         let begun = Instant::now();
         loop {
@@ -70,7 +70,7 @@ impl Visible {
         }
     }
 
-    /// Waits until so many commits are in Redis, and returns how long each took.
+    /// Waits until this number of commits is in Redis, and returns how long each took.
     pub(super) async fn all_arrived(
         &self,
         commits: usize,

@@ -65,7 +65,7 @@ pub(super) mod returned_publishes_and_commits_survive_a_kill {
         (record.position.partition.partition, number)
     }
 
-    /// What the processes were told about a topic.
+    /// What the log acknowledged to the processes in a topic.
     #[derive(Default)]
     struct Told {
         published: BTreeSet<(u32, u64)>,
@@ -82,30 +82,30 @@ pub(super) mod returned_publishes_and_commits_survive_a_kill {
             };
             let number: u64 = number.parse().expect("the number of a record");
             let partition: u32 = partition.parse().expect("the number of a partition");
-            let told = topics.entry(topic).or_default();
+            let acknowledged = topics.entry(topic).or_default();
             if what == "published" {
-                told.published.insert((partition, number));
+                acknowledged.published.insert((partition, number));
             } else {
-                told.committed.insert(partition, number);
+                acknowledged.committed.insert(partition, number);
             }
         }
-        for (topic, told) in topics {
+        for (topic, acknowledged) in topics {
             let topic = Topic::new(topic).expect("it is a topic's name");
             // A group that has not read the topic yet: the checks of earlier kills had fewer answers.
-            let anew = group(&format!("check-{}", answers.len()));
-            check_records(&h, &topic, &anew, told.published).await;
-            check_commits(&h, &topic, &told.committed).await;
+            let fresh = group(&format!("check-{}", answers.len()));
+            check_records(&h, &topic, &fresh, acknowledged.published).await;
+            check_commits(&h, &topic, &acknowledged.committed).await;
         }
     }
 
     async fn check_records<H: FeedHarness>(
         h: &H,
         topic: &Topic,
-        anew: &Group,
+        fresh: &Group,
         mut missing: BTreeSet<(u32, u64)>,
     ) {
         let topics = std::slice::from_ref(topic);
-        let mut reader = Reader::join(h, anew.as_str(), topics).await;
+        let mut reader = Reader::join(h, fresh.as_str(), topics).await;
         reader.settle(PARTITIONS as usize).await;
         let mut idle = 0;
         while !missing.is_empty() && idle < 10 {

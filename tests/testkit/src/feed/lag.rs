@@ -55,9 +55,9 @@ pub(super) async fn lag_has_every_partition<H: FeedHarness>(h: H) {
     let records = reader.read(4).await;
     reader.commit(&records[1].position).await;
     // One of the topics is not read by anybody.
-    let told = lag(&h, &topics).await;
-    assert_eq!(told.len(), 4, "the partitions of both topics: {told:?}");
-    for lag in told {
+    let found = lag(&h, &topics).await;
+    assert_eq!(found.len(), 4, "the partitions of both topics: {found:?}");
+    for lag in found {
         let committed = lag.partition.topic == topics[0] && lag.partition.partition == 1;
         assert_behind(&lag, if committed { 2 } else { 0 });
     }
@@ -70,9 +70,9 @@ pub(super) async fn the_age_of_the_lag_grows<H: FeedHarness>(h: H) {
     let records = reader.read(2).await;
     reader.commit(&records[0].position).await;
     h.pass_time(Duration::from_millis(500)).await;
-    let told = lag(&h, &topics).await.remove(0);
-    assert_behind(&told, 1);
-    if let Some(age) = told.age {
+    let found = lag(&h, &topics).await.remove(0);
+    assert_behind(&found, 1);
+    if let Some(age) = found.age {
         let expected = Duration::from_millis(400)..Duration::from_secs(60);
         assert!(
             expected.contains(&age),
@@ -94,9 +94,9 @@ pub(super) async fn the_age_of_the_lag_is_that_of_the_first_unfinished_record<H:
     let mut reader = Reader::join(&h, "g", &topics).await;
     let records = reader.read(2).await;
     reader.commit(&records[0].position).await;
-    let told = lag(&h, &topics).await.remove(0);
-    assert_behind(&told, 1);
-    if let Some(age) = told.age {
+    let found = lag(&h, &topics).await.remove(0);
+    assert_behind(&found, 1);
+    if let Some(age) = found.age {
         let written = records.iter().map(|record| record.position.timestamp);
         let [first, second]: [Timestamp; 2] = written.collect::<Vec<_>>().try_into().expect("two");
         let between = second.since(first).unwrap_or_default();

@@ -55,12 +55,12 @@ pub(super) async fn removed_records_stay_removed<H: RetentionHarness + Reopen>(h
     let before = number(&h, &topics[0], 0, 0..10).await;
     h.trim(&before[6].partition, before[6].offset).await;
     let h = h.reopen().await;
-    let told = lag(&h, &topics).await.remove(0);
+    let found = lag(&h, &topics).await.remove(0);
     assert_eq!(
-        told.records.unwrap_or(4),
+        found.records.unwrap_or(4),
         4,
         "6 of 10 records were removed before the log was closed: unfinished records of {}",
-        told.partition
+        found.partition
     );
     let after = number(&h, &topics[0], 0, 10..12).await;
     assert!(

@@ -338,11 +338,11 @@ async fn commit_nothing<H>(reader: &mut Reader<'_, H>, old: &Position) {
 pub(super) async fn lag_counts_no_removed_records<H: RetentionHarness>(h: H) {
     let (topics, positions) = three_of_ten(&h).await;
     trim(&h, &positions[6]).await;
-    let told = lag(&h, &topics).await.remove(0);
-    let counted = told.records.unwrap_or(4);
+    let found = lag(&h, &topics).await.remove(0);
+    let counted = found.records.unwrap_or(4);
     assert_eq!(
         counted, 4,
         "3 of 10 records are finished, and the oldest 6 were removed: unfinished records of {}",
-        told.partition
+        found.partition
     );
 }

@@ -12,7 +12,7 @@ use stockade_postgres::PostgresFeed;
 use stockade_testkit::feed::{FeedHarness, PublisherHarness, RetentionHarness};
 use stockade_testkit::{Absent, Crash, Harness, Reopen};
 
-use crate::harness::{OwnSchema, blocking, pool, url};
+use crate::harness::{OwnSchema, blocking, kill, pool, url};
 
 const SESSION: Duration = Duration::from_secs(3);
 
@@ -166,13 +166,7 @@ impl Crash for Killed {
     }
 
     async fn kill_server(server: &mut Self::Data) {
-        let mut running = server.take().unwrap();
-        let restarted = blocking(move || {
-            running.kill();
-            running.restart().unwrap();
-            running
-        });
-        *server = Some(restarted.await);
+        kill(server).await;
     }
 }
 

@@ -19,7 +19,7 @@ use stockade_testkit::inventory::{
 use stockade_testkit::{Absent, Crash, Harness, Reopen};
 
 use super::shop::run;
-use crate::harness::{OwnSchema, blocking, pool, url};
+use crate::harness::{OwnSchema, blocking, kill, pool, url};
 
 pub(crate) struct PostgresHarness {
     pub(crate) store: PostgresInventory,
@@ -259,13 +259,7 @@ impl Crash for KilledHarness {
     }
 
     async fn kill_server(server: &mut Self::Data) {
-        let mut running = server.take().unwrap();
-        let restarted = blocking(move || {
-            running.kill();
-            running.restart().unwrap();
-            running
-        });
-        *server = Some(restarted.await);
+        kill(server).await;
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum FeedFlaw {
     DropsHeaders,
     /// Goes on at the oldest record where the committed one is gone, and says nothing of it.
     GoesOnAtTheOldest,
-    /// Determines the newest record for each member anew, until the group commits.
+    /// Determines the newest record again for each member, until the group commits.
     ForgetsTheStart,
     /// Fails, and forgets what it would have reported.
     LosesReportsOfFailures,
