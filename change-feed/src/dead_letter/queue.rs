@@ -586,6 +586,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn letters_stored_before_the_first_poll_wait_for_the_next_call_too() {
+        let desk = Desk::new();
+        desk.store(&["a"]).await;
+        let mut reader = desk.queue.reader().await.unwrap();
+        // In the same partition, by the same key.
+        desk.store(&["a"]).await;
+        assert_eq!(reader.next().await.unwrap().unwrap().len(), 1);
+        assert_eq!(reader.next().await.unwrap(), None);
+        reader.close().await;
+        assert_eq!(desk.listed().await, ["a", "a"]);
+    }
+
+    #[tokio::test]
     async fn what_can_not_be_replayed_is_kept() {
         let desk = Desk::new();
         let mut pointer = letter("a pointer");
