@@ -3,10 +3,14 @@
 mod buyers;
 mod ledger;
 mod pages;
+mod shop;
 mod site;
 mod times;
+mod upgrade;
+mod verdict;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +33,13 @@ enum Subject {
     Buyers,
     /// Many page views while the circuit is open; inventory must not notice.
     Pages,
+    /// Buyers while the processes of an earlier build are replaced by this one, one by one.
+    Upgrade {
+        /// The folder with the programs `inventory-service` and `catalog-service` of the earlier
+        /// build; without it, this build stands for both.
+        #[arg(long, value_name = "FOLDER")]
+        before: Option<PathBuf>,
+    },
     /// The service itself.
     #[command(hide = true, disable_help_flag = true)]
     InventoryService {
@@ -49,6 +60,10 @@ async fn main() -> ExitCode {
     let outcome = match subject {
         Subject::Buyers => buyers::run(short).await,
         Subject::Pages => pages::run(short).await,
+        Subject::Upgrade { before } => {
+            let before = before.map_or(site::Build::This, site::Build::Of);
+            upgrade::run(short, &before).await
+        }
         Subject::InventoryService { arguments } => {
             return inventory_service::main(named("inventory-service", arguments)).await;
         }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::json;
 use service_kit::testing::{Process, within};
 
-use crate::site::{Site, TOKEN};
+use crate::site::{Build, Site, TOKEN};
 use crate::times::Times;
 
 /// Popular SKUs, of which a page shows 25.
@@ -36,9 +36,9 @@ pub(crate) async fn run(short: bool) -> anyhow::Result<()> {
     let (rate, lasts) = if short { (100, 3) } else { (2_000, 30) };
     let lasts = Duration::from_secs(lasts);
     let site = tokio::task::block_in_place(Site::start)?;
-    let inventory = site.inventory()?;
-    let api = site.catalog("api", &[STALE_AFTER])?;
-    let worker = site.catalog("availability", &[])?;
+    let inventory = site.inventory(&Build::This)?;
+    let api = site.catalog(&Build::This, "api", &inventory, &[STALE_AFTER])?;
+    let worker = site.catalog(&Build::This, "availability", &inventory, &[])?;
     for number in 0..POPULAR {
         let body = json!({
             "sku": sku(number), "set": 1_000_000, "reason": "opening",

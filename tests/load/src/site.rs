@@ -1,10 +1,11 @@
 //! The servers, and the services as processes over them.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context as _;
 use service_kit::testing::Process;
-use stack::{Kafka, Port, Postgres, Redis, RedisOptions, Server as _};
+use stack::{Kafka, Postgres, Redis, RedisOptions, Server as _};
 
 /// The token for writes.
 pub(crate) const TOKEN: &str = "write-token-0123456789";
@@ -14,7 +15,15 @@ pub(crate) struct Site {
     postgres: Postgres,
     redis: Redis,
     kafka: Kafka,
-    inventory: Port,
+}
+
+/// The programs that the processes run.
+#[derive(Clone, Debug)]
+pub(crate) enum Build {
+    /// This program, as one of the services.
+    This,
+    /// The programs `inventory-service` and `catalog-service` in this folder.
+    Of(PathBuf),
 }
 
 impl Site {
@@ -25,7 +34,6 @@ impl Site {
             postgres: Postgres::start().context("Postgres")?,
             redis: redis.context("Redis")?,
             kafka: Kafka::start().context("Kafka")?,
-            inventory: Port::take()?,
         })
     }
 
@@ -35,20 +43,24 @@ impl Site {
     }
 
     /// All of inventory in one process.
-    pub(crate) fn inventory(&self) -> anyhow::Result<Process> {
-        let mut command = this_as("inventory-service")?;
-        command
-            .arg(format!("--listen={}", self.inventory.address()))
-            .args(self.servers());
+    pub(crate) fn inventory(&self, build: &Build) -> anyhow::Result<Process> {
+        let mut command = build.command("inventory-service")?;
+        command.arg("--listen=127.0.0.1:0").args(self.servers());
         Ok(Process::start(command, TOKEN))
     }
 
-    /// A process of the catalogue with this role and these options.
-    pub(crate) fn catalog(&self, role: &str, options: &[&str]) -> anyhow::Result<Process> {
-        let mut command = this_as("catalog-service")?;
+    /// A process of the catalogue with this role and these options, which asks `inventory`.
+    pub(crate) fn catalog(
+        &self,
+        build: &Build,
+        role: &str,
+        inventory: &Process,
+        options: &[&str],
+    ) -> anyhow::Result<Process> {
+        let mut command = build.command("catalog-service")?;
         command
             .args(["--listen=127.0.0.1:0", "--role", role])
-            .arg(format!("--inventory=http://{}", self.inventory.address()))
+            .arg(format!("--inventory={}", inventory.url()))
             .args(self.servers())
             .args(options);
         Ok(Process::start(command, TOKEN))
@@ -66,10 +78,18 @@ impl Site {
     }
 }
 
-/// This program again, as one of the services.
-fn this_as(service: &str) -> anyhow::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    service_kit::testing::without_options(&mut command, service);
-    command.arg(service).env_remove("RUST_LOG");
-    Ok(command)
+impl Build {
+    fn command(&self, service: &str) -> anyhow::Result<Command> {
+        let mut command = match self {
+            Self::This => {
+                let mut this = Command::new(std::env::current_exe()?);
+                this.arg(service);
+                this
+            }
+            Self::Of(folder) => Command::new(folder.join(service)),
+        };
+        service_kit::testing::without_options(&mut command, service);
+        command.env_remove("RUST_LOG");
+        Ok(command)
+    }
 }

@@ -31,3 +31,8 @@ fn buyers_get_what_they_were_promised() {
 fn inventory_does_not_notice_an_open_circuit() {
     runs("pages");
 }
+
+#[test]
+fn two_builds_side_by_side_lose_nothing() {
+    runs("upgrade");
+}
