@@ -6,7 +6,14 @@ stockade_testkit::publisher_conformance!(publisher, OnKafka<Newest>);
 stockade_testkit::publisher_conformance!(publisher_on_three, OnKafka<NewestOnThree>);
 #[cfg(feature = "rskafka")]
 stockade_testkit::publisher_conformance!(publisher_of_rskafka, crate::harness::ThroughRskafka);
+stockade_testkit::publisher_topics_conformance!(publisher_topics, OnKafka<Newest>);
+#[cfg(feature = "rskafka")]
+stockade_testkit::publisher_topics_conformance!(
+    publisher_topics_of_rskafka,
+    crate::harness::ThroughRskafka
+);
 
+stockade_testkit::feed_topics_conformance!(newest_topics, OnKafka<Newest>);
 stockade_testkit::feed_conformance!(newest, OnKafka<Newest>);
 stockade_testkit::feed_conformance!(classic, OnKafka<Classic>);
 stockade_testkit::feed_conformance!(newest_on_three, OnKafka<NewestOnThree>);

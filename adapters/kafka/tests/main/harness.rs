@@ -15,7 +15,7 @@ use stockade_change_feed::{
 use stockade_kafka::{
     GroupProtocol, KafkaClient, KafkaConfig, KafkaFeed, KafkaPublisher, TopicSettings,
 };
-use stockade_testkit::feed::{FeedHarness, PublisherHarness, RetentionHarness};
+use stockade_testkit::feed::{AbsentTopicHarness, FeedHarness, PublisherHarness, RetentionHarness};
 use stockade_testkit::{Absent, Harness, Reopen};
 
 use crate::raw;
@@ -122,6 +122,12 @@ impl<W: Way> PublisherHarness for OnKafka<W> {
     }
 }
 
+impl<W: Way> AbsentTopicHarness for OnKafka<W> {
+    fn absent_topic(&self) -> Topic {
+        Topic::new(unique("absent")).unwrap()
+    }
+}
+
 /// Published to through rskafka.
 #[cfg(feature = "rskafka")]
 pub(crate) struct ThroughRskafka(OnKafka<Newest>, Arc<Client>);
@@ -147,6 +153,13 @@ impl PublisherHarness for ThroughRskafka {
 
     async fn create_topic(&self, partitions: u32) -> Topic {
         self.0.create_topic(partitions).await
+    }
+}
+
+#[cfg(feature = "rskafka")]
+impl AbsentTopicHarness for ThroughRskafka {
+    fn absent_topic(&self) -> Topic {
+        self.0.absent_topic()
     }
 }
 

@@ -9,6 +9,7 @@ mod reader;
 mod reading;
 mod reopening;
 mod retention;
+mod topics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,12 @@ pub trait FeedHarness: PublisherHarness {
 
     /// The session timeout of its members: from 2 to 10 seconds.
     fn session_timeout(&self) -> Duration;
+}
+
+/// For logs that create no topic on demand.
+pub trait AbsentTopicHarness: PublisherHarness {
+    /// The name of a topic that does not exist, and that no case and no other process creates.
+    fn absent_topic(&self) -> Topic;
 }
 
 /// For logs that lose old records, or whole topics.
@@ -70,6 +77,29 @@ suite! { $
         partitions_are_counted,
         publishing_nothing_has_no_outcomes,
         concurrent_publishers_keep_their_order,
+    }
+}
+
+suite! { $
+    /// Tests that a `Publisher` refuses topics that do not exist:
+    /// `publisher_topics_conformance!(module, Harness);`. The harness implements
+    /// [`AbsentTopicHarness`](crate::feed::AbsentTopicHarness).
+    publisher_topics_conformance, feed::publisher_topics_cases: AbsentTopicHarness;
+    topics {
+        an_unknown_topic_takes_no_message,
+        an_unknown_topic_has_no_partitions,
+    }
+}
+
+suite! { $
+    /// Tests that a `Feed` refuses topics that do not exist:
+    /// `feed_topics_conformance!(module, Harness);`. The harness implements
+    /// [`FeedHarness`](crate::feed::FeedHarness) and
+    /// [`AbsentTopicHarness`](crate::feed::AbsentTopicHarness).
+    feed_topics_conformance, feed::feed_topics_cases: FeedHarness + AbsentTopicHarness;
+    topics {
+        an_unknown_topic_has_no_members,
+        an_unknown_topic_has_no_lag,
     }
 }
 

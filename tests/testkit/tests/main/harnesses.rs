@@ -14,7 +14,7 @@ use stockade_inventory_core::memory::{MemoryInventory, MemoryTimer};
 use stockade_inventory_core::{
     InventoryStore, LocationId, ReservationTimer, StockOutbox, StockRetention,
 };
-use stockade_testkit::feed::{FeedHarness, PublisherHarness, RetentionHarness};
+use stockade_testkit::feed::{AbsentTopicHarness, FeedHarness, PublisherHarness, RetentionHarness};
 use stockade_testkit::inventory::{
     EpochHarness, InventoryHarness, OutboxHarness, StockRetentionHarness, TimerHarness,
 };
@@ -122,6 +122,13 @@ impl FeedHarness for Memory {
 
     fn session_timeout(&self) -> Duration {
         SESSION
+    }
+}
+
+/// A lie: this log creates what it is asked for, and so fails each case.
+impl AbsentTopicHarness for Memory {
+    fn absent_topic(&self) -> Topic {
+        Topic::new("absent").unwrap()
     }
 }
 

@@ -1,10 +1,12 @@
 //! Each flaw fails in the cases that name it, and for its own reason.
 
-use stockade_testkit::feed::{self, feed_cases, publisher_cases};
+use stockade_testkit::feed::{
+    self, feed_cases, feed_topics_cases, publisher_cases, publisher_topics_cases,
+};
 
 use super::FeedFlaw;
 use crate::fails::{assert_fails, assert_fails_on};
-use crate::harnesses::{FlawedMemory, Forgetful};
+use crate::harnesses::{FlawedMemory, Forgetful, Memory};
 
 #[test]
 fn finishes_what_is_fetched() {
@@ -191,4 +193,24 @@ flaws! {
     counts_what_was_removed: CountsRemoved, feed::retention_cases => {
         lag_counts_no_removed_records
     }: "the oldest 6 were removed";
+}
+
+#[test]
+fn creates_topics_on_demand() {
+    assert_fails(
+        &publisher_topics_cases::<Memory>(),
+        &[
+            "an_unknown_topic_takes_no_message",
+            "an_unknown_topic_has_no_partitions",
+        ],
+        "a message was published to a topic that does not exist",
+    );
+    assert_fails(
+        &feed_topics_cases::<Memory>(),
+        &[
+            "an_unknown_topic_has_no_members",
+            "an_unknown_topic_has_no_lag",
+        ],
+        "a member subscribed to a topic that does not exist",
+    );
 }
