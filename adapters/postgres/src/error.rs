@@ -202,8 +202,8 @@ impl Class {
             "57P01" | "57P02" | "57P04" | "57P05" => Self::ConnectionLost,
             // The column, table or schema is not there.
             "42703" | "42P01" | "3F000" => Self::NoTables,
-            // idle_in_transaction_session_timeout
-            "25P03" => Self::ConnectionLost,
+            // idle_in_transaction_session_timeout, transaction_timeout: the session is ended.
+            "25P03" | "25P04" => Self::ConnectionLost,
             code => match code.get(..2) {
                 Some("08") => Self::ConnectionLost,
                 Some("40") => Self::Lost,
@@ -307,6 +307,8 @@ mod tests {
             ("23514", "damaged"),
             ("25006", "after"),
             ("57014", "after"),
+            ("25P03", "connection"),
+            ("25P04", "connection"),
             ("57P01", "connection"),
             ("57P03", "after"),
             ("53300", "after"),

@@ -27,7 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// server is not reached, is starting, has not answered within 5 seconds, or does not accept the
 /// role, password or database.
 pub async fn connect(url: &str) -> Result<PgPool, PostgresError> {
-    let options = options(url)?.application_name("stockade");
+    // PgBouncer refuses connections that set `extra_float_digits`, and nothing here is a float.
+    let options = options(url)?
+        .application_name("stockade")
+        .extra_float_digits(None);
     reach(&options).await?;
     Ok(PgPoolOptions::new()
         .max_connections(16)

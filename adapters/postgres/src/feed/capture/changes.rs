@@ -6,7 +6,7 @@ use bytes::Bytes;
 use stockade_change_feed::debezium::{self, Change, Columns, RowChange, Sequence};
 use stockade_change_feed::{FeedError, Message, Timestamp};
 
-use super::pgoutput::{self, Begin, Old, Relation, Tuple, malformed};
+use super::pgoutput::{self, Begin, Cell, Old, Relation, Tuple, malformed};
 use super::table::CapturedTable;
 use super::values::render;
 
@@ -89,9 +89,19 @@ impl<'a> Changes<'a> {
                 let Some((table, relation)) = self.table(relation)? else {
                     return Ok(Vec::new());
                 };
+                let new = with_unchanged(new, old.as_ref());
                 let before = old.map(|old| old_columns(relation, old));
                 let after = columns(relation, new);
-                row(table, table.key(&after), Change::Update { before, after })
+                let key = table.key(&after);
+                match before {
+                    // As Debezium has it. Readers of the old key hear that its row is gone.
+                    Some(before) if table.has_key(&before) && table.key(&before) != key => {
+                        let mut moved = row(table, table.key(&before), Change::Delete { before });
+                        moved.extend(row(table, key, Change::Create { after }));
+                        moved
+                    }
+                    before => row(table, key, Change::Update { before, after }),
+                }
             }
             pgoutput::Message::Delete { relation, old } => {
                 let Some((table, relation)) = self.table(relation)? else {
@@ -146,6 +156,21 @@ fn columns(relation: &Relation, tuple: Tuple) -> Columns {
     let cells = relation.columns.iter().zip(tuple);
     cells
         .map(|(column, cell)| (column.name.clone(), render(column, cell)))
+        .collect()
+}
+
+/// A row after a change. What did not change and is stored outside of the row is only in the old
+/// row, if that is whole.
+fn with_unchanged(new: Tuple, old: Option<&Old>) -> Tuple {
+    let Some(old) = old.filter(|old| old.whole) else {
+        return new;
+    };
+    let cells = new.into_iter().zip(&old.tuple);
+    cells
+        .map(|(new, old)| match new {
+            Cell::Unchanged => old.clone(),
+            changed => changed,
+        })
         .collect()
 }
 

@@ -73,7 +73,7 @@ pub(super) type Tuple = Vec<Cell>;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Cell {
     Null,
-    /// A TOASTed value that did not change, of a table without `REPLICA IDENTITY FULL`.
+    /// A TOASTed value that did not change. With `REPLICA IDENTITY FULL` the old row has it.
     Unchanged,
     Text(String),
 }

@@ -93,7 +93,8 @@ async fn open(
     // By its output function, as the slot prints it; a cast may print otherwise.
     let text = columns.iter().map(|column| {
         let name = quoted(&column.name);
-        format!("CASE WHEN {name} IS NOT NULL THEN format('%s', {name}) END")
+        // A composite value with a null inside is not null, and yet `IS NOT NULL` is false.
+        format!("CASE WHEN {name} IS DISTINCT FROM NULL THEN format('%s', {name}) END")
     });
     // Rows of tables that inherit from it are theirs; rows of partitions are its own.
     let declare = format!(

@@ -71,6 +71,11 @@ impl CapturedTable {
         format!("{}.{}", quoted(&self.schema), quoted(&self.table))
     }
 
+    /// Whether a row, or the part of it that is published, has all columns of the key.
+    pub(super) fn has_key(&self, row: &Columns) -> bool {
+        self.key.iter().all(|name| row.contains_key(name))
+    }
+
     /// The key of a row's records.
     pub(super) fn key(&self, row: &Columns) -> String {
         let column = |name: &String| {
