@@ -58,6 +58,28 @@ impl PostgresError {
         matches!(self, Self::Failed(failure) if failure.retry() == Retry::Never)
     }
 
+    /// Whether other connections are probably of no use either: one broke or did not answer, or the
+    /// server accepts no writes any more. A server that only took too long is not helped by
+    /// connections that all connect anew.
+    pub(crate) fn breaks_connections(&self) -> bool {
+        let Self::Failed(failure) = self else {
+            return false;
+        };
+        let source = std::error::Error::source(failure).and_then(|source| source.downcast_ref());
+        match (failure.retry(), source) {
+            (Retry::OutcomeUnknown, _) => true,
+            // A pool tests idle connections, and waits for one that is silent.
+            (Retry::After(_), Some(sqlx::Error::PoolTimedOut)) => true,
+            (Retry::After(_), Some(error)) => match Class::of(error) {
+                Class::ConnectionLost => true,
+                Class::Unavailable(pause) => pause == FAILOVER,
+                _ => false,
+            },
+            (Retry::After(_), None) => true,
+            _ => false,
+        }
+    }
+
     /// What the caller may do.
     #[must_use]
     pub fn retry(&self) -> Retry {

@@ -41,7 +41,10 @@ impl Component {
                 (1, include_str!("../migrations/inventory/1_stock.sql")),
                 (2, include_str!("../migrations/inventory/2_trace.sql")),
             ],
-            Self::Catalog => &[(1, include_str!("../migrations/catalog/1_products.sql"))],
+            Self::Catalog => &[
+                (1, include_str!("../migrations/catalog/1_products.sql")),
+                (2, include_str!("../migrations/catalog/2_truncations.sql")),
+            ],
             Self::Feed => &[(1, include_str!("../migrations/feed/1_log.sql"))],
         }
     }

@@ -144,18 +144,16 @@ impl Pooled {
                 after: Some(self.timeouts.lock),
                 source,
             },
-            PostgresError::Failed(failure)
-                if matches!(failure.retry(), Retry::After(_) | Retry::OutcomeUnknown) =>
-            {
-                self.close_idle();
-                failure.into()
+            error => {
+                if error.breaks_connections() {
+                    self.close_idle();
+                }
+                error
             }
-            error => error,
         }
     }
 
-    /// When a connection broke or did not answer, the idle ones are probably broken too, and each
-    /// would delay another call.
+    /// Each broken one would delay another call.
     fn close_idle(&self) {
         while let Some(mut idle) = self.pool.try_acquire() {
             idle.close_on_drop();

@@ -113,7 +113,9 @@ impl<'a> Changes<'a> {
             pgoutput::Message::Truncate { relations } => {
                 let mut truncated = Vec::new();
                 for relation in relations {
-                    if let Some((table, _)) = self.table(relation)? {
+                    if let Some((table, _)) = self.table(relation)?
+                        && !table.deletes_before_truncate
+                    {
                         truncated.push(Captured::Truncated(table, told(table, Change::Truncate)));
                     }
                 }

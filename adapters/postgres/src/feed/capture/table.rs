@@ -17,6 +17,9 @@ pub struct CapturedTable {
     shown: (String, String),
     pub(super) topic: Topic,
     key: Vec<String>,
+    /// Whether a trigger deletes the rows before a truncation, so that the truncation itself has
+    /// nothing to tell.
+    pub(super) deletes_before_truncate: bool,
 }
 
 impl CapturedTable {
@@ -35,6 +38,7 @@ impl CapturedTable {
             table,
             topic,
             key: key.into_iter().map(Into::into).collect(),
+            deletes_before_truncate: false,
         }
     }
 
@@ -50,13 +54,11 @@ impl CapturedTable {
     #[cfg(feature = "catalog")]
     pub(super) fn of_catalog(schema: &Schema) -> Vec<Self> {
         let table = |name: &str| {
-            Self::new(
-                schema.as_str(),
-                name,
-                rows::catalog_changes(),
-                ["product_id"],
-            )
-            .shown_as(rows::SCHEMA, name)
+            let (topic, key) = (rows::catalog_changes(), ["product_id"]);
+            Self {
+                deletes_before_truncate: true,
+                ..Self::new(schema.as_str(), name, topic, key).shown_as(rows::SCHEMA, name)
+            }
         };
         vec![table(rows::PRODUCTS), table(rows::VARIANTS)]
     }

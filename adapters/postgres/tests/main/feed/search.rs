@@ -10,7 +10,9 @@ use stockade_catalog_core::{
     Catalog, Expected, ProductContent, ProductId, ProductType, ProductTypeName, ProductWrite, Slug,
     Variant,
 };
-use stockade_change_feed::{Consumer, DeadLetters, Group, OnLostOffset, SubscribeOptions, Topic};
+use stockade_change_feed::{
+    Consumer, DeadLetters, Feed, Group, OnLostOffset, SubscribeOptions, Topic,
+};
 use stockade_inventory_core::Sku;
 use stockade_postgres::{PostgresCapture, PostgresCatalog, PostgresFeed};
 use stockade_search_sync::memory::MemoryIndex;
@@ -19,6 +21,8 @@ use tokio::task::JoinSet;
 
 use super::host::skip;
 use crate::harness::{OwnDatabase, url};
+
+const DEAD_LETTERS: &str = "search.dead-letters";
 
 fn product(id: &str, title: &str) -> ProductContent {
     let mut product = ProductContent::new(
@@ -89,7 +93,7 @@ impl Shop {
     fn work(&self) -> JoinSet<()> {
         let ingest = Ingest::new(self.index.clone(), generation(), Projection::catalog()).unwrap();
         let feed = Arc::new(self.feed.clone());
-        let dead = Topic::new("search.dead-letters").unwrap();
+        let dead = Topic::new(DEAD_LETTERS).unwrap();
         let options = SubscribeOptions {
             on_lost_offset: OnLostOffset::Earliest,
             ..SubscribeOptions::default()
@@ -144,6 +148,36 @@ impl Shop {
 
 fn generation() -> Generation {
     Generation::new("products-1").unwrap()
+}
+
+/// A colleague empties the catalogue with SQL, and fills it again.
+#[tokio::test]
+async fn a_truncated_catalogue_leaves_an_empty_index() {
+    let Some(shop) = Shop::open().await else {
+        return;
+    };
+    let _working = shop.work();
+    for (truncate, left) in [
+        ("TRUNCATE catalog.products CASCADE", 0),
+        ("TRUNCATE catalog.variants, catalog.products", 0),
+        ("TRUNCATE catalog.variants", 3),
+    ] {
+        for id in ["one", "two", "three"] {
+            shop.put(id, "Striped").await;
+        }
+        shop.until_found("striped", 3).await;
+        shop.until_found("one-m", 1).await;
+        sqlx::raw_sql(truncate).execute(&shop.pool).await.unwrap();
+        // What was committed later is heard of later.
+        shop.put("mark", truncate).await;
+        shop.until_found(truncate, 1).await;
+        shop.until_found("striped", left).await;
+        shop.until_found("one-m", 0).await;
+    }
+    let nobody = Group::new("nobody").unwrap();
+    let dead = [Topic::new(DEAD_LETTERS).unwrap()];
+    let dead = shop.feed.lag(&nobody, &dead).await.unwrap();
+    assert!(dead.iter().all(|of| of.records == Some(0)), "{dead:?}");
 }
 
 #[tokio::test]

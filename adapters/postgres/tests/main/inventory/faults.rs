@@ -458,3 +458,49 @@ async fn connections_that_fell_silent_while_idle_fail_one_call() {
         silenced.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_closes_no_other_connection() {
+    let Some(h) = open().await else { return };
+    set(&h.store, "tee", 5).await;
+    run(
+        &h,
+        "CREATE FUNCTION {schema}.pause() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
+         CREATE TRIGGER pause BEFORE UPDATE ON {schema}.levels
+             FOR EACH ROW EXECUTE FUNCTION {schema}.pause()",
+    )
+    .await;
+    let pool = PgPoolOptions::new().max_connections(8).min_connections(8);
+    let pool = pool.connect(&h.schema.url).await.unwrap();
+    while pool.num_idle() < 8 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let before = backends(&pool).await;
+    let timeouts = Timeouts::default().with_statement(Duration::from_millis(100));
+    let store = PostgresInventory::new(pool.clone())
+        .with_schema(h.schema.name.clone())
+        .with_timeouts(timeouts);
+    let two = wants("two", [line("tee", 1), line("cap", 1)]);
+    let set = adjustment("set", "tee", StockChange::Set(6));
+    let late = store.adjust(&[set]).await.unwrap_err();
+    assert!(matches!(late.retry(), Retry::After(_)), "{late}");
+    let _ = reserve(&store, &two).await;
+    let after = backends(&pool).await;
+    let kept = before.iter().filter(|backend| after.contains(backend));
+    assert!(kept.count() >= 6, "of {before:?} there are {after:?}");
+}
+
+/// The connections of a pool, by the numbers of their processes.
+async fn backends(pool: &PgPool) -> Vec<i32> {
+    let mut all = Vec::new();
+    while let Some(connection) = pool.try_acquire() {
+        all.push(connection);
+    }
+    let mut backends = Vec::new();
+    for connection in &mut all {
+        let backend = sqlx::query_scalar("SELECT pg_backend_pid()");
+        backends.push(backend.fetch_one(&mut **connection).await.unwrap());
+    }
+    backends
+}
