@@ -136,16 +136,30 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// Stops the process with SIGSTOP until it is [resumed](Self::resume), as a machine that hangs.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets the process go on after a [pause](Self::pause).
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Asks the process to end, and expects that it does so without an error, soon, and without a
     /// worker that failed before.
     ///
     /// # Panics
     /// If it does not; with its log.
     pub fn stop(mut self) {
-        let id = self.child.id().to_string();
         let asked = Instant::now();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-        assert!(sent.success());
+        self.signal("-TERM");
         let code = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status.code();

@@ -32,6 +32,23 @@ struct Weather {
     bytes_per_second: Option<u32>,
     /// Ends the connection once the server has replied to a request with these bytes in it.
     losing: Option<Vec<u8>>,
+    /// Keeps the next request with these bytes in it from the server.
+    holding: Option<Vec<u8>>,
+    /// Whether such a request is kept.
+    held: bool,
+}
+
+impl Weather {
+    /// The length of the longest text that is looked for.
+    fn longest_sought(&self) -> usize {
+        let sought = [&self.losing, &self.holding];
+        sought
+            .into_iter()
+            .flatten()
+            .map(Vec::len)
+            .max()
+            .unwrap_or_default()
+    }
 }
 
 impl Proxy {
@@ -97,6 +114,25 @@ impl Proxy {
             .send_modify(|weather| weather.losing = Some(request));
     }
 
+    /// Holds back the next request that has these bytes in it, and what follows it on its
+    /// connection, until the weather is [clear](Proxy::clear): then the server gets it late, even if
+    /// the client is gone. Other connections pass.
+    pub fn hold_request(&self, request: impl Into<Vec<u8>>) {
+        let request = request.into();
+        self.weather
+            .send_modify(|weather| weather.holding = Some(request));
+    }
+
+    /// Waits until a request is [held back](Proxy::hold_request).
+    pub async fn held(&self) {
+        // This has the sender, so there is no end of it.
+        let _ = self
+            .weather
+            .subscribe()
+            .wait_for(|weather| weather.held)
+            .await;
+    }
+
     /// Passes everything on again, as at first.
     pub fn clear(&self) {
         self.weather.send_modify(|weather| {
@@ -145,7 +181,8 @@ async fn pass(client: TcpStream, server: SocketAddr, weather: Arc<watch::Sender<
     }
 }
 
-/// Passes requests on, and notes when the one whose reply shall be lost has gone by.
+/// Passes requests on, holds back the one that shall be late, and notes when the one whose reply shall
+/// be lost has gone by.
 async fn requests(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -157,29 +194,35 @@ async fn requests(
     let mut piece = vec![0; PIECE];
     while let Ok(length @ 1..) = from.read(&mut piece).await {
         seen.extend_from_slice(&piece[..length]);
-        let taken = weather.send_if_modified(|weather| {
-            let sought = weather.losing.as_deref();
-            let here =
-                sought.is_some_and(|sought| seen.windows(sought.len()).any(|at| at == sought));
-            if here {
-                weather.losing = None;
-            }
-            here
-        });
-        if taken {
+        let here = |sought: &[u8]| seen.windows(sought.len()).any(|at| at == sought);
+        if weather.send_if_modified(|weather| take(&mut weather.losing, here)) {
             lost.send_replace(true);
         }
-        let keep = weather
-            .borrow()
-            .losing
-            .as_ref()
-            .map_or(0, |sought| sought.len().saturating_sub(1));
-        seen.drain(..seen.len().saturating_sub(keep));
+        let holds = weather.send_if_modified(|weather| {
+            let holds = take(&mut weather.holding, here);
+            weather.held |= holds;
+            holds
+        });
+        if holds {
+            let mut changes = weather.subscribe();
+            let _ = changes.wait_for(|weather| !weather.held).await;
+        }
+        let kept = weather.borrow().longest_sought().saturating_sub(1);
+        seen.drain(..seen.len().saturating_sub(kept));
         hold_back(length, weather).await;
         if to.write_all(&piece[..length]).await.is_err() {
             return;
         }
     }
+}
+
+/// Takes what is looked for, if it is here.
+fn take(sought: &mut Option<Vec<u8>>, here: impl Fn(&[u8]) -> bool) -> bool {
+    let found = sought.as_deref().is_some_and(here);
+    if found {
+        *sought = None;
+    }
+    found
 }
 
 /// Passes replies on, up to the one that shall be lost.

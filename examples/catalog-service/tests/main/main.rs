@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod dead_letters;
 mod faults;
 mod inventory;
 mod options;
@@ -10,4 +11,5 @@ mod outages;
 mod site;
 mod story;
 mod tools;
+mod topic;
 mod traces;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use service_kit::testing::{PATIENCE, Process, eventually, within};
+use service_kit::testing::{PATIENCE, eventually, within};
 use stack::{Kafka, Server as _};
 
-use crate::site::{Site, VARIANTS, lamps, page, receive, reserve, shows};
+use crate::site::{REFILLED, Site, VARIANTS, counted, lamps, receive, reserve, shows, units};
 
 /// How long a page may take while a server is down.
 const SOON: Duration = Duration::from_secs(2);
@@ -56,11 +56,8 @@ async fn pages_outlive_redis_and_it_is_filled_again_without_a_restart_of_ours() 
         shows(&api, "cache", &[1, 1, 2]).await
     })
     .await;
-    assert!(
-        units(&api)
-            .await
-            .eq((1..VARIANTS as u64).map(less_what_was_sold))
-    );
+    let expected = (1..VARIANTS as u64).map(less_what_was_sold);
+    assert!(expected.eq(units(&api).await));
     eventually("the worker is ready", || async {
         worker.get("/readyz").await.0 == 200
     })
@@ -93,7 +90,7 @@ async fn nothing_is_lost_while_kafka_is_down() {
         shows(&catalog, "cache", &[1, 2, 3]).await
     })
     .await;
-    let refilled = refilled(&catalog).await;
+    let refilled = counted(&catalog, REFILLED).await;
 
     kafka.kill();
     for number in 1..VARIANTS {
@@ -113,28 +110,12 @@ async fn nothing_is_lost_while_kafka_is_down() {
         shows(&catalog, "cache", &[3, 4, 5]).await
     })
     .await;
-    assert!(
-        units(&catalog)
-            .await
-            .eq((1..VARIANTS as u64).map(|units| units + 2))
-    );
+    let expected = (1..VARIANTS as u64).map(|units| units + 2);
+    assert!(expected.eq(units(&catalog).await));
     // By the events, and not by a fill that hides what was lost.
-    assert_eq!(self::refilled(&catalog).await, refilled);
+    assert_eq!(counted(&catalog, REFILLED).await, refilled);
     for process in [api, catalog, inventory] {
         process.stop();
     }
     site.close().await;
-}
-
-async fn units(catalog: &Process) -> impl Iterator<Item = u64> {
-    let page = page(catalog).await;
-    page.into_iter().filter_map(|it| it.available)
-}
-
-/// How many SKUs were written to the cache by fills.
-async fn refilled(catalog: &Process) -> String {
-    let metrics = catalog.get("/metrics").await.1;
-    let name = "stockade_availability_refilled_skus_total ";
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
-    line.unwrap().to_owned()
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use service_kit::testing::{Process, without_options};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use stack::{Kind, Port, Redis, Server as _};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -12,6 +12,9 @@ pub(crate) const TOKEN: &str = "write-token-0123456789";
 
 /// How many variants the product of the tests has.
 pub(crate) const VARIANTS: usize = 25;
+
+/// How many SKUs were written to the cache by fills.
+pub(crate) const REFILLED: &str = "stockade_availability_refilled_skus_total";
 
 /// Processes that run beside those of another test would be late.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
@@ -56,31 +59,56 @@ impl Site {
         }
     }
 
-    fn database(&self, of: &str) -> String {
+    pub(crate) fn database(&self, of: &str) -> String {
         format!("{}_{of}", self.name)
     }
 
-    fn database_url(&self, of: &str) -> String {
+    pub(crate) fn database_url(&self, of: &str) -> String {
         let (before, _) = self.postgres.rsplit_once('/').unwrap();
         format!("{before}/{}", self.database(of))
     }
 
-    async fn run_sql(&self, sql: String) {
-        let pool = PgPool::connect(&self.postgres).await.unwrap();
-        let run = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await;
-        run.unwrap();
-        pool.close().await;
+    pub(crate) async fn run_sql(&self, sql: String) {
+        run_sql(&self.postgres, sql).await;
     }
 
-    /// Starts the inventory service, at the same address each time.
+    /// Runs SQL in the database of the inventory service, as its operator.
+    pub(crate) async fn run_sql_of_inventory(&self, sql: String) {
+        run_sql(&self.database_url("inventory"), sql).await;
+    }
+
+    /// A field of the cache in Redis: a SKU, or a part of its state.
+    pub(crate) fn cached(&self, field: &str) -> String {
+        let bucket = "availability:1:{0/1:0}";
+        self.redis.cli(&["HGET", bucket, field]).unwrap()
+    }
+
+    /// The units of a variant in the cache.
+    pub(crate) fn cached_units(&self, number: usize) -> Option<u64> {
+        let entry = self.cached(&sku(number));
+        entry
+            .rsplit(' ')
+            .next()
+            .and_then(|units| units.parse().ok())
+    }
+
+    /// Starts the inventory service in one process, at the same address each time.
     pub(crate) fn inventory(&self) -> Process {
+        self.inventory_as("all")
+    }
+
+    /// Starts the inventory service with this role. The one that answers requests is at the same
+    /// address each time.
+    pub(crate) fn inventory_as(&self, role: &str) -> Process {
         let mut command = crate::inventory::command();
+        let address = match role {
+            "all" | "api" => self.inventory.address().to_string(),
+            _ => "127.0.0.1:0".to_owned(),
+        };
         command
-            .env(
-                "INVENTORY_SERVICE_LISTEN",
-                self.inventory.address().to_string(),
-            )
+            .env("INVENTORY_SERVICE_LISTEN", address)
             .env("INVENTORY_SERVICE_LOG_FORMAT", "json")
+            .env("INVENTORY_SERVICE_ROLE", role)
             .env("INVENTORY_SERVICE_POSTGRES", self.database_url("inventory"))
             .env("INVENTORY_SERVICE_REDIS", self.redis.url())
             .env("INVENTORY_SERVICE_KAFKA", &self.kafka)
@@ -95,6 +123,11 @@ impl Site {
 
     /// Starts the catalogue service with this role. Secrets are in its environment.
     pub(crate) fn catalog(&self, role: &str, options: &[&str]) -> Process {
+        self.catalog_over(&self.redis.url(), role, options)
+    }
+
+    /// As [`catalog`](Self::catalog), with another way to Redis.
+    pub(crate) fn catalog_over(&self, redis: &str, role: &str, options: &[&str]) -> Process {
         let mut command = command();
         command
             .args(["--listen=127.0.0.1:0", "--log-format=json", "--role", role])
@@ -103,7 +136,7 @@ impl Site {
                 &format!("http://{}", self.inventory.address()),
             ])
             .args(options)
-            .env("CATALOG_SERVICE_REDIS", self.redis.url())
+            .env("CATALOG_SERVICE_REDIS", redis)
             .env("CATALOG_SERVICE_WRITE_TOKEN", TOKEN);
         if let Some(traces) = &self.traces {
             command.env("CATALOG_SERVICE_TRACES", traces);
@@ -120,7 +153,14 @@ impl Site {
     }
 }
 
-fn now() -> u128 {
+async fn run_sql(url: &str, sql: String) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let run = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection);
+    run.await.unwrap();
+    connection.close().await.unwrap();
+}
+
+pub(crate) fn now() -> u128 {
     std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()
 }
 
@@ -202,4 +242,22 @@ pub(crate) async fn shows(catalog: &Process, source: &str, available: &[u64]) ->
     let units: Vec<_> = page.iter().map(|it| it.available).collect();
     let expected: Vec<_> = available.iter().map(|units| Some(*units)).collect();
     page.iter().all(|it| it.source == source) && units.starts_with(&expected)
+}
+
+/// The units of the variants that are stocked.
+pub(crate) async fn units(catalog: &Process) -> Vec<u64> {
+    let page = page(catalog).await;
+    page.into_iter().filter_map(|it| it.available).collect()
+}
+
+/// What a process has counted under this name, with all its labels; 0 before the first time.
+pub(crate) async fn counted(process: &Process, name: &str) -> f64 {
+    let metrics = process.get("/metrics").await.1;
+    let lines = metrics.lines().filter_map(|line| {
+        let labels = line.strip_prefix(name)?;
+        labels.starts_with(['{', ' ']).then_some(labels)
+    });
+    lines
+        .map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap())
+        .sum()
 }

@@ -67,13 +67,9 @@ async fn the_tools_of_kafka_and_redis_tell_the_same() {
     // redis-cli reads the same units.
     for number in 1..VARIANTS {
         let sku = sku(number);
-        let stored = site
-            .redis
-            .cli(&["HGET", "availability:1:{0/1:0}", &sku])
-            .unwrap();
-        let units = stored.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
-        assert_eq!(Some(units), shown[number - 1], "{stored}");
-        assert_eq!(last[&sku].1, units, "{sku}");
+        let units = site.cached_units(number);
+        assert_eq!(units, shown[number - 1], "{sku}");
+        assert_eq!(Some(last[&sku].1), units, "{sku}");
     }
     for process in [catalog, inventory] {
         process.stop();

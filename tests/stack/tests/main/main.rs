@@ -104,7 +104,7 @@ async fn a_server_is_of_the_major_version_that_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_cuts_refuses_delays_and_loses_replies() {
+async fn a_proxy_cuts_refuses_delays_holds_back_and_loses_replies() {
     let Some(server) = Postgres::for_test() else {
         return;
     };
@@ -128,14 +128,32 @@ async fn a_proxy_cuts_refuses_delays_and_loses_replies() {
     direct.execute("create table paid (id int)").await.unwrap();
     proxy.lose_reply_to("insert into paid");
     assert!(client.execute("insert into paid values (1)").await.is_err());
-    let paid: i64 = sqlx::query_scalar("select count(*) from paid")
-        .fetch_one(&mut direct)
-        .await
-        .unwrap();
-    assert_eq!(paid, 1, "the request arrived, only its reply did not");
+    let arrived = paid(&mut direct).await;
+    assert_eq!(arrived, 1, "the request arrived, only its reply did not");
+
+    proxy.clear();
+    let mut client = connect(&url).await;
+    proxy.hold_request("insert into paid");
+    let late = tokio::spawn(async move { client.execute("insert into paid values (2)").await });
+    proxy.held().await;
+    connect(&url).await.ping().await.unwrap();
+    late.abort();
+    assert_eq!(paid(&mut direct).await, 1, "the request is held back");
+    proxy.clear();
+    let begun = Instant::now();
+    while paid(&mut direct).await < 2 {
+        let waited = begun.elapsed();
+        assert!(waited < Duration::from_secs(10), "it does not arrive");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 
     proxy.refuse();
     assert!(PgConnection::connect(&url).await.is_err());
     proxy.clear();
     connect(&url).await.ping().await.unwrap();
+}
+
+async fn paid(client: &mut PgConnection) -> i64 {
+    let count = sqlx::query_scalar("select count(*) from paid");
+    count.fetch_one(client).await.unwrap()
 }

@@ -1,16 +1,14 @@
-//! Services that are killed: pages show what is known.
+//! Processes that are killed.
 
 use std::time::{Duration, Instant};
 
 use service_kit::testing::{PATIENCE, eventually, within};
 
-use crate::site::{Site, lamps, page, reserve, shows};
-
-/// The age at which pages stop trusting the cache.
-const STALE_AFTER: Duration = Duration::from_secs(6);
-const STALE: &str = "--stale-after=6s";
-/// Time for a request on a busy machine.
-const SLACK: Duration = Duration::from_secs(3);
+use super::{SLACK, STALE, STALE_AFTER, turns_to_inventory};
+use crate::site::{
+    REFILLED, Site, VARIANTS, counted, lamps, page, receive, reserve, shows, sku, units,
+};
+use crate::topic::StockTopic;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_killed_turns_pages_to_inventory_until_another_has_caught_up() {
@@ -31,20 +29,8 @@ async fn a_worker_that_is_killed_turns_pages_to_inventory_until_another_has_caug
     }
 
     worker.kill();
-    let killed = Instant::now();
     reserve(&inventory, 3).await;
-    while !shows(&api, "inventory", &[1, 2, 2]).await {
-        let waited = killed.elapsed();
-        assert!(
-            waited < STALE_AFTER + SLACK,
-            "the page is old for {waited:?}"
-        );
-        for item in page(&api).await {
-            let old = item.source == "cache" && item.age.unwrap() > STALE_AFTER.as_secs_f64();
-            assert!(!old, "{item:?}");
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    turns_to_inventory(&api, &[1, 2, 2]).await;
     assert!(
         shows(&trusting, "cache", &[1, 2, 3]).await,
         "it shows what is sold"
@@ -107,5 +93,68 @@ async fn pages_outlive_inventory_with_the_last_known_stock_and_its_age() {
     .await;
     catalog.stop();
     inventory.stop();
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_is_killed_turns_pages_to_inventory_and_the_next_one_publishes_the_rest() {
+    let Some(site) = Site::open(None).await else {
+        return;
+    };
+    let inventory = site.inventory_as("api");
+    let relay = site.inventory_as("relay");
+    let api = site.catalog("api", &[STALE]);
+    // What the threshold is for: this one trusts the cache whatever its age.
+    let trusting = site.catalog("api", &["--stale-after=1h"]);
+    let worker = site.catalog("availability", &[]);
+    lamps(&api, &inventory).await;
+    for process in [&api, &trusting] {
+        eventually("the page is from the cache", || async {
+            shows(process, "cache", &[1, 2, 3]).await
+        })
+        .await;
+    }
+    let refilled = counted(&worker, REFILLED).await;
+
+    // In the middle of its work.
+    for number in 3..VARIANTS {
+        reserve(&inventory, number).await;
+    }
+    relay.kill();
+    reserve(&inventory, 2).await;
+    for number in 3..VARIANTS {
+        receive(&inventory, number, 3).await;
+    }
+    turns_to_inventory(&api, &[1, 1, 5]).await;
+    eventually("it shows what is sold", || async {
+        shows(&trusting, "cache", &[1, 2]).await
+    })
+    .await;
+
+    let relay = site.inventory_as("relay");
+    for process in [&api, &trusting] {
+        within(PATIENCE * 2, "the cache has caught up", || async {
+            shows(process, "cache", &[1, 1, 5]).await
+        })
+        .await;
+    }
+    let expected = (1..VARIANTS as u64).map(|number| match number {
+        1 | 2 => 1,
+        number => number + 2,
+    });
+    let expected: Vec<_> = expected.collect();
+    assert_eq!(units(&api).await, expected);
+    // By the events, and not by a fill that hides what was lost.
+    assert_eq!(counted(&worker, REFILLED).await, refilled);
+    // What the first one had published without marking it is there again, and nothing older.
+    let topic = StockTopic::of(&site).await;
+    for number in [2, 3, VARIANTS - 1] {
+        let changes = topic.changes(&sku(number)).await;
+        assert!(changes.is_sorted_by_key(|it| it.version), "{changes:?}");
+        assert_eq!(changes.last().unwrap().units, expected[number - 1]);
+    }
+    for process in [api, trusting, worker, relay, inventory] {
+        process.stop();
+    }
     site.close().await;
 }
