@@ -6,7 +6,7 @@
 //! | For | See |
 //! |---|---|
 //! | A service, from routes to a graceful stop | [`Service`] |
-//! | Reading requests | [`Body`], [`Query`], [`Segment`], [`Headers`], [`IdempotencyKey`] |
+//! | Reading requests | [`Body`], [`RawBody`], [`Query`], [`Segment`], [`Headers`], [`IdempotencyKey`] |
 //! | Refusing requests | [`Problem`], [`ProblemType`] |
 //! | Limits | [`Limits`] |
 //! | Tokens for writing | [`WriteTokens`] |
@@ -56,12 +56,12 @@ pub use self::backends::{RedisSettings, check_redis};
 pub use self::backends::{check_postgres, connect_postgres};
 #[cfg(feature = "catalog")]
 pub use self::catalog::{
-    CatalogProblemBody, availability_json, catalog_routes, find_product, skus_of,
+    CatalogProblemBody, availability_json, catalog_document, catalog_routes, product_body, skus_of,
 };
 pub use self::config::parse;
-pub use self::extract::{Body, Headers, IdempotencyKey, Query, Segment, from_object};
+pub use self::extract::{Body, Headers, IdempotencyKey, Query, RawBody, Segment, from_object};
 #[cfg(feature = "inventory")]
-pub use self::inventory::{inventory_routes, rfc3339};
+pub use self::inventory::{inventory_document, inventory_routes, rfc3339};
 pub use self::limits::Limits;
 #[cfg(feature = "catalog")]
 pub use self::problem::product_json;

@@ -23,7 +23,8 @@ export function hood(place, skus) {
   const lag = h("tbody");
   const cut = h("input", { type: "checkbox", id: "cut", role: "switch", change: () => make(cut.checked) });
   const holds = h("select", { id: "hold", change: () => { hold.set(Number(holds.value)); notice(`The next reservation holds ${holds.selectedOptions[0].text}.`); } }, HOLDS.map(([seconds, name]) => h("option", { value: seconds, selected: seconds === hold.get() }, name)));
-  const faults = document.documentElement.dataset.faults === "allowed";
+  const { faults: kind } = document.documentElement.dataset;
+  const faults = kind === "allowed";
 
   const dialog = h("section", { class: "hood", id: "hood", hidden: true, "aria-labelledby": "hood-title" },
     h("div", { class: "sheet-head" }, h("h2", { id: "hood-title", tabindex: "-1" }, "Under the hood"), h("button", { type: "button", class: "icon", "aria-label": "Close", click: () => close() }, "×")),
@@ -32,7 +33,7 @@ export function hood(place, skus) {
       h("section", { "aria-label": "Where stock came from" }, h("h3", {}, "This page’s stock"), origin),
       h("section", { "aria-label": "Readers" }, h("h3", {}, "Readers of the change feed"), h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Group"), h("th", { scope: "col", class: "number" }, "Unread"))), lag)),
       h("section", { "aria-label": "Experiments" }, h("h3", {}, "Try it"),
-        faults ? h("label", { class: "switch", for: "cut" }, cut, h("span", {}, "Cut the way to inventory")) : h("p", { class: "quiet" }, "Start the shop with ", h("code", {}, "--allow-faults"), " to cut inventory off and watch the circuit open."),
+        kind === "none" ? null : faults ? h("label", { class: "switch", for: "cut" }, cut, h("span", {}, "Cut the way to inventory")) : h("p", { class: "quiet" }, "Start the shop with ", h("code", {}, "--allow-faults"), " to cut inventory off and watch the circuit open."),
         h("label", { class: "holds", for: "hold" }, h("span", {}, "Reservations hold"), holds)),
       h("p", { class: "links" }, h("a", { href: "/docs/" }, "API"), h("a", { href: "/metrics" }, "Metrics"), h("a", { href: "/healthz" }, "Health"))));
   document.body.append(dialog);
@@ -80,7 +81,7 @@ export function hood(place, skus) {
   }
 
   function show(health, stock) {
-    const [name, why, look] = CIRCUIT[stock?.circuit ?? health.circuit] ?? [health.circuit, "", "unknown"];
+    const [name, why, look] = CIRCUIT[stock?.circuit ?? health.circuit] ?? ["Not known", "This page shows no stock.", "unknown"];
     circuit.className = `circuit ${look}`;
     circuit.replaceChildren(h("span", { class: "dot" }), name);
     circuitWhy.textContent = health.failed_worker ? `A worker has ended: ${health.failed_worker}` : why;

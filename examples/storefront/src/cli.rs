@@ -8,10 +8,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use service_kit::{KafkaSettings, Readiness, RedisSettings, Settings, stop_signal, telemetry};
+use service_kit::{
+    KafkaSettings, Readiness, RedisSettings, Service, Settings, stop_signal, telemetry,
+};
 use stockade_catalog_core::ProductQuery;
 use tokio::fs::File;
+use tokio::net::TcpListener;
 
+use crate::front::{self, Front, FrontOptions, Services};
 use crate::import::{self, Progress, Report};
 use crate::{Faults, Options, Shop};
 
@@ -33,9 +37,12 @@ struct Args {
     /// Keep the search index in this directory instead of in memory.
     #[arg(long, value_name = "DIR")]
     search_dir: Option<PathBuf>,
-    /// Keep products, stock and reservations in this database instead of in memory.
+    /// Keep products, stock and reservations in this database instead of in memory. With
+    /// --catalog-service, the database of the catalogue service, which search follows.
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
+    #[command(flatten)]
+    services: Services,
     #[command(flatten)]
     redis: RedisSettings,
     #[command(flatten)]
@@ -56,13 +63,30 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let listener = args.service.bind().await?;
     let readiness = Readiness::new();
     let service = args.service.service(readiness.clone())?;
+    let kafka = Some(args.kafka).filter(|given| !given.brokers.kafka.is_empty());
+    if args.services.catalog_service.is_some() {
+        front::refuse(&[
+            ("--import", !args.import.is_empty()),
+            ("--generate", args.generate.is_some()),
+            ("--redis", args.redis.redis.is_some()),
+            ("--allow-faults", args.allow_faults),
+        ])?;
+        let options = FrontOptions::new(
+            args.services,
+            args.postgres,
+            kafka,
+            args.search_dir,
+            readiness,
+        )?;
+        return serve_front(service, listener, options).await;
+    }
     let files = open(&args.import).await?;
     let (shop, workers) = Shop::start(Options {
         readiness,
         search_dir: args.search_dir,
         postgres: args.postgres,
         redis: Some(args.redis).filter(|given| given.redis.is_some()),
-        kafka: Some(args.kafka).filter(|given| !given.brokers.kafka.is_empty()),
+        kafka,
         ..Options::default()
     })
     .await?;
@@ -79,7 +103,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         import_file(&shop, &name, file).await?;
     }
     let signal = stop_signal();
-    eprintln!("the shop is at http://{}", listener.local_addr()?);
+    say_where(&listener)?;
     let faults = if args.allow_faults {
         Faults::Allowed
     } else {
@@ -92,6 +116,31 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     };
     let service = crate::service(service, shop.clone(), faults);
     service.run_until(listener, workers, stop).await;
+    Ok(())
+}
+
+async fn serve_front(
+    service: Service,
+    listener: TcpListener,
+    options: FrontOptions,
+) -> anyhow::Result<()> {
+    let (front, workers) = Front::start(options).await?;
+    let service = crate::front_service(service, &front);
+    let signal = stop_signal();
+    say_where(&listener)?;
+    let stop = async {
+        signal.await;
+        // Streams of stock events would keep their connections.
+        front.end_streams();
+    };
+    service.run_until(listener, workers, stop).await;
+    Ok(())
+}
+
+fn say_where(listener: &TcpListener) -> anyhow::Result<()> {
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "started");
+    eprintln!("the shop is at http://{address}");
     Ok(())
 }
 

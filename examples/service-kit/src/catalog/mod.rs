@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use stockade_catalog_core::{Availability, Catalog};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use self::availability::{availability_json, skus_of};
-pub use self::products::find_product;
+pub use self::products::product_body;
 pub use self::schemas::CatalogProblemBody;
 
 /// The routes of a catalogue, for [`Service::with_routes`](crate::Service::with_routes):
@@ -28,16 +29,25 @@ pub use self::schemas::CatalogProblemBody;
 ///
 /// [`CatalogProblemBody`] is the schema of their problems.
 pub fn catalog_routes(catalog: Arc<Catalog>, availability: Arc<Availability>) -> OpenApiRouter {
+    routes().with_state(Shelf {
+        catalog,
+        availability,
+    })
+}
+
+/// The OpenAPI document of [`catalog_routes`], for a service that passes them on to another one.
+#[must_use]
+pub fn catalog_document() -> OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<Shelf> {
     OpenApiRouter::new()
         .routes(routes!(products::list))
         .routes(routes!(products::page, products::put, products::delete))
         .routes(routes!(types::list))
         .routes(routes!(types::put))
         .routes(routes!(availability::many))
-        .with_state(Shelf {
-            catalog,
-            availability,
-        })
 }
 
 /// What the routes need.

@@ -8,12 +8,13 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 use stockade_catalog_core::{
-    Attributes, Catalog, Expected, Product, ProductContent, ProductId, ProductKey, ProductQuery,
-    ProductTypeName, ProductWrite, Slug, WriteEffect,
+    Attributes, Availability, Catalog, Expected, Product, ProductContent, ProductId, ProductKey,
+    ProductQuery, ProductTypeName, ProductWrite, Slug, WriteEffect,
 };
 
+use super::availability::json_of;
 use super::schemas::{ListBody, PageBody, ProductBody, PutProductBody};
-use super::{Shelf, availability, value_or};
+use super::{Shelf, value_or};
 use crate::extract::{Body, Query, Segment, from_object};
 use crate::problem::{Problem, product_json};
 
@@ -36,10 +37,24 @@ pub(super) async fn page(
     State(shelf): State<Shelf>,
     Segment(name): Segment,
 ) -> Result<Json<Value>, Problem> {
-    let product = find_product(&shelf.catalog, &name).await?;
+    let body = product_body(&shelf.catalog, &shelf.availability, &name).await?;
+    Ok(Json(body))
+}
+
+/// The product with this id or slug, with the availability of each variant, as HTTP clients see it:
+/// the body of `GET /products/{id}`.
+///
+/// # Errors
+/// Status 404 if there is none, 400 if no product can have the name.
+pub async fn product_body(
+    catalog: &Catalog,
+    availability: &Availability,
+    name: &str,
+) -> Result<Value, Problem> {
+    let product = find(catalog, name).await?;
     let variants = &product.content.variants;
     let skus: Vec<_> = variants.iter().map(|variant| variant.sku.clone()).collect();
-    let page = shelf.availability.of(&skus).await;
+    let page = availability.of(&skus).await;
     let mut body = product_json(&product);
     for (variant, item) in body["variants"]
         .as_array_mut()
@@ -47,17 +62,14 @@ pub(super) async fn page(
         .flatten()
         .zip(&page.items)
     {
-        variant["availability"] = availability::json_of(item);
+        variant["availability"] = json_of(item);
     }
     body["circuit"] = json!(page.circuit.as_str());
-    Ok(Json(body))
+    Ok(body)
 }
 
 /// The product with this id or slug.
-///
-/// # Errors
-/// Status 404 if there is none, 400 if no product can have the name.
-pub async fn find_product(catalog: &Catalog, name: &str) -> Result<Product, Problem> {
+async fn find(catalog: &Catalog, name: &str) -> Result<Product, Problem> {
     let keys = [
         ProductId::new(name).map(ProductKey::Id)?,
         Slug::new(name).map(ProductKey::Slug)?,

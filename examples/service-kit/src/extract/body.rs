@@ -1,7 +1,8 @@
-//! JSON bodies.
+//! Bodies: of JSON, and of any kind.
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use serde::de::DeserializeOwned;
@@ -41,8 +42,21 @@ impl From<&Limits> for BodyLimits {
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         check_content_type(&request)?;
+        let RawBody(read) = RawBody::from_request(request, state).await?;
+        parse(&read).map(Self)
+    }
+}
+
+/// A body of any kind, within the same limits as [`Body`].
+#[derive(Clone, Debug)]
+pub struct RawBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         let limits = request.extensions().get().copied();
         let BodyLimits { bytes, timeout } =
             limits.unwrap_or_else(|| BodyLimits::from(&Limits::default()));
@@ -55,7 +69,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             let detail = format!("the body must be complete and at most {bytes} bytes long");
             Problem::new(ProblemType::BODY_TOO_LARGE, detail).with("field", "body")
         })?;
-        parse(&read).map(Self)
+        Ok(Self(read))
     }
 }
 

@@ -7,7 +7,7 @@ mod query;
 mod segment;
 
 pub(crate) use self::body::BodyLimits;
-pub use self::body::{Body, from_object};
+pub use self::body::{Body, RawBody, from_object};
 pub use self::headers::{Headers, IdempotencyKey};
 pub use self::query::Query;
 pub use self::segment::Segment;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use stockade_change_feed::{Clock, Timestamp};
 use stockade_inventory_core::Inventory;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,6 +26,16 @@ use utoipa_axum::routes;
 /// The clock is that of the host. Remaining times are computed with it, and the deadlines of
 /// extended reservations.
 pub fn inventory_routes(inventory: Inventory, clock: Arc<dyn Clock>) -> OpenApiRouter {
+    routes().with_state(Desk { inventory, clock })
+}
+
+/// The OpenAPI document of [`inventory_routes`], for a service that passes them on to another one.
+#[must_use]
+pub fn inventory_document() -> OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<Desk> {
     OpenApiRouter::new()
         .routes(routes!(reservations::reserve))
         .routes(routes!(reservations::show))
@@ -36,7 +47,6 @@ pub fn inventory_routes(inventory: Inventory, clock: Arc<dyn Clock>) -> OpenApiR
         .routes(routes!(stock::adjust))
         .routes(routes!(stock::show))
         .routes(routes!(stock::movements))
-        .with_state(Desk { inventory, clock })
 }
 
 /// What the routes need.

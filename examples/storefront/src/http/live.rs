@@ -11,11 +11,11 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream;
 use serde_json::{Value, json};
-use service_kit::{Problem, Query, availability_json, skus_of};
+use service_kit::{Problem, Query, skus_of};
 use stockade_inventory_core::StockChanged;
 use tokio::sync::mpsc;
 
-use crate::shop::{Shop, Watcher};
+use crate::shop::{Pages, Watcher};
 
 /// Time between two messages that keep an idle stream open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -37,16 +37,16 @@ const COME_BACK: Duration = Duration::from_secs(2);
     responses((status = 200, description = "The events", body = String, content_type = "text/event-stream")),
 )]
 pub(super) async fn events(
-    State(shop): State<Arc<Shop>>,
+    State(pages): State<Arc<Pages>>,
     params: Query,
 ) -> Result<impl IntoResponse, Problem> {
     let skus: BTreeSet<_> = skus_of(params)?.into_iter().collect();
-    let watcher = shop.live.watch(skus);
+    let watcher = pages.live.watch(skus);
     let watcher = watcher.ok_or_else(|| Problem::overloaded(Duration::from_secs(10)))?;
     // It holds one event. Meanwhile the watcher keeps the newest event of each SKU.
     let (sender, mut receiver) = mpsc::channel(1);
     tokio::spawn(async move {
-        let _ = tokio::time::timeout(LIFETIME, follow(&shop, watcher, sender)).await;
+        let _ = tokio::time::timeout(LIFETIME, follow(&pages, watcher, sender)).await;
     });
     let events = stream::poll_fn(move |context| receiver.poll_recv(context));
     let headers = [
@@ -61,13 +61,13 @@ pub(super) async fn events(
 type Sender = mpsc::Sender<Result<Event, Infallible>>;
 
 /// Sends the watcher's events, until the client has disconnected or does not read.
-async fn follow(shop: &Shop, mut watcher: Watcher, sender: Sender) {
+async fn follow(pages: &Pages, mut watcher: Watcher, sender: Sender) {
     let skus: Vec<_> = watcher.skus().iter().cloned().collect();
-    let first = event(
-        "snapshot",
-        &availability_json(&shop.availability, &skus).await,
-    )
-    .retry(COME_BACK);
+    // Without an answer the stream ends, and the client connects again.
+    let Ok(snapshot) = pages.products.availability(&skus).await else {
+        return;
+    };
+    let first = event("snapshot", &snapshot).retry(COME_BACK);
     if !passed_on(&sender, first).await {
         return;
     }

@@ -1,5 +1,6 @@
 //! The shop over HTTP.
 
+mod front;
 mod live;
 mod openapi;
 mod operation;
@@ -15,8 +16,10 @@ use service_kit::{Service, catalog_routes, inventory_routes};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::shop::Shop;
+use crate::shop::{Pages, Shop};
 use crate::telemetry;
+
+pub use self::front::front_service;
 
 /// Whether the connection to inventory can be cut over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,24 +36,29 @@ pub fn service(service: Service, shop: Arc<Shop>, faults: Faults) -> Service {
     let health = OpenApiRouter::new().routes(routes!(operation::health));
     service
         .with_document(openapi::document())
-        .with_routes(routes(faults).with_state(shop.clone()))
+        .with_routes(page_routes().with_state(shop.pages.clone()))
+        .with_routes(fault_routes(faults).with_state(shop.clone()))
         .with_routes(catalogue(&shop))
         .with_routes(inventory_routes(
             shop.inventory.clone(),
             shop.clock().clone(),
         ))
-        .with_routes(page::routes(faults).with_state(shop.clone()))
-        .with_gauges(shop.clone(), |shop| async move {
-            telemetry::set_gauges(&shop).await;
+        .with_routes(page::routes(Some(faults)).with_state(shop.pages.clone()))
+        .with_unlimited_routes(health.with_state(shop.pages.clone()))
+        .with_gauges(shop, |shop| async move {
+            telemetry::set_circuit(&shop);
         })
-        .with_unlimited_routes(health.with_state(shop))
 }
 
-fn routes(faults: Faults) -> OpenApiRouter<Arc<Shop>> {
-    let routes = OpenApiRouter::new()
+fn page_routes() -> OpenApiRouter<Arc<Pages>> {
+    OpenApiRouter::new()
         .routes(routes!(search::search))
         .routes(routes!(search::suggest))
-        .routes(routes!(live::events));
+        .routes(routes!(live::events))
+}
+
+fn fault_routes(faults: Faults) -> OpenApiRouter<Arc<Shop>> {
+    let routes = OpenApiRouter::new();
     match faults {
         Faults::Allowed => routes.routes(routes!(operation::faults, operation::set_faults)),
         Faults::Refused => routes,

@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use service_kit::Body;
+use stockade_catalog_core::CircuitState;
 use utoipa::ToSchema;
 
-use crate::shop::Shop;
+use crate::shop::{Pages, Shop};
 
 /// The health of the shop.
 #[derive(Serialize, ToSchema)]
@@ -21,9 +22,9 @@ pub(super) struct HealthBody {
     /// The first worker that failed, and why: the shop must be restarted. Null if none has.
     failed_worker: Option<String>,
     /// The state of the availability circuit: while it is not `closed`, pages do not trust the
-    /// cache of stock.
+    /// cache of stock. Null if it is in another service.
     #[schema(example = "closed")]
-    circuit: &'static str,
+    circuit: Option<&'static str>,
     /// How far each consumer group is behind.
     consumer_lag: Vec<LagBody>,
 }
@@ -48,8 +49,8 @@ struct LagBody {
     (status = 200, description = "All workers run", body = HealthBody),
     (status = 503, description = "A worker failed", body = HealthBody),
 ))]
-pub(super) async fn health(State(shop): State<Arc<Shop>>) -> (StatusCode, Json<HealthBody>) {
-    let health = shop.health().await;
+pub(super) async fn health(State(pages): State<Arc<Pages>>) -> (StatusCode, Json<HealthBody>) {
+    let health = pages.health().await;
     let (code, status) = match health.failed_worker {
         None => (StatusCode::OK, "ok"),
         Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "failing"),
@@ -62,7 +63,7 @@ pub(super) async fn health(State(shop): State<Arc<Shop>>) -> (StatusCode, Json<H
     let body = HealthBody {
         status,
         failed_worker: health.failed_worker,
-        circuit: health.circuit.as_str(),
+        circuit: health.circuit.map(CircuitState::as_str),
         consumer_lag: health.lag.into_iter().map(lag).collect(),
     };
     (code, Json(body))

@@ -13,7 +13,7 @@ use stockade_search_sync::{
 };
 use utoipa::ToSchema;
 
-use crate::shop::Shop;
+use crate::shop::Pages;
 
 /// A page of hits, and the facets of all hits.
 #[derive(Serialize, ToSchema)]
@@ -121,11 +121,11 @@ struct SuggestionBody {
     responses((status = 200, description = "A page of hits", body = PageBody)),
 )]
 pub(super) async fn search(
-    State(shop): State<Arc<Shop>>,
+    State(pages): State<Arc<Pages>>,
     params: Query,
 ) -> Result<Json<PageBody>, Problem> {
     let params = params.only(&["q", "sort", "size", "cursor"], &["filter", "facet"])?;
-    Ok(Json(body(shop.search.search(&query(&params)?).await?)))
+    Ok(Json(body(pages.search.search(&query(&params)?).await?)))
 }
 
 pub(super) fn query(params: &Query) -> Result<SearchQuery, Problem> {
@@ -255,13 +255,13 @@ fn highlight(highlight: Highlight) -> HighlightBody {
     responses((status = 200, description = "The suggestions", body = SuggestionsBody)),
 )]
 pub(super) async fn suggest(
-    State(shop): State<Arc<Shop>>,
+    State(pages): State<Arc<Pages>>,
     params: Query,
 ) -> Result<Json<SuggestionsBody>, Problem> {
     let params = params.only(&["q", "size"], &[])?;
     let limit = params.number("size")?.unwrap_or(8);
     let text = params.get("q").unwrap_or_default();
-    let suggestions = shop.search.suggest(text, limit).await?.into_iter();
+    let suggestions = pages.search.suggest(text, limit).await?.into_iter();
     let suggestions = suggestions
         .map(|suggestion| SuggestionBody {
             id: suggestion.key,

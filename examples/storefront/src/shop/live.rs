@@ -39,7 +39,7 @@ pub struct Watcher {
 }
 
 impl LiveStock {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             places: Arc::new(Semaphore::new(WATCHERS)),
             waiting: Mutex::default(),

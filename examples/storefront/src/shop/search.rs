@@ -8,16 +8,16 @@ use stockade_search_sync::{Generation, GenerationState, IndexWriter as _, Projec
 use stockade_tantivy::{TantivyIndex, TantivyOptions};
 use uuid::Uuid;
 
-use super::storage::Lifetime;
+use super::storage::Capture;
 
 /// The size in bytes of the cache of documents that are in memory anyway.
 const MEMORY_CACHE: usize = 4 << 20;
 
 /// An index with an active generation.
-pub(super) struct Search {
-    pub(super) index: Arc<TantivyIndex>,
-    pub(super) generation: Generation,
-    pub(super) projection: Projection,
+pub(crate) struct Search {
+    pub(crate) index: Arc<TantivyIndex>,
+    pub(crate) generation: Generation,
+    pub(crate) projection: Projection,
 }
 
 impl Search {
@@ -25,11 +25,11 @@ impl Search {
     ///
     /// A catalogue in memory always gets a new generation, because the documents that an earlier
     /// process left in the directory belong to products that no longer exist. A catalogue in a
-    /// database keeps its generation; if there is none, a new one is filled from a snapshot of all
-    /// rows.
-    pub(super) async fn open(
+    /// database, which is captured, keeps its generation; if there is none, a new one is filled from
+    /// a snapshot of all rows.
+    pub(crate) async fn open(
         directory: Option<&Path>,
-        catalogue: &Lifetime,
+        catalogue: Option<&Capture>,
     ) -> anyhow::Result<Self> {
         let options = TantivyOptions::default();
         let index = match directory {
@@ -48,13 +48,13 @@ impl Search {
         let mut generations = index.generations().await?.into_iter();
         let active = generations.find(|(_, state)| *state == GenerationState::Active);
         let generation = match (catalogue, active) {
-            (Lifetime::Beyond(_), Some((generation, _))) => generation,
-            (Lifetime::Beyond(capture), None) => {
+            (Some(_), Some((generation, _))) => generation,
+            (Some(capture), None) => {
                 // Before the generation exists: an existing one is not filled again.
                 capture.snapshot_again().await?;
                 new_generation()?
             }
-            (Lifetime::Process, _) => new_generation()?,
+            (None, _) => new_generation()?,
         };
         let search = Self {
             index: Arc::new(index),

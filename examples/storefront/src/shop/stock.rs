@@ -19,9 +19,9 @@ use super::{Options, Reading};
 const GROUPS: [&str; 3] = ["availability", "search-stock", "live-stock"];
 
 /// The log of stock events.
-pub(super) struct StockLog {
-    pub(super) publisher: Arc<dyn Publisher>,
-    pub(super) topic: Topic,
+pub(crate) struct StockLog {
+    pub(crate) publisher: Arc<dyn Publisher>,
+    pub(crate) topic: Topic,
     feed: Arc<dyn Feed>,
     /// What the names of groups begin with.
     groups: &'static str,
@@ -57,6 +57,14 @@ impl StockLog {
                 groups: "",
             });
         };
+        Self::of_kafka(settings, &GROUPS).await
+    }
+
+    /// Kafka, with a topic for the dead letters of each group.
+    pub(crate) async fn of_kafka(
+        settings: &KafkaSettings,
+        groups: &[&str],
+    ) -> anyhow::Result<Self> {
         let kafka: KafkaLog = settings.open("storefront").await?;
         let log = Self {
             publisher: kafka.publisher(),
@@ -65,18 +73,20 @@ impl StockLog {
             // Other services have groups there too.
             groups: "storefront-",
         };
-        for group in GROUPS {
-            kafka.ensure(&log.reading(group)?.dead_letters()?).await?;
+        for group in groups {
+            kafka.ensure(&log.reading(group)?.dead_letters).await?;
         }
         Ok(log)
     }
 
     /// How a consumer group reads stock events.
-    pub(super) fn reading(&self, group: &str) -> anyhow::Result<Reading> {
+    pub(crate) fn reading(&self, group: &str) -> anyhow::Result<Reading> {
+        let group = format!("{}{group}", self.groups);
         Ok(Reading {
             feed: self.feed.clone(),
             publisher: self.publisher.clone(),
-            group: Group::new(format!("{}{group}", self.groups))?,
+            dead_letters: Topic::new(format!("{group}.dead-letters"))?,
+            group: Group::new(group)?,
             topics: vec![self.topic.clone()],
         })
     }

@@ -6,6 +6,7 @@ mod browser;
 mod catalogue;
 mod client;
 mod durable;
+mod front;
 mod hostile;
 mod import;
 mod limits;

@@ -22,6 +22,11 @@ async fn all_metrics_are_described_and_count() {
     client.get("/no/such/path").await;
     let reserve = json!({"lines": [{"sku": "lamp-one-off", "quantity": 1}], "owner": "ada"});
     client.post("/reserve", &reserve).await;
+    let behind = "stockade_feed_lag_records{group=\"availability\",topic=\"inventory_updates\"} 0";
+    eventually("the lag is reported", || async {
+        metrics(&client).await.contains(behind)
+    })
+    .await;
     let text = metrics(&client).await;
     for sample in [
         "service_http_requests_total{method=\"GET\",route=\"/products/{id}\",status=\"200\"}",
@@ -29,8 +34,7 @@ async fn all_metrics_are_described_and_count() {
         "service_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"}",
         "service_http_request_seconds_bucket{method=\"GET\",route=\"/search\",le=\"+Inf\"}",
         "storefront_circuit{state=\"closed\"} 1",
-        "storefront_consumer_lag_records{group=\"availability\"} 0",
-        "storefront_consumer_lag_seconds{group=\"availability\"} 0",
+        "stockade_feed_lag_seconds{group=\"search\",topic=\"catalog_changes\"}",
         "service_failed_workers 0",
         "process_resident_memory_bytes ",
         "stockade_catalog_operations_total{operation=\"put\",outcome=\"ok\"}",

@@ -174,6 +174,33 @@ async fn stock_is_told_at_first_and_as_it_changes() {
     }
 }
 
+/// An idle relay looks at the outbox after pauses that double up to 200 ms. Each change here comes
+/// just after such a look, so without being woken the relay would publish it about 180 ms later.
+#[tokio::test]
+async fn a_change_wakes_the_relay() {
+    let client = Client::new().await;
+    let sku = stockade_inventory_core::Sku::new("lamp").unwrap();
+    let mut watcher = client.shop.live.watch([sku].into()).unwrap();
+    let (mut units, mut fastest) = (1, Duration::MAX);
+    // The reader may not have its place yet.
+    loop {
+        client.set_stock("lamp", units).await;
+        let heard = tokio::time::timeout(Duration::from_secs(1), watcher.changes()).await;
+        if heard.is_ok() {
+            break;
+        }
+        units += 1;
+    }
+    for more in 1..7 {
+        tokio::time::sleep(Duration::from_millis(330)).await;
+        client.set_stock("lamp", units + more).await;
+        let changed = std::time::Instant::now();
+        watcher.changes().await.unwrap();
+        fastest = fastest.min(changed.elapsed());
+    }
+    assert!(fastest < Duration::from_millis(90), "{fastest:?}");
+}
+
 #[tokio::test]
 async fn a_stream_ends_with_the_shop() {
     let client = Client::with_sample().await;

@@ -81,6 +81,33 @@ fn stock_in_memory_does_not_go_to_servers_that_outlive_it() {
     }
 }
 
+#[test]
+fn a_front_names_what_it_lacks_and_what_it_can_not_have() {
+    let services = [
+        "--catalog-service=http://127.0.0.1:1",
+        "--inventory-service=http://127.0.0.1:1",
+    ];
+    let with = |options: &[&'static str]| [&services[..], options].concat();
+    assert_says(&with(&[]), &["--catalog-service", "--postgres"]);
+    let postgres = "--postgres=postgres://127.0.0.1:1/catalog";
+    assert_says(&with(&[postgres]), &["--inventory-service", "--kafka"]);
+    for option in [
+        "--generate=3",
+        "--redis=redis://127.0.0.1:1",
+        "--allow-faults",
+    ] {
+        let (name, _) = option.split_once('=').unwrap_or((option, ""));
+        assert_says(&with(&[option]), &["--catalog-service", name]);
+    }
+    let wrong = [
+        "--catalog-service=https://catalog",
+        services[1],
+        postgres,
+        "--kafka=127.0.0.1:1",
+    ];
+    assert_says(&wrong, &["--catalog-service", "http://"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_over_a_database_that_it_can_not_follow_says_what_to_set() {
     if Postgres::for_test().is_none() {

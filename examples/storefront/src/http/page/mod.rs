@@ -14,23 +14,24 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use service_kit::{Query, Segment, find_product};
+use service_kit::{Problem, Query, Segment};
 
-use self::shell::{Head, Shell};
+use self::shell::{Head, Product, Shell};
 use super::{Faults, search};
-use crate::shop::Shop;
+use crate::shop::Pages;
 
 /// Scripts, styles and requests only from this server, nothing inline, and no text as markup.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-pub(super) fn routes(faults: Faults) -> Router<Arc<Shop>> {
-    let listing = move |State(shop): State<Arc<Shop>>, params: Query| async move {
-        listing(&shop, faults, &params).await
+/// The pages. A front has no `faults`: what it reaches inventory by is not in this process.
+pub(super) fn routes(faults: Option<Faults>) -> Router<Arc<Pages>> {
+    let listing = move |State(pages): State<Arc<Pages>>, params: Query| async move {
+        listing(&pages, faults, &params).await
     };
-    let product = move |State(shop): State<Arc<Shop>>, Segment(slug): Segment| async move {
-        product(&shop, faults, &slug).await
+    let product = move |State(pages): State<Arc<Pages>>, Segment(slug): Segment| async move {
+        product(&pages, faults, &slug).await
     };
     Router::new()
         .route("/", get(listing))
@@ -55,10 +56,10 @@ async fn guarded(request: Request, next: Next) -> Response {
     response
 }
 
-async fn listing(shop: &Shop, faults: Faults, params: &Query) -> Response {
+async fn listing(pages: &Pages, faults: Option<Faults>, params: &Query) -> Response {
     let text = params.get("q").unwrap_or_default();
     let page = match search::query(params) {
-        Ok(query) => shop.search.search(&query).await.ok(),
+        Ok(query) => pages.search.search(&query).await.ok(),
         Err(_) => None,
     };
     let title = match text {
@@ -73,8 +74,13 @@ async fn listing(shop: &Shop, faults: Faults, params: &Query) -> Response {
     Html(shell.with(&shell::hits(text, page.as_ref())).into_string()).into_response()
 }
 
-async fn product(shop: &Shop, faults: Faults, slug: &str) -> Response {
-    let Ok(product) = find_product(&shop.catalog, slug).await else {
+async fn product(pages: &Pages, faults: Option<Faults>, slug: &str) -> Response {
+    let product = match pages.products.product(slug).await {
+        Ok(body) => serde_json::from_value::<Product>(body).ok(),
+        Err(problem) if problem.status().is_server_error() => return unavailable(faults, &problem),
+        Err(_) => None,
+    };
+    let Some(product) = product else {
         let head = Head {
             title: "Not here · Stockade General Store",
             description: "There is no such product.",
@@ -83,15 +89,22 @@ async fn product(shop: &Shop, faults: Faults, slug: &str) -> Response {
         let page = Html(shell.with(&shell::nothing()).into_string());
         return (StatusCode::NOT_FOUND, page).into_response();
     };
-    let content = &product.content;
-    let skus: Vec<_> = content.variants.iter().map(|one| one.sku.clone()).collect();
-    let stock = shop.availability.of(&skus).await;
-    let title = format!("{} · Stockade General Store", content.title);
+    let title = format!("{} · Stockade General Store", product.title);
     let head = Head {
         title: &title,
-        description: &content.description,
+        description: &product.description,
     };
     let shell = Shell { faults, head };
-    let plain = shell::product(content, &stock.items);
-    Html(shell.with(&plain).into_string()).into_response()
+    Html(shell.with(&shell::product(&product)).into_string()).into_response()
+}
+
+/// The page while the catalogue can't be asked. Its scripts ask again.
+fn unavailable(faults: Option<Faults>, problem: &Problem) -> Response {
+    let head = Head {
+        title: "Not now · Stockade General Store",
+        description: "The shop does not answer.",
+    };
+    let shell = Shell { faults, head };
+    let page = Html(shell.with(&shell::unavailable()).into_string());
+    (problem.status(), page).into_response()
 }

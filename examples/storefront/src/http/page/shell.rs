@@ -1,7 +1,7 @@
 //! The document that the scripts fill, and its content for browsers without scripts.
 
 use maud::{DOCTYPE, Markup, html};
-use stockade_catalog_core::{ProductContent, SkuAvailability, Stock};
+use serde::Deserialize;
 use stockade_search_sync::{FieldValue, Hit, SearchPage};
 
 use super::super::Faults;
@@ -14,7 +14,7 @@ pub(super) struct Head<'a> {
 }
 
 pub(super) struct Shell<'a> {
-    pub(super) faults: Faults,
+    pub(super) faults: Option<Faults>,
     pub(super) head: Head<'a>,
 }
 
@@ -22,8 +22,9 @@ impl Shell<'_> {
     /// The whole document, with the content for browsers without scripts.
     pub(super) fn with(&self, plain: &Markup) -> Markup {
         let faults = match self.faults {
-            Faults::Allowed => "allowed",
-            Faults::Refused => "refused",
+            Some(Faults::Allowed) => "allowed",
+            Some(Faults::Refused) => "refused",
+            None => "none",
         };
         html! {
             (DOCTYPE)
@@ -142,8 +143,30 @@ fn first<'a>(hit: &'a Hit, field: &str) -> Option<&'a str> {
     }
 }
 
+/// What is shown of a product: some members of the body of `GET /products/{id}`.
+#[derive(Deserialize)]
+pub(super) struct Product {
+    pub(super) title: String,
+    pub(super) description: String,
+    brand: Option<String>,
+    variants: Vec<Variant>,
+}
+
+#[derive(Deserialize)]
+struct Variant {
+    sku: String,
+    name: Option<String>,
+    availability: Availability,
+}
+
+#[derive(Deserialize)]
+struct Availability {
+    state: String,
+    available: Option<u64>,
+}
+
 /// A product for browsers without scripts: its content, and the stock at the time of the request.
-pub(super) fn product(product: &ProductContent, stock: &[SkuAvailability]) -> Markup {
+pub(super) fn product(product: &Product) -> Markup {
     html! {
         div.plain {
             p.plain-note { "Live stock and reserving need JavaScript." }
@@ -153,11 +176,11 @@ pub(super) fn product(product: &ProductContent, stock: &[SkuAvailability]) -> Ma
             table {
                 thead { tr { th scope="col" { "Variant" } th scope="col" { "SKU" } th scope="col" { "Stock" } } }
                 tbody {
-                    @for (variant, item) in product.variants.iter().zip(stock) {
+                    @for variant in &product.variants {
                         tr {
                             td { (variant.name.as_deref().unwrap_or(&product.title)) }
                             td { (variant.sku) }
-                            td { (availability(item)) }
+                            td { (units(&variant.availability)) }
                         }
                     }
                 }
@@ -167,12 +190,12 @@ pub(super) fn product(product: &ProductContent, stock: &[SkuAvailability]) -> Ma
     }
 }
 
-fn availability(item: &SkuAvailability) -> String {
-    match item.stock {
-        Stock::Available(0) => "Sold out".to_owned(),
-        Stock::Available(units) => format!("{units} in stock"),
-        Stock::NotStocked => "Not counted".to_owned(),
-        Stock::Unknown => "Not known right now".to_owned(),
+fn units(availability: &Availability) -> String {
+    match (availability.state.as_str(), availability.available) {
+        ("out_of_stock", _) => "Sold out".to_owned(),
+        ("in_stock", Some(units)) => format!("{units} in stock"),
+        ("not_stocked", _) => "Not counted".to_owned(),
+        _ => "Not known right now".to_owned(),
     }
 }
 
@@ -182,6 +205,16 @@ pub(super) fn nothing() -> Markup {
         div.plain {
             h1 { "There is no such product" }
             p { a href="/" { "All products" } }
+        }
+    }
+}
+
+/// The page while the catalogue can't be asked.
+pub(super) fn unavailable() -> Markup {
+    html! {
+        div.plain {
+            h1 { "The shop does not answer" }
+            p { "It may help to try again in a moment. " a href="/" { "All products" } }
         }
     }
 }

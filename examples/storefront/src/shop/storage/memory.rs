@@ -9,7 +9,7 @@ use stockade_change_feed::memory::MemoryFeed;
 use stockade_inventory_core::inventory_updates;
 use stockade_inventory_core::memory::MemoryInventory;
 
-use super::{Lifetime, Storage};
+use super::Storage;
 
 /// Row changes that are kept in each partition. Search is never so far behind, because writers wait
 /// for it: see [`Shop::room_for_rows`](crate::Shop::room_for_rows).
@@ -30,7 +30,7 @@ impl Storage {
             inventory,
             publisher: Arc::new(feed.clone()),
             feed: Arc::new(feed),
-            lifetime: Lifetime::Process,
+            capture: None,
         }
     }
 }

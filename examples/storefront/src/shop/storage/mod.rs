@@ -11,7 +11,7 @@ use stockade_catalog_core::CatalogStore;
 use stockade_change_feed::{Feed, Publisher};
 use stockade_inventory_core::{InventoryStore, StockOutbox, StockRetention};
 
-pub(super) use self::postgres::Capture;
+pub(crate) use self::postgres::Capture;
 
 /// The stores of a shop, and the log of their changes.
 pub(super) struct Storage {
@@ -22,13 +22,6 @@ pub(super) struct Storage {
     /// Rows of the catalogue, stock events unless they are in Kafka, and dead letters.
     pub(super) feed: Arc<dyn Feed>,
     pub(super) publisher: Arc<dyn Publisher>,
-    pub(super) lifetime: Lifetime,
-}
-
-/// How long stored data lives.
-pub(super) enum Lifetime {
-    /// As long as the process.
-    Process,
-    /// Longer than the process. Rows reach the log by this capture.
-    Beyond(Box<Capture>),
+    /// Copies rows to the log; none if the catalogue does it, because it is in memory.
+    pub(super) capture: Option<Capture>,
 }

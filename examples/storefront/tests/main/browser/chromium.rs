@@ -20,7 +20,7 @@ const START: Duration = Duration::from_secs(60);
 
 /// How large the window is, and whether it is a phone's.
 #[derive(Clone, Copy)]
-pub(super) enum Screen {
+pub(crate) enum Screen {
     Desktop,
     Phone,
 }

@@ -9,3 +9,7 @@ mod pictures;
 mod reserving;
 mod searching;
 mod visit;
+mod window;
+
+pub(crate) use self::chromium::Screen;
+pub(crate) use self::window::Window;
