@@ -11,11 +11,11 @@ pub(super) async fn an_unknown_topic_takes_no_message<H: AbsentTopicHarness>(h: 
     for _ in 0..2 {
         let messages = vec![Message::keyed("a", "v"), Message::keyed("b", "v")];
         match h.publisher().publish(&topic, messages).await {
-            Err(error) => assert_unknown(error, &topic),
+            Err(error) => assert_unknown(&error, &topic),
             Ok(outcomes) => {
                 for outcome in outcomes {
                     let published = "a message was published to a topic that does not exist";
-                    assert_unknown(outcome.expect_err(published), &topic);
+                    assert_unknown(&outcome.expect_err(published), &topic);
                 }
             }
         }
@@ -27,7 +27,7 @@ pub(super) async fn an_unknown_topic_has_no_partitions<H: AbsentTopicHarness>(h:
     for _ in 0..2 {
         let counted = h.publisher().partitions(&topic).await;
         let error = counted.expect_err("a topic that does not exist has no partitions");
-        assert_unknown(error, &topic);
+        assert_unknown(&error, &topic);
     }
 }
 
@@ -42,7 +42,7 @@ where
         let joined = h.feed().subscribe(&group("g"), &topics, options).await;
         let error = joined.map(drop);
         let error = error.expect_err("a member subscribed to a topic that does not exist");
-        assert_unknown(error, &topic);
+        assert_unknown(&error, &topic);
     }
 }
 
@@ -55,13 +55,13 @@ where
     for _ in 0..2 {
         let lag = h.feed().lag(&group("g"), &topics).await;
         let error = lag.expect_err("a topic that does not exist has no lag");
-        assert_unknown(error, &topic);
+        assert_unknown(&error, &topic);
     }
 }
 
-fn assert_unknown(error: FeedError, topic: &Topic) {
+fn assert_unknown(error: &FeedError, topic: &Topic) {
     assert!(
-        matches!(&error, FeedError::UnknownTopic { topic: named } if named == topic),
+        matches!(error, FeedError::UnknownTopic { topic: named } if named == topic),
         "the error is UnknownTopic, and names {topic}; it is {error:?}"
     );
 }
