@@ -250,7 +250,8 @@ impl Inventory {
     ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         let started = self.clock.monotonic();
         let call = |batch: Vec<Adjustment>| async move { self.store.adjust(&batch).await };
-        let outcomes = self.deadline("adjust").repeat_each(adjustments, call).await;
+        let deadline = Deadline::after(self.clock.as_ref(), "adjust", self.timeout);
+        let outcomes = deadline.repeat_each(adjustments, call).await;
         match &outcomes {
             Ok(outcomes) => {
                 outcomes
@@ -298,10 +299,6 @@ impl Inventory {
 }
 
 impl Inventory {
-    fn deadline(&self, operation: &'static str) -> Deadline<'_> {
-        Deadline::after(self.clock.as_ref(), operation, self.timeout)
-    }
-
     async fn repeat<T, F>(
         &self,
         operation: &'static str,
@@ -311,7 +308,8 @@ impl Inventory {
         F: Future<Output = Result<T, InventoryError>>,
     {
         let started = self.clock.monotonic();
-        let outcome = self.deadline(operation).repeat(call).await;
+        let deadline = Deadline::after(self.clock.as_ref(), operation, self.timeout);
+        let outcome = deadline.repeat(call).await;
         self.count(operation, started, &outcome);
         outcome
     }

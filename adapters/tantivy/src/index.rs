@@ -65,7 +65,7 @@ pub(crate) struct Inner {
     generations: RwLock<Generations>,
     searches: Limit,
     /// Held while generations are created, activated and removed.
-    change: Mutex<()>,
+    pub(crate) change: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -146,25 +146,6 @@ impl TantivyIndex {
         Ok(Self { inner })
     }
 
-    /// Runs blocking work with the generation of that name.
-    pub(crate) async fn with<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        name: &Generation,
-        work: impl FnOnce(&Store, &GenerationIndex) -> Result<T, SearchError> + Send + 'static,
-    ) -> Result<T, SearchError> {
-        let generation = self.inner.named(name)?;
-        let inner = self.inner.clone();
-        blocking(operation, move || {
-            work(&inner.store, &generation).or_else(|error| {
-                // If it was removed meanwhile, that is the reason.
-                inner.named(&generation.name)?;
-                Err(error)
-            })
-        })
-        .await
-    }
-
     /// Runs blocking work with the active generation, as soon as the limit of searches allows it.
     pub(crate) async fn searching<T: Send + 'static>(
         &self,
@@ -178,20 +159,6 @@ impl TantivyIndex {
             work(&generation)
         };
         self.inner.searches.run(operation, search).await
-    }
-
-    /// Creates, activates or removes a generation. One such change is made at a time.
-    pub(crate) async fn change(
-        &self,
-        operation: &'static str,
-        change: impl FnOnce(&Inner) -> Result<(), SearchError> + Send + 'static,
-    ) -> Result<(), SearchError> {
-        let inner = self.inner.clone();
-        blocking(operation, move || {
-            let _changing = inner.change.lock().unwrap_or_else(PoisonError::into_inner);
-            change(&inner)
-        })
-        .await
     }
 }
 
@@ -211,13 +178,6 @@ impl Inner {
         let active = generations.active.as_ref();
         let active = active.and_then(|name| generations.by_name.get(name));
         active.cloned().ok_or(SearchError::NothingActive)
-    }
-
-    pub(crate) fn named(&self, name: &Generation) -> Result<Arc<GenerationIndex>, SearchError> {
-        let known = self.generations().by_name.get(name).cloned();
-        known.ok_or_else(|| SearchError::UnknownGeneration {
-            generation: name.clone(),
-        })
     }
 
     pub(crate) fn open_generation(

@@ -1,7 +1,7 @@
 //! Writing the generations of the index.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use stockade_search_sync::{
@@ -10,8 +10,10 @@ use stockade_search_sync::{
 };
 use tracing::instrument;
 
-use crate::index::TantivyIndex;
-use crate::store::StoredGeneration;
+use crate::error::blocking;
+use crate::generation::GenerationIndex;
+use crate::index::{Inner, TantivyIndex};
+use crate::store::{Store, StoredGeneration};
 
 #[async_trait]
 impl IndexWriter for TantivyIndex {
@@ -105,9 +107,6 @@ impl IndexWriter for TantivyIndex {
     ) -> Result<Vec<Result<(), SearchError>>, SearchError> {
         self.with("write", generation, move |store, generation| {
             let outcomes = store.write(&generation.name, generation.number, &writes)?;
-            let outcomes = outcomes.ok_or_else(|| SearchError::UnknownGeneration {
-                generation: generation.name.clone(),
-            })?;
             generation.set_changed();
             generation.refresh(store);
             Ok(outcomes)
@@ -126,5 +125,49 @@ impl IndexWriter for TantivyIndex {
             store.scan(generation.number, after.as_ref(), limit)
         })
         .await
+    }
+}
+
+impl TantivyIndex {
+    /// Runs blocking work with the generation of that name.
+    async fn with<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        name: &Generation,
+        work: impl FnOnce(&Store, &GenerationIndex) -> Result<T, SearchError> + Send + 'static,
+    ) -> Result<T, SearchError> {
+        let generation = self.inner.named(name)?;
+        let inner = self.inner.clone();
+        blocking(operation, move || {
+            work(&inner.store, &generation).or_else(|error| {
+                // If it was removed meanwhile, that is the reason.
+                inner.named(&generation.name)?;
+                Err(error)
+            })
+        })
+        .await
+    }
+
+    /// Creates, activates or removes a generation. One such change is made at a time.
+    async fn change(
+        &self,
+        operation: &'static str,
+        change: impl FnOnce(&Inner) -> Result<(), SearchError> + Send + 'static,
+    ) -> Result<(), SearchError> {
+        let inner = self.inner.clone();
+        blocking(operation, move || {
+            let _changing = inner.change.lock().unwrap_or_else(PoisonError::into_inner);
+            change(&inner)
+        })
+        .await
+    }
+}
+
+impl Inner {
+    fn named(&self, name: &Generation) -> Result<Arc<GenerationIndex>, SearchError> {
+        let known = self.generations().by_name.get(name).cloned();
+        known.ok_or_else(|| SearchError::UnknownGeneration {
+            generation: name.clone(),
+        })
     }
 }

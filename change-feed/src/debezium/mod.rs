@@ -92,20 +92,20 @@ pub fn decode(value: Option<&Bytes>) -> Result<Option<RowChange>, FeedError> {
         return Ok(None);
     };
 
-    let op = envelope.string("op")?;
+    let op = envelope.required("op", string)?;
     let change = match op.as_str() {
         "r" => Change::Read {
-            after: envelope.object("after")?,
+            after: envelope.required("after", object)?,
         },
         "c" => Change::Create {
-            after: envelope.object("after")?,
+            after: envelope.required("after", object)?,
         },
         "u" => Change::Update {
-            before: envelope.optional_object("before")?,
-            after: envelope.object("after")?,
+            before: envelope.optional("before", object)?,
+            after: envelope.required("after", object)?,
         },
         "d" => Change::Delete {
-            before: envelope.object("before")?,
+            before: envelope.required("before", object)?,
         },
         "t" => Change::Truncate,
         "m" => return Ok(None),
@@ -118,11 +118,11 @@ pub fn decode(value: Option<&Bytes>) -> Result<Option<RowChange>, FeedError> {
     };
     let mut source = Fields {
         at: "source.",
-        fields: envelope.object("source")?,
+        fields: envelope.required("source", object)?,
     };
     Ok(Some(RowChange {
-        schema: source.string("schema")?,
-        table: source.string("table")?,
+        schema: source.required("schema", string)?,
+        table: source.required("table", string)?,
         change,
         sequence: sequence(&mut source)?,
         timestamp: timestamp(&mut source)?,
@@ -197,10 +197,10 @@ fn envelope(value: Value) -> Result<Option<Fields>, FeedError> {
 }
 
 fn sequence(source: &mut Fields) -> Result<Sequence, FeedError> {
-    let Some(text) = source.optional_string("sequence")? else {
+    let Some(text) = source.optional("sequence", string)? else {
         // Before Debezium 1.6, and where a transform dropped it.
         let lsn = source
-            .optional_integer("lsn")?
+            .optional("lsn", integer)?
             .map(u64::try_from)
             .transpose();
         let lsn = lsn.map_err(|_| malformed("source.lsn", "it is negative".to_owned()))?;
@@ -228,12 +228,12 @@ fn sequence(source: &mut Fields) -> Result<Sequence, FeedError> {
 }
 
 fn timestamp(source: &mut Fields) -> Result<Timestamp, FeedError> {
-    if let Some(micros) = source.optional_integer("ts_us")? {
+    if let Some(micros) = source.optional("ts_us", integer)? {
         let micros = i64::try_from(micros);
         let reason = || malformed("source.ts_us", "it is beyond 64 bits".to_owned());
         return micros.map(Timestamp::from_micros).map_err(|_| reason());
     }
-    let millis = source.optional_integer("ts_ms")?.map(i64::try_from);
+    let millis = source.optional("ts_ms", integer)?.map(i64::try_from);
     match millis {
         Some(Ok(millis)) => Ok(Timestamp::from_millis(millis)),
         Some(Err(_)) => Err(malformed("source.ts_ms", "it is beyond 64 bits".to_owned())),
@@ -255,53 +255,45 @@ impl Fields {
         format!("{}{name}", self.at)
     }
 
-    /// A field that is neither absent nor null.
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.fields.remove(name).filter(|value| !value.is_null())
+    /// A field, unless it is absent or null.
+    fn optional<T>(&mut self, name: &str, read: Read<T>) -> Result<Option<T>, FeedError> {
+        match self.fields.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match read(value) {
+                Ok(value) => Ok(Some(value)),
+                Err((what, found)) => Err(expected(self.path(name), what, &found)),
+            },
+        }
     }
 
-    fn present<T>(&self, name: &str, value: Option<T>) -> Result<T, FeedError> {
+    /// A field that is neither absent nor null.
+    fn required<T>(&mut self, name: &str, read: Read<T>) -> Result<T, FeedError> {
+        let value = self.optional(name, read)?;
         value.ok_or_else(|| malformed(self.path(name), "it is missing".to_owned()))
     }
+}
 
-    fn optional_object(&mut self, name: &str) -> Result<Option<Columns>, FeedError> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::Object(object)) => Ok(Some(object)),
-            Some(other) => Err(expected(self.path(name), "an object", &other)),
-        }
-    }
+/// Reads a value of one type, or returns the name of the type and the other value.
+type Read<T> = fn(Value) -> Result<T, (&'static str, Value)>;
 
-    fn object(&mut self, name: &str) -> Result<Columns, FeedError> {
-        let object = self.optional_object(name)?;
-        self.present(name, object)
+fn object(value: Value) -> Result<Columns, (&'static str, Value)> {
+    match value {
+        Value::Object(object) => Ok(object),
+        other => Err(("an object", other)),
     }
+}
 
-    fn optional_string(&mut self, name: &str) -> Result<Option<String>, FeedError> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(expected(self.path(name), "a string", &other)),
-        }
+fn string(value: Value) -> Result<String, (&'static str, Value)> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(("a string", other)),
     }
+}
 
-    fn string(&mut self, name: &str) -> Result<String, FeedError> {
-        let string = self.optional_string(name)?;
-        self.present(name, string)
-    }
-
-    fn optional_integer(&mut self, name: &str) -> Result<Option<i128>, FeedError> {
-        let Some(value) = self.take(name) else {
-            return Ok(None);
-        };
-        let integer = value
-            .as_i64()
-            .map(i128::from)
-            .or(value.as_u64().map(i128::from));
-        integer
-            .map(Some)
-            .ok_or_else(|| expected(self.path(name), "an integer", &value))
-    }
+fn integer(value: Value) -> Result<i128, (&'static str, Value)> {
+    let unsigned = || value.as_u64().map(i128::from);
+    let integer = value.as_i64().map(i128::from).or_else(unsigned);
+    integer.ok_or(("an integer", value))
 }
 
 fn expected(field: impl Into<String>, what: &str, found: &Value) -> FeedError {

@@ -14,7 +14,6 @@ mod settle;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Slot;
 
 use stockade_change_feed::Timestamp;
 
@@ -188,10 +187,7 @@ impl Book {
         let mut movements = Vec::with_capacity(moved.len());
         for (level, movement) in moved {
             let levels = self.levels.entry(level.sku.clone()).or_default();
-            match levels.entry(level.location.clone()) {
-                Slot::Occupied(mut entry) => entry.get_mut().change(level),
-                Slot::Vacant(slot) => drop(slot.insert(Entry::added(level))),
-            }
+            put(levels, level.location.clone(), level);
             self.movements.push(movement.clone());
             movements.push(movement);
         }
@@ -222,13 +218,18 @@ impl Book {
         let movement = Movement::new(sku, location, version, at, delta, cause);
         Ok((level, movement))
     }
+}
 
-    fn put_reservation(&mut self, reservation: Reservation) {
-        match self.reservations.entry(reservation.id.clone()) {
-            Slot::Occupied(mut entry) => entry.get_mut().change(reservation),
-            Slot::Vacant(slot) => drop(slot.insert(Entry::added(reservation))),
-        }
-    }
+/// Puts a row as it is now. Its entry keeps the row as it was loaded.
+fn put<K: Ord, T>(rows: &mut BTreeMap<K, Entry<T>>, key: K, row: T) {
+    let loaded = match rows.remove(&key) {
+        None => Loaded::Not,
+        Some(entry) => match entry.loaded {
+            Loaded::AsItIs => Loaded::As(entry.now),
+            loaded => loaded,
+        },
+    };
+    rows.insert(key, Entry { now: row, loaded });
 }
 
 /// A row in the book: as it was loaded, and as it is now.
@@ -250,20 +251,6 @@ impl<T> Entry<T> {
         Self {
             now: row,
             loaded: Loaded::AsItIs,
-        }
-    }
-
-    fn added(row: T) -> Self {
-        Self {
-            now: row,
-            loaded: Loaded::Not,
-        }
-    }
-
-    fn change(&mut self, row: T) {
-        let before = std::mem::replace(&mut self.now, row);
-        if let Loaded::AsItIs = self.loaded {
-            self.loaded = Loaded::As(before);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::book::{Book, units};
+use crate::book::{Book, put, units};
 use crate::error::{InventoryError, Shortage};
 use crate::model::{
     Delta, Durability, Effect, Line, MovementCause, Reservation, ReserveRequest, Reserved,
@@ -29,14 +29,15 @@ impl Book {
             owner,
             lines,
             ttl,
-            durability: Durability::Committed,
+            durability: durability @ Durability::Committed,
         } = request;
         // Before the stock: a caller that repeats its request may have taken the last unit.
         if let Some(earlier) = self.reservation(id) {
             if earlier.owner != *owner || !has_the_same(lines.as_slice(), &earlier.lines) {
                 return Err(InventoryError::ReservationConflict { id: id.clone() });
             }
-            return Ok(self.reserved(earlier.clone(), Effect::Repeated));
+            let (earlier, effect) = (earlier.clone(), Effect::Repeated);
+            return Ok(Reserved::new(earlier, effect, self.now, *durability));
         }
         let granted = self.grant(lines.as_slice())?;
         let deltas = granted
@@ -53,12 +54,9 @@ impl Book {
         self.move_units(deltas, &MovementCause::Reserved(id.clone()))?;
         let deadline = self.now.plus(ttl.get());
         let reservation = Reservation::new(id.clone(), owner.clone(), granted, deadline, self.now);
-        self.put_reservation(reservation.clone());
-        Ok(self.reserved(reservation, Effect::Applied))
-    }
-
-    fn reserved(&self, reservation: Reservation, effect: Effect) -> Reserved {
-        Reserved::new(reservation, effect, self.now, Durability::Committed)
+        put(&mut self.reservations, id.clone(), reservation.clone());
+        let effect = Effect::Applied;
+        Ok(Reserved::new(reservation, effect, self.now, *durability))
     }
 
     /// Finds a location for every line, or collects all reasons for a refusal.

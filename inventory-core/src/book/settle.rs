@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::book::{Book, units};
+use crate::book::{Book, put, units};
 use crate::error::InventoryError;
 use crate::model::{
     ActingFor, Asked, Delta, Effect, Expiry, ExtendRequest, LocationId, MovementCause, Reservation,
@@ -89,7 +89,8 @@ impl Book {
         }
         reservation.deadline = *until;
         reservation.changed_at = self.now;
-        self.put_reservation(reservation.clone());
+        let id = reservation.id.clone();
+        put(&mut self.reservations, id, reservation.clone());
         Ok(Transitioned::new(reservation, Effect::Applied, self.now))
     }
 
@@ -151,7 +152,8 @@ impl Book {
             self.move_units(given_back(&reservation, state), &cause)?;
         }
         let reservation = reservation.with_state(state, self.now);
-        self.put_reservation(reservation.clone());
+        let id = reservation.id.clone();
+        put(&mut self.reservations, id, reservation.clone());
         Ok(reservation)
     }
 }

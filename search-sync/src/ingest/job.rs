@@ -33,16 +33,10 @@ impl Job {
         }
     }
 
-    pub(super) fn add(&mut self, record: usize, edits: Vec<RowEdit>) {
+    pub(super) fn add(&mut self, record: usize, edits: impl IntoIterator<Item = RowEdit>) {
         for edit in edits {
             let of_document = self.edits.entry(edit.document.clone()).or_default();
             of_document.push((record, edit));
-        }
-    }
-
-    pub(super) fn extend(&mut self, edits: Edits) {
-        for (document, edits) in edits {
-            self.edits.entry(document).or_default().extend(edits);
         }
     }
 
@@ -136,8 +130,8 @@ pub(super) struct Refused {
 pub(super) struct Chunk {
     /// The documents that are not settled yet, with their changes.
     pub(super) pending: Edits,
-    /// Why pending documents must wait, and how long.
-    waits: BTreeMap<DocumentId, (String, Duration)>,
+    /// Why pending documents must wait, and how long. Each attempt begins without waits.
+    pub(super) waits: BTreeMap<DocumentId, (String, Duration)>,
     pub(super) refused: Vec<Refused>,
 }
 
@@ -148,11 +142,6 @@ impl Chunk {
             waits: BTreeMap::new(),
             refused: Vec::new(),
         }
-    }
-
-    /// Begins a new attempt at what is pending.
-    pub(super) fn begin_attempt(&mut self) {
-        self.waits.clear();
     }
 
     /// The document is durable and contains all its changes. The documents of SKUs are kept,
@@ -182,18 +171,9 @@ impl Chunk {
         pauses.max().unwrap_or_default()
     }
 
-    /// Returns documents with a longer pause than [`LONGEST_PAUSE`] to the consumer.
-    pub(super) fn postpone_long_waits(&mut self, job: &mut Job) {
-        self.postpone(job, |pause| pause > LONGEST_PAUSE);
-    }
-
-    /// Returns all pending documents to the consumer.
-    pub(super) fn postpone_all(&mut self, job: &mut Job) {
-        self.postpone(job, |_| true);
-    }
-
-    /// Records of other documents continue.
-    fn postpone(&mut self, job: &mut Job, which: impl Fn(Duration) -> bool) {
+    /// Returns the pending documents whose pause `which` accepts to the consumer. Records of other
+    /// documents continue.
+    pub(super) fn postpone(&mut self, job: &mut Job, which: impl Fn(Duration) -> bool) {
         self.pending.retain(|id, edits| {
             let truncated = || ("truncations kept arriving".to_owned(), Duration::ZERO);
             let (reason, pause) = self.waits.get(id).cloned().unwrap_or_else(truncated);

@@ -4,7 +4,6 @@ mod job;
 mod settle;
 mod telemetry;
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +15,8 @@ use stockade_change_feed::{Batch, Disposition, Handler, Record, Topic, debezium}
 use stockade_inventory_core::{StockEvent, inventory_updates};
 use tracing::{instrument, warn};
 
-use self::job::{Edits, Job};
-use crate::document::{Document, DocumentId, RowEdit};
+use self::job::{Documents, Edits, Job};
+use crate::document::{DocumentId, RowEdit};
 use crate::error::SearchError;
 use crate::index::{Generation, IndexWriter, WriteConcurrency};
 use crate::projection::{Projection, RowVersionSource, stock};
@@ -161,21 +160,19 @@ impl Ingest {
         Ok(edits)
     }
 
-    /// The changes that the documents of SKUs make to the documents of their owners, for the
+    /// Adds the changes that the documents of SKUs make to the documents of their owners, for the
     /// records that changed the SKUs.
-    fn for_owners(&self, skus: &BTreeMap<DocumentId, Document>, of_skus: &Edits) -> Edits {
-        let mut for_owners = Edits::new();
+    fn add_for_owners(&self, skus: &Documents, of_skus: &Edits, job: &mut Job) {
         let Some(stock) = &self.projection.stock else {
-            return for_owners;
+            return;
         };
         for (id, document) in skus {
             if let Some(edit) = stock::for_owner(document, &stock.table) {
-                let records = of_skus.get(id).into_iter().flatten();
-                let edits: &mut Vec<_> = for_owners.entry(edit.document.clone()).or_default();
-                edits.extend(records.map(|(record, _)| (*record, edit.clone())));
+                for (record, _) in of_skus.get(id).into_iter().flatten() {
+                    job.add(*record, [edit.clone()]);
+                }
             }
         }
-        for_owners
     }
 
     /// Whether tables can be truncated: then every root document must apply truncations.
@@ -201,7 +198,7 @@ impl Handler for Ingest {
         self.settle(truncations.clone(), &mut job).await;
         let of_skus = job.take(|id| matches!(id, DocumentId::Sku(_)));
         let skus = self.settle(of_skus.clone(), &mut job).await;
-        job.extend(self.for_owners(&skus, &of_skus));
+        self.add_for_owners(&skus, &of_skus, &mut job);
         let roots = job.take(|id| matches!(id, DocumentId::Root(_)));
         self.settle(roots, &mut job).await;
         let truncations = job.unfailed(truncations);

@@ -73,7 +73,7 @@ impl Ingest {
                 job.unavailable(error.to_string(), pause_after(&error));
                 continue;
             }
-            chunk.postpone_long_waits(job);
+            chunk.postpone(job, |pause| pause > LONGEST_PAUSE);
             if chunk.pending.is_empty() {
                 return chunk.refused;
             }
@@ -82,7 +82,7 @@ impl Ingest {
             }
         }
         if !job.gives_up(&chunk.pending) {
-            chunk.postpone_all(job);
+            chunk.postpone(job, |_| true);
         }
         chunk.refused
     }
@@ -95,7 +95,7 @@ impl Ingest {
         attempt: u32,
         skus: &mut Documents,
     ) -> Result<(), SearchError> {
-        chunk.begin_attempt();
+        chunk.waits.clear();
         let mut writes = Vec::new();
         let truncated = self.truncated(&chunk.pending).await?;
         let ids: Vec<_> = chunk.pending.keys().cloned().collect();

@@ -1,7 +1,6 @@
 //! Which tables, keys and columns become which fields of a document, and how.
 
 mod catalog;
-mod fields;
 mod merge;
 mod rows;
 pub(crate) mod stock;

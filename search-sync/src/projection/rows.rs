@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 use stockade_change_feed::debezium::{Change, Columns, RowChange, UNAVAILABLE};
 
-use super::{Projection, RowVersionSource, Table, stock, view};
+use super::view::fields_of;
+use super::{Projection, RowVersionSource, Table, stock};
 use crate::document::{DocumentId, Row, RowEdit, RowKey, RowVersion};
 use crate::error::SearchError;
 
@@ -75,7 +76,8 @@ impl Projection {
         let address = table.address(after, NO_COLUMN)?;
         let version = table.version_of(change, after, NO_COLUMN)?;
         let columns = self.used_columns(table, after)?;
-        view::check_row(table, &columns)?;
+        // A bad row is found before it is part of a document.
+        fields_of(table, &columns, |_| true, &mut |_, _| {})?;
 
         let mut edits = vec![table.edit(&address, version, Some(columns))];
         let owns_stock = self.owns_stock(table);

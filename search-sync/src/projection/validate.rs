@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 
-use super::fields::MOST_NAME;
+use super::view::MOST_NAME;
 use super::{FieldKind, Projection, Table, is_member};
 use crate::error::SearchError;
 

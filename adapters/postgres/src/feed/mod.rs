@@ -2,9 +2,7 @@
 
 mod capture;
 mod group;
-mod headers;
-mod publish;
-mod read;
+mod records;
 mod retention;
 mod statements;
 mod subscription;

@@ -13,7 +13,7 @@ use stockade_change_feed::{
 
 use super::PostgresFeed;
 use super::group::{Cursor, stored_generation, stored_id};
-use super::read::Found;
+use super::records::Found;
 use super::topics::number;
 use crate::error::{PostgresError, committing, failed};
 
@@ -74,7 +74,13 @@ impl PostgresSubscription {
                 Some((at, version)) if at.elapsed() < heartbeat => version,
                 Some(_) | None => self.poll_group().await?,
             };
-            let (now, found) = self.read(limits).await?;
+            let in_turn = self.assigned.in_turn(&limits.paused).into_iter();
+            let wanted = in_turn.filter_map(|at| {
+                let cursor = self.assigned.get(&at)?.cursor;
+                Some((at, cursor))
+            });
+            let wanted: Vec<(TopicPartition, Cursor)> = wanted.collect();
+            let (now, found) = self.feed.read(&self.group, &wanted, limits).await?;
             if now == Some(version) {
                 break found;
             }
@@ -112,20 +118,6 @@ impl PostgresSubscription {
         let assigned = &self.assigned;
         self.unsaved.retain(|at| assigned.get(at).is_some());
         Ok(polled.version)
-    }
-
-    /// Reads from the partitions that are not paused. Also reads the group's version.
-    async fn read(
-        &mut self,
-        limits: &PollLimits,
-    ) -> Result<(Option<i64>, Vec<Found>), PostgresError> {
-        let in_turn = self.assigned.in_turn(&limits.paused).into_iter();
-        let wanted = in_turn.filter_map(|at| {
-            let cursor = self.assigned.get(&at)?.cursor;
-            Some((at, cursor))
-        });
-        let wanted: Vec<(TopicPartition, Cursor)> = wanted.collect();
-        self.feed.read(&self.group, &wanted, limits).await
     }
 
     /// Applies the policy for lost offsets. Done before anything is returned, so that an error

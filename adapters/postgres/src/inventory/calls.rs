@@ -15,7 +15,7 @@ use stockade_inventory_core::{
 
 use crate::error::{PostgresError, failed};
 use crate::inventory::rows;
-use crate::inventory::tables::{Call, Tables, load_levels, moment};
+use crate::inventory::tables::{Call, Tables, moment};
 
 type Outcomes<T> = Vec<Result<T, InventoryError>>;
 
@@ -42,9 +42,7 @@ impl Call for Reserve<'_> {
             .fetch_all(connection)
             .await
             .map_err(failed(Self::OPERATION))?;
-        let (now, epoch) = moment(&known)?;
-        let mut book = tables.book(now, epoch);
-        load_levels(&mut book, &levels)?;
+        let mut book = tables.book(moment(&known)?, &levels)?;
         for row in &known {
             if let Some(reservation) = rows::reservation(row)? {
                 book.load_reservation(reservation);
@@ -84,9 +82,7 @@ impl Call for Adjust<'_> {
             .fetch_all(connection)
             .await
             .map_err(failed(Self::OPERATION))?;
-        let (now, epoch) = moment(&known)?;
-        let mut book = tables.book(now, epoch);
-        load_levels(&mut book, &levels)?;
+        let mut book = tables.book(moment(&known)?, &levels)?;
         for row in &known {
             if let Some(movement) = rows::movement(row)?
                 && let MovementCause::Adjusted { operation, .. } = &movement.cause

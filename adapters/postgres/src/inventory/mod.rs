@@ -11,7 +11,6 @@ mod store;
 mod sweep;
 mod tables;
 mod time;
-mod write;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,8 +20,7 @@ use stockade_inventory_core::book::LocationPriority;
 use tokio::sync::Mutex;
 
 use crate::error::{PostgresError, failed};
-use crate::inventory::tables::{Call, Tables};
-use crate::inventory::write::write;
+use crate::inventory::tables::Tables;
 use crate::migrate::{Component, migrate};
 use crate::names::Schema;
 pub use crate::session::{Pooled, Within};
@@ -144,46 +142,6 @@ impl PostgresInventory {
         raise.execute(&mut *connection).await?;
         let epoch = sqlx::query_scalar(statements.epoch.clone());
         epoch.fetch_one(connection).await
-    }
-}
-
-impl<S: Sessions> PostgresInventory<S> {
-    /// Makes a call in a transaction: loads, decides, writes and commits. Repeats it when another
-    /// call has added the same row first.
-    async fn change<C: Call>(&self, call: &C) -> Result<C::Outcome, PostgresError> {
-        const ATTEMPTS: usize = 3;
-        let tables = self.tables.as_ref();
-        let changing = async {
-            let mut attempt = 1;
-            loop {
-                let mut transaction = self.sessions.begin(C::OPERATION).await?;
-                let connection = transaction.connection();
-                let outcome = async {
-                    let (mut book, found) = call.load(tables, connection).await?;
-                    let outcome = call.decide(&mut book, found);
-                    write(C::OPERATION, tables, book.into_changes(), connection).await?;
-                    Ok(outcome)
-                };
-                let outcome = outcome.await;
-                match transaction.end(outcome).await {
-                    Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
-                    outcome => return outcome,
-                }
-            }
-        };
-        self.in_time(C::OPERATION, changing).await
-    }
-
-    /// Waits for the result of a call until the timeout. The host's transaction has no limit here.
-    async fn in_time<T>(
-        &self,
-        operation: &'static str,
-        call: impl Future<Output = Result<T, PostgresError>>,
-    ) -> Result<T, PostgresError> {
-        match self.sessions.pooled() {
-            None => call.await,
-            Some(pooled) => pooled.in_time(operation, call).await,
-        }
     }
 }
 

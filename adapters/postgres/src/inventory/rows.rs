@@ -35,12 +35,6 @@ pub(crate) fn now(found: &PgRow) -> Result<Timestamp, PostgresError> {
     now.map(|now| now.0).map_err(damaged)
 }
 
-/// The epoch of the store, in a row.
-pub(crate) fn epoch(found: &PgRow) -> Result<u32, PostgresError> {
-    let epoch = found.try_get::<i64, _>("store_epoch").map_err(damaged)?;
-    u32::try_from(epoch).map_err(damaged)
-}
-
 pub(crate) fn damaged(what: impl Display) -> PostgresError {
     let what = what.to_string();
     PostgresError::Damaged { what }

@@ -10,9 +10,8 @@ use stockade_inventory_core::{
 
 use crate::error::{PostgresError, committing, failed, violated};
 use crate::inventory::rows::{self, damaged, signed};
-use crate::inventory::tables::{Tables, load_levels};
+use crate::inventory::tables::{Tables, current_trace};
 use crate::inventory::time::Time;
-use crate::inventory::write::current_trace;
 use crate::session::Pooled;
 
 const OPERATION: &str = "reserve";
@@ -110,11 +109,10 @@ async fn look(
         return Ok(None);
     };
     // Nothing is written, so the epoch does not matter.
-    let mut book = tables.book(rows::now(first)?, 0);
+    let mut book = tables.book((rows::now(first)?, 0), &found)?;
     if let Some(reservation) = rows::reservation(first)? {
         book.load_reservation(reservation);
     }
-    load_levels(&mut book, &found)?;
     let outcome = book.reserve(request);
     let changes = book.into_changes();
     Ok(changes.movements.is_empty().then_some(outcome))

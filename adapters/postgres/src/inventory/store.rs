@@ -104,6 +104,45 @@ impl<S: Sessions> PostgresInventory<S> {
         Ok(outcomes)
     }
 
+    /// Makes a call in a transaction: loads, decides, writes and commits. Repeats it when another
+    /// call has added the same row first.
+    async fn change<C: Call>(&self, call: &C) -> Result<C::Outcome, PostgresError> {
+        const ATTEMPTS: usize = 3;
+        let tables = self.tables.as_ref();
+        let changing = async {
+            let mut attempt = 1;
+            loop {
+                let mut transaction = self.sessions.begin(C::OPERATION).await?;
+                let connection = transaction.connection();
+                let outcome = async {
+                    let (mut book, found) = call.load(tables, connection).await?;
+                    let outcome = call.decide(&mut book, found);
+                    let changes = book.into_changes();
+                    tables.write(C::OPERATION, changes, connection).await?;
+                    Ok(outcome)
+                };
+                let outcome = outcome.await;
+                match transaction.end(outcome).await {
+                    Err(error) if error.is_lost() && attempt < ATTEMPTS => attempt += 1,
+                    outcome => return outcome,
+                }
+            }
+        };
+        self.in_time(C::OPERATION, changing).await
+    }
+
+    /// Waits for the result of a call until the timeout. The host's transaction has no limit here.
+    pub(super) async fn in_time<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, PostgresError>>,
+    ) -> Result<T, PostgresError> {
+        match self.sessions.pooled() {
+            None => call.await,
+            Some(pooled) => pooled.in_time(operation, call).await,
+        }
+    }
+
     /// Expires at most `limit` reservations, and skips damaged ones, which are reported within the
     /// limit.
     async fn sweep(&self, limit: NonZeroUsize) -> Result<inventory::Sweep, PostgresError> {

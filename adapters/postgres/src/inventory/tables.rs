@@ -1,17 +1,19 @@
-//! The tables of stock: how their rows are locked and loaded into the book.
+//! The tables of stock: how their rows are locked and loaded into the book, and how its changes are
+//! written.
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
-use stockade_change_feed::Timestamp;
-use stockade_inventory_core::Reservation;
-use stockade_inventory_core::book::{Book, LocationPriority};
+use sqlx::{PgConnection, Row};
+use stockade_change_feed::{Failure, Timestamp, trace};
+use stockade_inventory_core::book::{Book, Changed, Changes, LocationPriority};
+use stockade_inventory_core::{Movement, Reservation, StockLevel};
 
 use crate::error::{PostgresError, failed};
-use crate::inventory::rows;
+use crate::inventory::rows::{self, CauseColumns, signed};
 use crate::inventory::statements::Statements;
+use crate::inventory::time::Time;
 use crate::names::Schema;
 
 /// The statements of one schema, and the order of its locations. All stores over the schema share
@@ -55,8 +57,19 @@ impl Tables {
         }
     }
 
-    pub(crate) fn book(&self, now: Timestamp, epoch: u32) -> Book {
-        Book::new(now, epoch, self.priority.clone())
+    /// A book with these levels.
+    pub(crate) fn book(
+        &self,
+        (now, epoch): (Timestamp, u32),
+        levels: &[PgRow],
+    ) -> Result<Book, PostgresError> {
+        let mut book = Book::new(now, epoch, self.priority.clone());
+        for row in levels {
+            if let Some(level) = rows::level(row)? {
+                book.load_level(level);
+            }
+        }
+        Ok(book)
     }
 
     /// Locks all levels of these SKUs.
@@ -88,7 +101,7 @@ impl Tables {
             .map(|line| (line.sku.as_str(), line.location.as_str()))
             .collect();
         if places.is_empty() {
-            return Ok(self.book(now, epoch));
+            return self.book((now, epoch), &[]);
         }
         let (skus, locations): (Vec<&str>, Vec<&str>) = places.into_iter().unzip();
         let locked = sqlx::query(self.statements.lock_levels.clone())
@@ -99,19 +112,43 @@ impl Tables {
             .map_err(failed(operation))?;
         // The last one was locked last.
         let now = locked.last().map_or(Ok(now), rows::now)?;
-        let mut book = self.book(now, epoch);
-        load_levels(&mut book, &locked)?;
-        Ok(book)
+        self.book((now, epoch), &locked)
     }
-}
 
-pub(crate) fn load_levels(book: &mut Book, found: &[PgRow]) -> Result<(), PostgresError> {
-    for row in found {
-        if let Some(level) = rows::level(row)? {
-            book.load_level(level);
+    /// Writes all changes, in one statement, or none.
+    ///
+    /// # Errors
+    /// [`PostgresError::Failed`] with `RestartTransaction` when another transaction has added the
+    /// same row.
+    pub(crate) async fn write(
+        &self,
+        operation: &'static str,
+        changes: Changes,
+        connection: &mut PgConnection,
+    ) -> Result<(), PostgresError> {
+        let Changes {
+            levels,
+            reservations,
+            movements,
+        } = changes;
+        let rows = levels.len() + reservations.len() + movements.len();
+        if rows == 0 {
+            return Ok(());
         }
+        let query = sqlx::query_scalar(self.statements.write.clone());
+        let query = bind_levels(query, &levels);
+        let query = bind_reservations(query, &reservations);
+        let query = bind_movements(query, &movements).bind(current_trace());
+        let written: i64 = query
+            .fetch_one(connection)
+            .await
+            .map_err(failed(operation))?;
+        if usize::try_from(written) != Ok(rows) {
+            let source = format!("only {written} of {rows} rows could be written");
+            return Err(Failure::transaction_lost(operation, source).into());
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The time and the epoch, which every row of the result has.
@@ -119,5 +156,70 @@ pub(crate) fn moment(found: &[PgRow]) -> Result<(Timestamp, u32), PostgresError>
     let Some(last) = found.last() else {
         return Err(rows::damaged("there is no epoch in the table epochs"));
     };
-    Ok((rows::now(last)?, rows::epoch(last)?))
+    let epoch: i64 = last.try_get("store_epoch").map_err(rows::damaged)?;
+    let epoch = u32::try_from(epoch).map_err(rows::damaged)?;
+    Ok((rows::now(last)?, epoch))
+}
+
+/// The trace of the request that makes the change, if it is recorded.
+pub(crate) fn current_trace() -> Option<String> {
+    trace::current().map(|trace| trace.to_string())
+}
+
+type Query<'q> = sqlx::query::QueryScalar<'q, sqlx::Postgres, i64, sqlx::postgres::PgArguments>;
+
+/// One column of many rows, as an array.
+fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+fn bind_levels<'q>(query: Query<'q>, levels: &'q [Changed<StockLevel>]) -> Query<'q> {
+    let count = |of: fn(&StockLevel) -> u64| column(levels, move |row| signed(of(&row.after)));
+    query
+        .bind(column(levels, |row| row.before.is_none()))
+        .bind(column(levels, |row| row.after.sku.as_str()))
+        .bind(column(levels, |row| row.after.location.as_str()))
+        .bind(count(|level| level.counts.physical()))
+        .bind(count(|level| level.counts.reserved()))
+        .bind(count(|level| level.counts.escrowed()))
+        .bind(column(levels, |row| i64::from(row.after.version.epoch)))
+        .bind(count(|level| level.version.number))
+        .bind(column(levels, |row| Time(row.after.changed_at)))
+}
+
+fn bind_reservations<'q>(query: Query<'q>, rows: &'q [Changed<Reservation>]) -> Query<'q> {
+    // Only of a new reservation: its lines never change.
+    let lines = |row: &Changed<Reservation>| {
+        let json = || serde_json::to_string(&row.after.lines);
+        let fresh = row.before.is_none();
+        fresh.then(|| json().expect("lines are made of strings and numbers"))
+    };
+    query
+        .bind(column(rows, |row| row.before.is_none()))
+        .bind(column(rows, |row| row.after.id.as_str()))
+        .bind(column(rows, |row| row.after.owner.as_str()))
+        .bind(column(rows, |row| row.after.state.as_str()))
+        .bind(column(rows, |row| Time(row.after.deadline)))
+        .bind(column(rows, |row| Time(row.after.created_at)))
+        .bind(column(rows, |row| Time(row.after.changed_at)))
+        .bind(column(rows, lines))
+}
+
+fn bind_movements<'q>(query: Query<'q>, rows: &'q [Movement]) -> Query<'q> {
+    let cause = |row: &'q Movement| CauseColumns::of(&row.cause);
+    let asked = |row: &'q Movement| cause(row).asked;
+    query
+        .bind(column(rows, |row| row.sku.as_str()))
+        .bind(column(rows, |row| row.location.as_str()))
+        .bind(column(rows, |row| signed(row.version.number)))
+        .bind(column(rows, |row| i64::from(row.version.epoch)))
+        .bind(column(rows, |row| Time(row.at)))
+        .bind(column(rows, |row| row.delta.physical))
+        .bind(column(rows, |row| row.delta.reserved))
+        .bind(column(rows, |row| row.delta.escrowed))
+        .bind(column(rows, |row| cause(row).name))
+        .bind(column(rows, |row| cause(row).id))
+        .bind(column(rows, |row| asked(row).map(|(change, ..)| change)))
+        .bind(column(rows, |row| asked(row).map(|(_, amount, _)| amount)))
+        .bind(column(rows, |row| asked(row).map(|(.., reason)| reason)))
 }

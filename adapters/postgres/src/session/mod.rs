@@ -2,14 +2,13 @@
 
 mod connection;
 mod timeouts;
-mod transaction;
 
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres, SqlSafeStr};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, SqlSafeStr, SqlStr};
 use stockade_change_feed::{Failure, Retry};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -17,8 +16,7 @@ use tracing::Instrument as _;
 
 pub(crate) use self::connection::Connection;
 pub use self::timeouts::Timeouts;
-pub(crate) use self::transaction::Transaction;
-use crate::error::{PostgresError, failed};
+use crate::error::{PostgresError, committing, failed};
 
 /// Where statements run. Only this crate implements it.
 #[async_trait]
@@ -54,8 +52,15 @@ impl Sessions for Pooled {
 
     async fn begin(&self, operation: &'static str) -> Result<Transaction<'_>, PostgresError> {
         let connection = self.connection(operation).await?;
-        let begin = sqlx::AssertSqlSafe(self.timeouts.begin()).into_sql_str();
-        Transaction::begin(operation, connection, begin).await
+        let lock = self.timeouts.lock.as_millis();
+        let statement = self.timeouts.statement.as_millis();
+        // A plan may be made while a table is still empty, and every statement has an index, so
+        // sequential scans are disabled.
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off; \
+             SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}"
+        );
+        Transaction::begin(operation, connection, AssertSqlSafe(begin).into_sql_str()).await
     }
 
     fn pooled(&self) -> Option<&Pooled> {
@@ -161,6 +166,98 @@ impl Pooled {
     }
 }
 
+/// A transaction of this crate, or a savepoint in the host's transaction.
+///
+/// When it is dropped before its end, its connection is closed, because its state is unknown: after
+/// a BEGIN whose answer was not awaited, the driver would give the open transaction to the next
+/// caller. In the host's transaction a savepoint is left, which changes nothing.
+pub struct Transaction<'a> {
+    operation: &'static str,
+    connection: Connection<'a>,
+}
+
+impl<'a> Transaction<'a> {
+    /// Begins with this SQL.
+    async fn begin(
+        operation: &'static str,
+        mut connection: Connection<'a>,
+        sql: SqlStr,
+    ) -> Result<Self, PostgresError> {
+        connection.close(true);
+        let mut transaction = Self {
+            operation,
+            connection,
+        };
+        let begun = sqlx::raw_sql(sql).execute(transaction.connection()).await;
+        match begun.map_err(failed(operation)) {
+            Ok(_) => Ok(transaction),
+            Err(error) if transaction.connection.is_of_host() => Err(of_host(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// Commits a success and rolls back a failure, and returns which of them it was.
+    pub(crate) async fn end<T>(
+        self,
+        outcome: Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
+        match outcome {
+            Ok(done) => self.commit().await.map(|()| done),
+            Err(error) => Err(self.undo(error).await),
+        }
+    }
+
+    async fn commit(mut self) -> Result<(), PostgresError> {
+        let in_host = self.connection.is_of_host();
+        let sql = match in_host {
+            false => "COMMIT",
+            true => "RELEASE SAVEPOINT stockade",
+        };
+        let committed = sqlx::raw_sql(sql).execute(self.connection()).await;
+        match committed.map_err(committing(self.operation)) {
+            Ok(_) => {
+                self.connection.close(false);
+                Ok(())
+            }
+            Err(error) if in_host => Err(of_host(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Rolls back because of an error, and returns the error for the caller.
+    async fn undo(mut self, error: PostgresError) -> PostgresError {
+        let in_host = self.connection.is_of_host();
+        let sql = match in_host {
+            false => "ROLLBACK",
+            true => "ROLLBACK TO SAVEPOINT stockade; RELEASE SAVEPOINT stockade",
+        };
+        // A server that can't be reached, or can't write any more, is not asked again.
+        if !in_host && is_unavailable(&error) {
+            return error;
+        }
+        match sqlx::raw_sql(sql).execute(self.connection()).await {
+            Ok(_) => {
+                self.connection.close(false);
+                error
+            }
+            Err(_) if in_host => of_host(error),
+            Err(_) => error,
+        }
+    }
+}
+
+impl fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Within<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Within").finish_non_exhaustive()
@@ -179,4 +276,14 @@ pub(crate) async fn in_time<T>(
 
 fn is_unavailable(error: &PostgresError) -> bool {
     matches!(error, PostgresError::Failed(failure) if matches!(failure.retry(), Retry::After(_)))
+}
+
+/// The error for a host whose whole transaction was rolled back.
+fn of_host(error: PostgresError) -> PostgresError {
+    match error {
+        PostgresError::Failed(failure) if failure.retry() != Retry::Never => {
+            failure.with_retry(Retry::RestartTransaction).into()
+        }
+        error => error,
+    }
 }

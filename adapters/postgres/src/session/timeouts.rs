@@ -56,14 +56,4 @@ impl Timeouts {
         self.transaction = transaction;
         self
     }
-
-    /// The statements that begin a transaction. A plan may be made while a table is still empty,
-    /// and every statement has an index, so sequential scans are disabled.
-    pub(super) fn begin(&self) -> String {
-        let (lock, statement) = (self.lock.as_millis(), self.statement.as_millis());
-        format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off; \
-             SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}"
-        )
-    }
 }

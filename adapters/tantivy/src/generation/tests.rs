@@ -33,7 +33,7 @@ fn write(store: &Store, index: &GenerationIndex, key: &str) {
 fn write_all(store: &Store, index: &GenerationIndex, keys: &[&str]) {
     let writes: Vec<_> = keys.iter().map(|key| of(store, index, key)).collect();
     let outcomes = store.write(&index.name, index.number, &writes).unwrap();
-    assert!(outcomes.unwrap().iter().all(Result::is_ok));
+    assert!(outcomes.iter().all(Result::is_ok));
     index.set_changed();
     until(|| {
         index.refresh(store);
@@ -96,7 +96,7 @@ fn an_update_waits_for_the_refresh_interval() {
     write(&store, &index, "lamp");
     assert_eq!(index.snapshot().searcher.num_docs(), 1);
     let outcomes = store.write(&index.name, index.number, &[of(&store, &index, "table")]);
-    assert!(outcomes.unwrap().unwrap()[0].is_ok());
+    assert!(outcomes.unwrap()[0].is_ok());
     index.set_changed();
     for (wait, expected) in [(Duration::ZERO, 1), (interval / 2, 1), (interval / 2, 2)] {
         clock.advance(wait);

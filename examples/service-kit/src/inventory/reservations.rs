@@ -114,7 +114,12 @@ pub(super) async fn reserve(
         None => ReservationId::random(),
         Some(key) => ReservationId::derived(&body.owner, &key),
     };
-    let lines = Lines::new(body.lines.into_iter().map(LineBody::line))?;
+    let lines = body.lines.into_iter().map(|line| Line {
+        sku: line.sku,
+        location: line.location,
+        quantity: line.quantity,
+    });
+    let lines = Lines::new(lines)?;
     let request = ReserveRequest::new(id, body.owner, lines).with_ttl(ttl(body.ttl_seconds)?);
     let reserved = desk.inventory.reserve(request).await?;
     let location = format!("/reservations/{}", reserved.reservation.id);
@@ -128,16 +133,6 @@ pub(super) async fn reserve(
     ];
     let body = Json(body_of(reserved.reservation, reserved.remaining));
     Ok((status, headers, body).into_response())
-}
-
-impl LineBody {
-    fn line(self) -> Line {
-        let line = Line::new(self.sku, self.quantity);
-        match self.location {
-            Some(location) => line.at(location),
-            None => line,
-        }
-    }
 }
 
 fn ttl(seconds: Option<u64>) -> Result<Ttl, Problem> {

@@ -14,6 +14,7 @@ use stockade_inventory_core::{Heartbeat, Sku, StockChanged, Version};
 use self::fixtures::*;
 use self::scripted::{Fault, Scripted};
 use super::*;
+use crate::document::Document;
 use crate::index::{DocumentWrite, GenerationState, Loaded, SearchIndex};
 use crate::memory::MemoryIndex;
 use crate::query::SearchQuery;

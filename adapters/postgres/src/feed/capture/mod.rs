@@ -1,12 +1,10 @@
 //! Captures row changes from a replication slot into the log.
 
 mod changes;
-mod page;
 mod pgoutput;
 mod problems;
 mod slot;
 mod snapshot;
-mod state;
 mod table;
 mod values;
 mod worker;

@@ -83,31 +83,33 @@ const TO_2000: i64 = 946_684_800_000_000;
 
 pub(super) fn decode(bytes: Bytes) -> Result<Message, FeedError> {
     let mut reader = Reader(bytes);
-    let message = match reader.u8("kind")? {
+    let message = match reader.get("kind", Buf::try_get_u8)? {
         b'B' => {
-            let commit = reader.u64("final LSN")?;
-            let micros = reader.i64("commit time")?.saturating_add(TO_2000);
+            let commit = reader.get("final LSN", Buf::try_get_u64)?;
+            let micros = reader
+                .get("commit time", Buf::try_get_i64)?
+                .saturating_add(TO_2000);
             Message::Begin(Begin {
                 commit,
                 committed_at: Timestamp::from_micros(micros),
             })
         }
         b'C' => {
-            reader.u8("flags")?;
-            reader.u64("commit LSN")?;
-            let end = reader.u64("end LSN")?;
+            reader.get("flags", Buf::try_get_u8)?;
+            reader.get("commit LSN", Buf::try_get_u64)?;
+            let end = reader.get("end LSN", Buf::try_get_u64)?;
             Message::Commit { end }
         }
         b'R' => Message::Relation(reader.relation()?),
         b'I' => {
-            let relation = reader.u32("relation")?;
+            let relation = reader.get("relation", Buf::try_get_u32)?;
             reader.expect(b'N')?;
             let new = reader.tuple()?;
             Message::Insert { relation, new }
         }
         b'U' => {
-            let relation = reader.u32("relation")?;
-            let old = match reader.u8("tuple kind")? {
+            let relation = reader.get("relation", Buf::try_get_u32)?;
+            let old = match reader.get("tuple kind", Buf::try_get_u8)? {
                 b'N' => None,
                 kind => {
                     let old = reader.old(kind)?;
@@ -119,15 +121,15 @@ pub(super) fn decode(bytes: Bytes) -> Result<Message, FeedError> {
             Message::Update { relation, old, new }
         }
         b'D' => {
-            let relation = reader.u32("relation")?;
-            let kind = reader.u8("tuple kind")?;
+            let relation = reader.get("relation", Buf::try_get_u32)?;
+            let kind = reader.get("tuple kind", Buf::try_get_u8)?;
             let old = reader.old(kind)?;
             Message::Delete { relation, old }
         }
         b'T' => {
-            let count = reader.u32("count of relations")?;
-            reader.u8("options")?;
-            let relations = (0..count).map(|_| reader.u32("relation"));
+            let count = reader.get("count of relations", Buf::try_get_u32)?;
+            reader.get("options", Buf::try_get_u8)?;
+            let relations = (0..count).map(|_| reader.get("relation", Buf::try_get_u32));
             let relations = relations.collect::<Result<_, _>>()?;
             Message::Truncate { relations }
         }
@@ -143,6 +145,7 @@ pub(super) fn decode(bytes: Bytes) -> Result<Message, FeedError> {
 struct Reader(Bytes);
 
 impl Reader {
+    /// A field of fixed length.
     fn get<T>(
         &mut self,
         field: &str,
@@ -151,32 +154,8 @@ impl Reader {
         get(&mut self.0).map_err(|_| malformed(field, "the message is cut short".to_owned()))
     }
 
-    fn u8(&mut self, field: &str) -> Result<u8, FeedError> {
-        self.get(field, Buf::try_get_u8)
-    }
-
-    fn u16(&mut self, field: &str) -> Result<u16, FeedError> {
-        self.get(field, Buf::try_get_u16)
-    }
-
-    fn u32(&mut self, field: &str) -> Result<u32, FeedError> {
-        self.get(field, Buf::try_get_u32)
-    }
-
-    fn i32(&mut self, field: &str) -> Result<i32, FeedError> {
-        self.get(field, Buf::try_get_i32)
-    }
-
-    fn u64(&mut self, field: &str) -> Result<u64, FeedError> {
-        self.get(field, Buf::try_get_u64)
-    }
-
-    fn i64(&mut self, field: &str) -> Result<i64, FeedError> {
-        self.get(field, Buf::try_get_i64)
-    }
-
     fn expect(&mut self, kind: u8) -> Result<(), FeedError> {
-        let found = self.u8("tuple kind")?;
+        let found = self.get("tuple kind", Buf::try_get_u8)?;
         if found == kind {
             return Ok(());
         }
@@ -203,26 +182,24 @@ impl Reader {
     }
 
     fn relation(&mut self) -> Result<Relation, FeedError> {
-        let id = self.u32("relation")?;
+        let id = self.get("relation", Buf::try_get_u32)?;
         let schema = self.name("schema")?;
         let table = self.name("table")?;
-        self.u8("replica identity")?;
-        let count = self.u16("count of columns")?;
-        let columns = (0..count).map(|_| self.column());
+        self.get("replica identity", Buf::try_get_u8)?;
+        let count = self.get("count of columns", Buf::try_get_u16)?;
+        let columns = (0..count).map(|_| {
+            Ok(Column {
+                in_key: self.get("column flags", Buf::try_get_u8)? & 1 == 1,
+                name: self.name("column")?,
+                type_oid: self.get("column type", Buf::try_get_u32)?,
+                type_modifier: self.get("type modifier", Buf::try_get_i32)?,
+            })
+        });
         Ok(Relation {
             id,
-            columns: columns.collect::<Result<_, _>>()?,
+            columns: columns.collect::<Result<_, FeedError>>()?,
             schema,
             table,
-        })
-    }
-
-    fn column(&mut self) -> Result<Column, FeedError> {
-        Ok(Column {
-            in_key: self.u8("column flags")? & 1 == 1,
-            name: self.name("column")?,
-            type_oid: self.u32("column type")?,
-            type_modifier: self.i32("type modifier")?,
         })
     }
 
@@ -240,16 +217,16 @@ impl Reader {
     }
 
     fn tuple(&mut self) -> Result<Tuple, FeedError> {
-        let count = self.u16("count of values")?;
+        let count = self.get("count of values", Buf::try_get_u16)?;
         (0..count).map(|_| self.cell()).collect()
     }
 
     fn cell(&mut self) -> Result<Cell, FeedError> {
-        match self.u8("value kind")? {
+        match self.get("value kind", Buf::try_get_u8)? {
             b'n' => Ok(Cell::Null),
             b'u' => Ok(Cell::Unchanged),
             b't' => {
-                let length = self.u32("length of a value")?;
+                let length = self.get("length of a value", Buf::try_get_u32)?;
                 self.text("value", length as usize).map(Cell::Text)
             }
             kind => {

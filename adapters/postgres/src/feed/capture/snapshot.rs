@@ -8,9 +8,8 @@ use tokio::sync::Notify;
 
 use super::PostgresCapture;
 use super::changes::{Captured, envelope};
-use super::page::Page;
 use super::pgoutput::{Cell, Column};
-use super::state::State;
+use super::slot::{Page, State};
 use super::table::{CapturedTable, quoted};
 use super::worker::Topics;
 use crate::error::{PostgresError, failed};

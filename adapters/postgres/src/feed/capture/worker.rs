@@ -11,11 +11,9 @@ use tokio::sync::Notify;
 
 use super::PostgresCapture;
 use super::changes::{Captured, Changes};
-use super::page::Page;
-use super::slot::{self, SlotStatus};
-use super::state::State;
+use super::slot::{self, Page, SlotStatus, State};
 use crate::error::{PostgresError, failed};
-use crate::feed::publish::Batch;
+use crate::feed::records::Batch;
 use crate::feed::topics::TopicEntry;
 use crate::session::in_time;
 
