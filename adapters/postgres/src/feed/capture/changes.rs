@@ -66,17 +66,17 @@ impl<'a> Changes<'a> {
         if begin.commit <= self.captured {
             return Ok(Vec::new());
         }
-        let told = |table: &CapturedTable, change: Change| {
+        let told = |lsn: u64, table: &CapturedTable, change: Change| {
             let sequence = Sequence {
                 last_commit: Some(self.captured),
                 lsn: Some(lsn),
             };
             envelope(table, change, sequence, begin.committed_at)
         };
-        let row = |table: &'a CapturedTable, key: String, change| {
-            let message = Message::keyed(key, told(table, change));
-            vec![Captured::Row(table, message)]
+        let row_at = |lsn: u64, table: &'a CapturedTable, key: String, change| {
+            Captured::Row(table, Message::keyed(key, told(lsn, table, change)))
         };
+        let row = |table, key, change| vec![row_at(lsn, table, key, change)];
         Ok(match message {
             pgoutput::Message::Insert { relation, new } => {
                 let Some((table, relation)) = self.table(relation)? else {
@@ -94,11 +94,15 @@ impl<'a> Changes<'a> {
                 let after = columns(relation, new);
                 let key = table.key(&after);
                 match before {
-                    // As Debezium has it. Readers of the old key hear that its row is gone.
+                    // As Debezium has it. Readers of the old key hear that its row is gone, just
+                    // before the new one is there: no other change has the position in between.
                     Some(before) if table.has_key(&before) && table.key(&before) != key => {
-                        let mut moved = row(table, table.key(&before), Change::Delete { before });
-                        moved.extend(row(table, key, Change::Create { after }));
-                        moved
+                        let old_key = table.key(&before);
+                        let gone = Change::Delete { before };
+                        vec![
+                            row_at(lsn.saturating_sub(1), table, old_key, gone),
+                            row_at(lsn, table, key, Change::Create { after }),
+                        ]
                     }
                     before => row(table, key, Change::Update { before, after }),
                 }
@@ -116,7 +120,10 @@ impl<'a> Changes<'a> {
                     if let Some((table, _)) = self.table(relation)?
                         && !table.deletes_before_truncate
                     {
-                        truncated.push(Captured::Truncated(table, told(table, Change::Truncate)));
+                        truncated.push(Captured::Truncated(
+                            table,
+                            told(lsn, table, Change::Truncate),
+                        ));
                     }
                 }
                 truncated
