@@ -14,7 +14,7 @@ use stockade_change_feed::{FeedError, Group};
 pub(crate) use self::metadata::{PartitionInfo, TopicInfo, Topics};
 use crate::config::{Address, KafkaConfig};
 use crate::error::{Effect, KafkaError};
-use crate::wire::{Connection, Request};
+use crate::wire::{Connection, Request, open};
 
 /// Connections of one broker that are kept for later. More are opened where more are needed at
 /// the same time.
@@ -152,7 +152,7 @@ impl KafkaClient {
         }
         let mut failed = None;
         for address in addresses {
-            match Connection::open(&address, self.config()).await {
+            match open(&address, self.config()).await {
                 Ok(connection) => return Ok(connection),
                 // Another broker would say the same.
                 Err(error) if !error.is_transient() => return Err(error),

@@ -16,7 +16,6 @@ use stockade_change_feed::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::request::{Request, text};
-use super::sasl;
 use super::stream::{Stream, is_refusal};
 use crate::config::{Address, KafkaConfig};
 use crate::error::{KafkaError, check};
@@ -45,16 +44,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects, encrypts, asks which versions there are, and says who this is.
-    pub(crate) async fn open(address: &Address, config: &KafkaConfig) -> Result<Self, KafkaError> {
-        let limit = config.connect_timeout;
-        let opening = Self::open_slowly(address, config);
-        let opened = within(config.clock.as_ref(), limit, opening).await;
-        let late = || unreachable(address, io::ErrorKind::TimedOut.into());
-        opened.unwrap_or_else(|| Err(late()))
-    }
-
-    async fn open_slowly(address: &Address, config: &KafkaConfig) -> Result<Self, KafkaError> {
+    /// Connects, encrypts, and asks which versions there are.
+    pub(super) async fn connect(
+        address: &Address,
+        config: &KafkaConfig,
+    ) -> Result<Self, KafkaError> {
         let stream = Stream::open(address, config.tls.as_ref()).await;
         let stream = stream.map_err(|error| match is_refusal(&error) {
             true => KafkaError::Untrusted {
@@ -76,18 +70,12 @@ impl Connection {
             worn_at: None,
         };
         connection.negotiate(config.connect_timeout).await?;
-        if let Some(sasl) = &config.sasl {
-            let lifetime =
-                sasl::authenticate(&mut connection, sasl, config.connect_timeout).await?;
-            connection.worn_at = lifetime.map(|lifetime| {
-                // Early enough for a request that is begun just before.
-                let worn = lifetime
-                    .saturating_sub(config.request_timeout)
-                    .max(lifetime / 2);
-                config.clock.monotonic().saturating_add(worn)
-            });
-        }
         Ok(connection)
+    }
+
+    /// Uses the connection no longer than this from now.
+    pub(super) fn wear_out_in(&mut self, worn: Duration) {
+        self.worn_at = Some(self.clock.monotonic().saturating_add(worn));
     }
 
     async fn negotiate(&mut self, limit: Duration) -> Result<(), KafkaError> {
@@ -240,7 +228,7 @@ impl Connection {
     }
 }
 
-fn unreachable(address: &Address, source: io::Error) -> KafkaError {
+pub(super) fn unreachable(address: &Address, source: io::Error) -> KafkaError {
     KafkaError::Unreachable {
         address: address.to_string(),
         source: Arc::new(source),
@@ -248,7 +236,11 @@ fn unreachable(address: &Address, source: io::Error) -> KafkaError {
 }
 
 /// The output of `work`, if it is there in time.
-async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn within<T>(
+    clock: &dyn Clock,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     tokio::select! {
         biased;
         output = work => Some(output),
