@@ -183,6 +183,9 @@ async fn suggestions_follow_the_keys_of_a_combobox() {
         .await;
     visit.see("#suggestions li").await;
     visit.press(Key::Down.into()).await;
+    visit
+        .until("one is chosen again", active, "true".to_owned())
+        .await;
     visit.press(Key::Enter.into()).await;
     visit.read(".product h1", "Aurora").await;
 }
