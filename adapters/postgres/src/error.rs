@@ -59,8 +59,8 @@ impl PostgresError {
     }
 
     /// Whether other connections are probably of no use either: one broke or did not answer, or the
-    /// server accepts no writes any more. A server that only took too long is not helped by
-    /// connections that all connect anew.
+    /// server accepts no writes any more. A server that only took too long for a statement would get
+    /// more work if all connections were made again.
     pub(crate) fn breaks_connections(&self) -> bool {
         let Self::Failed(failure) = self else {
             return false;
@@ -70,11 +70,9 @@ impl PostgresError {
             (Retry::OutcomeUnknown, _) => true,
             // A pool tests idle connections, and waits for one that is silent.
             (Retry::After(_), Some(sqlx::Error::PoolTimedOut)) => true,
-            (Retry::After(_), Some(error)) => match Class::of(error) {
-                Class::ConnectionLost => true,
-                Class::Unavailable(pause) => pause == FAILOVER,
-                _ => false,
-            },
+            (Retry::After(_), Some(error)) => {
+                matches!(Class::of(error), Class::ConnectionLost | Class::ReadOnly)
+            }
             (Retry::After(_), None) => true,
             _ => false,
         }
@@ -155,8 +153,10 @@ pub(crate) fn classify(
 }
 
 enum Class {
-    /// Nothing took effect, and a retry after this pause may succeed.
-    Unavailable(Duration),
+    /// Nothing took effect, and a retry may succeed.
+    Unavailable,
+    /// This server accepts no writes: it is not the primary any more.
+    ReadOnly,
     ConnectionLost,
     Unknown,
     Locked,
@@ -173,8 +173,8 @@ impl Class {
         E: std::error::Error + Send + Sync + 'static,
     {
         let failure = match (self, in_flight) {
-            (Self::Unavailable(pause), _) => Failure::unavailable(operation, pause, error),
-            (Self::Locked, _) | (Self::ConnectionLost, InFlight::Undone) => {
+            (Self::ReadOnly, _) => Failure::unavailable(operation, FAILOVER, error),
+            (Self::Unavailable | Self::Locked, _) | (Self::ConnectionLost, InFlight::Undone) => {
                 Failure::unavailable(operation, SOON, error)
             }
             (Self::ConnectionLost, InFlight::Commit) | (Self::Unknown, _) => {
@@ -194,7 +194,7 @@ impl Class {
     fn of(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => Self::of_sqlstate(error.code().as_deref()),
-            sqlx::Error::PoolTimedOut => Self::Unavailable(SOON),
+            sqlx::Error::PoolTimedOut => Self::Unavailable,
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
@@ -217,9 +217,9 @@ impl Class {
             // before it is written, so who finds it taken (23505) raced.
             "25P02" | "23505" => Self::Lost,
             // query_canceled, as by statement_timeout; cannot_connect_now
-            "57014" | "57P03" => Self::Unavailable(SOON),
-            // read_only_sql_transaction: this server is the primary no more
-            "25006" => Self::Unavailable(FAILOVER),
+            "57014" | "57P03" => Self::Unavailable,
+            // read_only_sql_transaction
+            "25006" => Self::ReadOnly,
             // admin_shutdown, crash_shutdown, database_dropped, idle_session_timeout
             "57P01" | "57P02" | "57P04" | "57P05" => Self::ConnectionLost,
             // The column, table or schema is not there.
@@ -230,7 +230,7 @@ impl Class {
                 Some("08") => Self::ConnectionLost,
                 Some("40") => Self::Lost,
                 // Out of connections, memory or disk.
-                Some("53") => Self::Unavailable(SOON),
+                Some("53") => Self::Unavailable,
                 // A constraint of ours, or a page that can't be read.
                 Some("23" | "XX") => Self::Damaged,
                 _ => Self::Other,
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn every_sqlstate_has_its_retry() {
         let retry = |code| match Class::of_sqlstate(Some(code)) {
-            Class::Unavailable(_) | Class::Locked => "after",
+            Class::Unavailable | Class::ReadOnly | Class::Locked => "after",
             Class::ConnectionLost => "connection",
             Class::Unknown => "unknown",
             Class::Lost => "restart",

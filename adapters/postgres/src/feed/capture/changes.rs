@@ -96,7 +96,7 @@ impl<'a> Changes<'a> {
                 match before {
                     // As Debezium has it. Readers of the old key hear that its row is gone, just
                     // before the new one is there: no other change has the position in between.
-                    Some(before) if table.has_key(&before) && table.key(&before) != key => {
+                    Some(before) if table.changes_key(&before, &after) => {
                         let old_key = table.key(&before);
                         let gone = Change::Delete { before };
                         vec![

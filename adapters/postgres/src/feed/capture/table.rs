@@ -73,9 +73,15 @@ impl CapturedTable {
         format!("{}.{}", quoted(&self.schema), quoted(&self.table))
     }
 
-    /// Whether a row, or the part of it that is published, has all columns of the key.
-    pub(super) fn has_key(&self, row: &Columns) -> bool {
-        self.key.iter().all(|name| row.contains_key(name))
+    /// Whether an update changes the key of the row's records. Without whole old rows, the old row
+    /// may lack a column of the key: then the update counts as one that does not change the key.
+    pub(super) fn changes_key(&self, before: &Columns, after: &Columns) -> bool {
+        let is_known = self.key.iter().all(|name| before.contains_key(name));
+        is_known
+            && self
+                .key
+                .iter()
+                .any(|name| before.get(name) != after.get(name))
     }
 
     /// The key of a row's records.

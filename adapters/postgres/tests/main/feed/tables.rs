@@ -71,7 +71,7 @@ async fn values_are_told_alike_by_snapshot_and_slot() {
     assert_eq!(last_row(&slot[..1]), expected);
 }
 
-/// What a row has stored outside of it is told with each of its changes.
+/// Every captured change of a row has its TOASTed values, also those that did not change.
 #[tokio::test]
 async fn a_large_value_is_told_when_another_column_changes() {
     let Some(host) = Host::open().await else {
@@ -149,7 +149,7 @@ async fn a_changed_key_is_told_as_a_deletion_and_a_creation() {
     assert_eq!(seen, expected);
 }
 
-/// Without whole old rows, the server tells the old key only where it has changed.
+/// Without REPLICA IDENTITY FULL, the server sends the old key only when the key changes.
 #[tokio::test]
 async fn a_changed_primary_key_is_told_without_whole_old_rows() {
     let Some(host) = Host::open().await else {

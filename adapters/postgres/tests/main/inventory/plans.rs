@@ -16,8 +16,8 @@ async fn no_plan_settles_on_reading_a_whole_table() {
     reserve(&h.store, &wants("first", [line("tee", 1)]))
         .await
         .unwrap();
-    // The server would gather statistics in the middle of the load below, of full pages without a
-    // visible row, and plan anew by them.
+    // Otherwise autovacuum may analyze a table in the middle of the load below, when its pages are
+    // full and no row is visible, and the server then makes new plans from these statistics.
     for table in ["levels", "reservations", "movements"] {
         let sql = format!(
             "ALTER TABLE {{schema}}.{table} SET (autovacuum_enabled = off);
