@@ -250,8 +250,7 @@ impl Inventory {
     ) -> Result<Vec<Result<Adjusted, InventoryError>>, InventoryError> {
         let started = self.clock.monotonic();
         let call = |batch: Vec<Adjustment>| async move { self.store.adjust(&batch).await };
-        let deadline = Deadline::after(self.clock.as_ref(), "adjust", self.timeout);
-        let outcomes = deadline.repeat_each(adjustments, call).await;
+        let outcomes = self.deadline("adjust").repeat_each(adjustments, call).await;
         match &outcomes {
             Ok(outcomes) => {
                 outcomes
@@ -299,6 +298,10 @@ impl Inventory {
 }
 
 impl Inventory {
+    fn deadline(&self, operation: &'static str) -> Deadline<'_> {
+        Deadline::after(self.clock.as_ref(), operation, self.timeout)
+    }
+
     async fn repeat<T, F>(
         &self,
         operation: &'static str,
@@ -308,8 +311,7 @@ impl Inventory {
         F: Future<Output = Result<T, InventoryError>>,
     {
         let started = self.clock.monotonic();
-        let deadline = Deadline::after(self.clock.as_ref(), operation, self.timeout);
-        let outcome = deadline.repeat(call).await;
+        let outcome = self.deadline(operation).repeat(call).await;
         self.count(operation, started, &outcome);
         outcome
     }

@@ -14,6 +14,7 @@ mod settle;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 
 use stockade_change_feed::Timestamp;
 
@@ -222,14 +223,21 @@ impl Book {
 
 /// Puts a row as it is now. Its entry keeps the row as it was loaded.
 fn put<K: Ord, T>(rows: &mut BTreeMap<K, Entry<T>>, key: K, row: T) {
-    let loaded = match rows.remove(&key) {
-        None => Loaded::Not,
-        Some(entry) => match entry.loaded {
-            Loaded::AsItIs => Loaded::As(entry.now),
-            loaded => loaded,
-        },
-    };
-    rows.insert(key, Entry { now: row, loaded });
+    match rows.entry(key) {
+        Slot::Vacant(slot) => {
+            slot.insert(Entry {
+                now: row,
+                loaded: Loaded::Not,
+            });
+        }
+        Slot::Occupied(mut slot) => {
+            let entry = slot.get_mut();
+            let before = std::mem::replace(&mut entry.now, row);
+            if let Loaded::AsItIs = entry.loaded {
+                entry.loaded = Loaded::As(before);
+            }
+        }
+    }
 }
 
 /// A row in the book: as it was loaded, and as it is now.
