@@ -62,7 +62,7 @@ pub use self::config::parse;
 pub use self::extract::{Body, Headers, IdempotencyKey, Query, RawBody, Segment, from_object};
 #[cfg(feature = "inventory")]
 pub use self::inventory::{inventory_document, inventory_routes, rfc3339};
-pub use self::limits::Limits;
+pub use self::limits::{Limits, nonzero_duration};
 #[cfg(feature = "catalog")]
 pub use self::problem::product_json;
 pub use self::problem::{Problem, ProblemBody, ProblemType};

@@ -21,13 +21,13 @@ pub struct Limits {
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = at_least_one())]
     pub max_body_bytes: u32,
     /// The longest time that a request body takes to arrive.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = nonzero_duration)]
     pub body_timeout: Duration,
     /// The longest time between two requests of a connection, the head of the second included.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = nonzero_duration)]
     pub header_timeout: Duration,
     /// The longest time until a request has an answer.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = nonzero_duration)]
     pub request_timeout: Duration,
     /// Time between the signal to stop and the stop. Meanwhile the service answers requests, and
     /// reports at /readyz that it is stopping, so that load balancers send no more requests.
@@ -35,7 +35,7 @@ pub struct Limits {
     pub stop_delay: Duration,
     /// The longest time that requests take to finish during the stop; the workers may take the same
     /// time after that.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = nonzero_duration)]
     pub stop_timeout: Duration,
 }
 
@@ -58,7 +58,11 @@ fn at_least_one() -> RangedU64ValueParser<u32> {
     RangedU64ValueParser::new().range(1..)
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// Reads a time longer than 0, such as `500ms` or `30s`: a `value_parser` of clap.
+///
+/// # Errors
+/// What a time looks like, for text that is none.
+pub fn nonzero_duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err("it must be a time longer than 0, such as 500ms or 30s".to_owned()),

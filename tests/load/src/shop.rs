@@ -71,7 +71,7 @@ impl Shop {
         *self.urls.write().expect("nobody panics with it") = urls.collect();
     }
 
-    /// Lets so many buyers shop until then.
+    /// Lets this number of buyers shop until the time `until`.
     pub(crate) fn buyers(
         self: &Arc<Self>,
         buyers: u64,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use secrecy::SecretString;
-use service_kit::{KafkaSettings, Readiness};
+use service_kit::{KafkaSettings, Readiness, nonzero_duration};
 
 /// The services that a storefront is a front of.
 #[derive(Clone, Debug, clap::Args)]
@@ -28,7 +28,7 @@ pub struct Services {
     #[arg(long, value_name = "TOKEN", requires = "inventory_service")]
     pub inventory_token: Option<SecretString>,
     /// The longest time until a service has answered a request.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = nonzero_duration)]
     pub service_timeout: Duration,
 }
 
@@ -82,11 +82,4 @@ pub(crate) fn refuse(given: &[(&str, bool)]) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("it must be a time longer than 0, such as 500ms or 5s".to_owned()),
-    }
 }

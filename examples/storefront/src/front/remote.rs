@@ -153,7 +153,7 @@ impl Remote {
                 self.unavailable("the connection ended: ", error)
             }
             Lost::Broken(error) => {
-                tracing::warn!(service = self.name, %error, "a connection ended before the answer");
+                tracing::warn!(service = self.name, error = %format!("{error:#}"), "a connection ended before the answer");
                 self.unknown("ended the connection before its answer")
             }
             Lost::TooLarge => self.wrong(format!("its answer has more than {LARGEST} bytes")),
@@ -196,18 +196,19 @@ impl Remote {
     }
 
     async fn answered(&self, request: Request<Full<Bytes>>) -> Result<Answer, Lost> {
-        let response = self.http.request(request).await.map_err(|error| {
-            let text = chain(&error);
-            match error.is_connect() {
-                true => Lost::Unsent(text),
-                false => Lost::Broken(text),
-            }
-        })?;
+        let response =
+            self.http
+                .request(request)
+                .await
+                .map_err(|error| match error.is_connect() {
+                    true => Lost::Unsent(error.into()),
+                    false => Lost::Broken(error.into()),
+                })?;
         let (head, body) = response.into_parts();
         let body = match Limited::new(body, LARGEST).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => return Err(Lost::TooLarge),
-            Err(error) => return Err(Lost::Broken(chain(&*error))),
+            Err(error) => return Err(Lost::Broken(anyhow!(error))),
         };
         Ok(Answer {
             status: head.status,
@@ -219,7 +220,7 @@ impl Remote {
     /// Nothing took effect.
     fn unavailable(&self, why: &str, error: impl std::fmt::Display) -> Problem {
         let service = self.name;
-        tracing::warn!(service, "a service is unavailable: {why}{error}");
+        tracing::warn!(service, "a service is unavailable: {why}{error:#}");
         let what = "is unavailable; nothing took effect, try again";
         self.problem(ProblemType::UNAVAILABLE, what)
             .with_retry_after(COME_BACK)
@@ -247,22 +248,10 @@ impl Remote {
 /// Why there is no answer.
 enum Lost {
     /// No connection: the request was not sent.
-    Unsent(String),
+    Unsent(anyhow::Error),
     /// The request may have been read.
-    Broken(String),
+    Broken(anyhow::Error),
     TooLarge,
-}
-
-/// An error and its sources, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ pub(super) async fn receive(front: &Process, sku: &str, units: u64, name: &str) 
     assert_eq!(status, 200, "{answer}");
 }
 
-/// Waits until the page of the front shows so many red lamps.
+/// Waits until the page of the front shows this number of red lamps.
 pub(super) async fn shows(front: &Process, red: u64) {
     eventually(&format!("the page shows {red}"), || async {
         let page = front.read("/products/heron-lamp").await;
