@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use service_kit::testing::{PATIENCE, eventually, within};
 use stack::{Kafka, Server as _};
 
-use crate::site::{REFILLED, Site, VARIANTS, counted, lamps, receive, reserve, shows, units};
+use crate::site::{
+    REFILLED, Site, VARIANTS, counted, from_cache, lamps, receive, reserve, shows, units,
+};
 
 /// How long a page may take while a server is down.
 const SOON: Duration = Duration::from_secs(2);
@@ -18,10 +20,7 @@ async fn pages_outlive_redis_and_it_is_filled_again_without_a_restart_of_ours() 
     let inventory = site.inventory();
     let catalog = site.catalog("all", &[]);
     lamps(&catalog, &inventory).await;
-    eventually("the page is from the cache", || async {
-        shows(&catalog, "cache", &[1, 2, 3]).await
-    })
-    .await;
+    from_cache(&catalog, &[1, 2, 3]).await;
 
     site.redis.kill();
     for sold in 0..10 {
@@ -86,10 +85,7 @@ async fn nothing_is_lost_while_kafka_is_down() {
     let inventory = site.inventory();
     let catalog = site.catalog("all", &["--stale-after=6s"]);
     lamps(&catalog, &inventory).await;
-    eventually("the page is from the cache", || async {
-        shows(&catalog, "cache", &[1, 2, 3]).await
-    })
-    .await;
+    from_cache(&catalog, &[1, 2, 3]).await;
     let refilled = counted(&catalog, REFILLED).await;
 
     kafka.kill();

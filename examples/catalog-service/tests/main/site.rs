@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use service_kit::testing::{Process, without_options};
+use service_kit::testing::{Process, eventually, without_options};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use stack::{Kind, Port, Redis, Server as _};
 use tokio::sync::{Mutex, MutexGuard};
@@ -260,4 +260,12 @@ pub(crate) async fn counted(process: &Process, name: &str) -> f64 {
     lines
         .map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap())
         .sum()
+}
+
+/// Waits until the whole page is from the cache, with these units of the first variants.
+pub(crate) async fn from_cache(catalog: &Process, available: &[u64]) {
+    eventually("the page is from the cache", || async {
+        shows(catalog, "cache", available).await
+    })
+    .await;
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use service_kit::testing::{Process, eventually};
 use stack::KafkaTool;
 
-use crate::site::{Site, VARIANTS, lamps, page, reserve, shows, sku};
+use crate::site::{Site, VARIANTS, from_cache, lamps, page, reserve, sku};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tools_of_kafka_and_redis_tell_the_same() {
@@ -17,10 +17,7 @@ async fn the_tools_of_kafka_and_redis_tell_the_same() {
     let catalog = site.catalog("all", &[]);
     lamps(&catalog, &inventory).await;
     reserve(&inventory, 3).await;
-    eventually("the page is from the cache", || async {
-        shows(&catalog, "cache", &[1, 2, 2]).await
-    })
-    .await;
+    from_cache(&catalog, &[1, 2, 2]).await;
     let shown: Vec<_> = page(&catalog).await.iter().map(|it| it.available).collect();
 
     // kafka-consumer-groups: the group has read everything, and so says the metric.

@@ -6,7 +6,7 @@ use service_kit::testing::{PATIENCE, eventually, within};
 
 use super::{SLACK, STALE, STALE_AFTER, turns_to_inventory};
 use crate::site::{
-    REFILLED, Site, VARIANTS, counted, lamps, page, receive, reserve, shows, sku, units,
+    REFILLED, Site, VARIANTS, counted, from_cache, lamps, page, receive, reserve, shows, sku, units,
 };
 use crate::topic::StockTopic;
 
@@ -22,10 +22,7 @@ async fn a_worker_that_is_killed_turns_pages_to_inventory_until_another_has_caug
     let worker = site.catalog("availability", &[]);
     lamps(&api, &inventory).await;
     for process in [&api, &trusting] {
-        eventually("the page is from the cache", || async {
-            shows(process, "cache", &[1, 2, 3]).await
-        })
-        .await;
+        from_cache(process, &[1, 2, 3]).await;
     }
 
     worker.kill();
@@ -58,10 +55,7 @@ async fn pages_outlive_inventory_with_the_last_known_stock_and_its_age() {
     let catalog = site.catalog("all", &[STALE]);
     lamps(&catalog, &inventory).await;
     reserve(&inventory, 3).await;
-    eventually("the page is from the cache", || async {
-        shows(&catalog, "cache", &[1, 2, 2]).await
-    })
-    .await;
+    from_cache(&catalog, &[1, 2, 2]).await;
 
     inventory.kill();
     let killed = Instant::now();
@@ -109,10 +103,7 @@ async fn a_relay_that_is_killed_turns_pages_to_inventory_and_the_next_one_publis
     let worker = site.catalog("availability", &[]);
     lamps(&api, &inventory).await;
     for process in [&api, &trusting] {
-        eventually("the page is from the cache", || async {
-            shows(process, "cache", &[1, 2, 3]).await
-        })
-        .await;
+        from_cache(process, &[1, 2, 3]).await;
     }
     let refilled = counted(&worker, REFILLED).await;
 

@@ -7,7 +7,9 @@ use sqlx::{Connection as _, PgConnection};
 use stack::{KafkaTool, Proxy};
 
 use super::ASSIGNED;
-use crate::site::{REFILLED, Site, VARIANTS, counted, lamps, receive, reserve, shows, sku, units};
+use crate::site::{
+    REFILLED, Site, VARIANTS, counted, from_cache, lamps, receive, reserve, shows, sku, units,
+};
 use crate::topic::StockTopic;
 
 /// A gap makes pages turn to inventory until the cache is filled.
@@ -24,10 +26,7 @@ async fn a_worker_that_hangs_beyond_its_session_takes_nothing_back() {
     let through_proxy = site.redis.url_at(proxy.address());
     let hanging = site.catalog_over(&through_proxy, "availability", &[]);
     lamps(&api, &inventory).await;
-    eventually("the page is from the cache", || async {
-        shows(&api, "cache", &[1, 2, 3]).await
-    })
-    .await;
+    from_cache(&api, &[1, 2, 3]).await;
     let (refilled, gaps) = (
         counted(&hanging, REFILLED).await,
         counted(&hanging, GAPS).await,
@@ -107,10 +106,7 @@ async fn the_last_record_of_a_relay_that_hung_takes_nothing_back() {
     let [hanging, other] = ["relay"; 2].map(|role| site.inventory_as(role));
     let catalog = site.catalog("all", &[]);
     lamps(&catalog, &inventory).await;
-    eventually("the page is from the cache", || async {
-        shows(&catalog, "cache", &[1, 2, 3]).await
-    })
-    .await;
+    from_cache(&catalog, &[1, 2, 3]).await;
 
     // The relay begins to hang when it has read the first sale from the outbox.
     other.pause();

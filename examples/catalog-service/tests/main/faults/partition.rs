@@ -7,7 +7,7 @@ use service_kit::testing::{PATIENCE, eventually, within};
 use stack::Proxy;
 
 use super::{ASSIGNED, STALE, turns_to_inventory};
-use crate::site::{Site, VARIANTS, counted, lamps, reserve, shown, shows, sku};
+use crate::site::{Site, VARIANTS, counted, from_cache, lamps, reserve, shown, shows, sku};
 use crate::topic::StockTopic;
 
 const REVOKED: &str = "stockade_kafka_partitions_revoked_total";
@@ -29,10 +29,7 @@ async fn one_partition_that_stands_still_turns_all_pages_to_inventory() {
     })
     .await;
     lamps(&api, &inventory).await;
-    eventually("the page is from the cache", || async {
-        shows(&api, "cache", &[1, 2, 3]).await
-    })
-    .await;
+    from_cache(&api, &[1, 2, 3]).await;
 
     proxy.refuse();
     // What was on its way is there.

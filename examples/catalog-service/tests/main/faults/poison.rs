@@ -8,7 +8,7 @@ use stockade_change_feed::{Headers, Message};
 
 use super::{STALE, STALE_AFTER};
 use crate::dead_letters::listed;
-use crate::site::{Site, VARIANTS, counted, lamps, reserve, shows, sku, units};
+use crate::site::{Site, VARIANTS, counted, from_cache, lamps, reserve, shows, sku, units};
 use crate::topic::StockTopic;
 
 const DEAD_LETTERED: &str = "stockade_feed_records_dead_lettered_total";
@@ -21,10 +21,7 @@ async fn a_record_that_can_not_be_read_is_a_dead_letter_and_the_rest_flows() {
     let inventory = site.inventory();
     let catalog = site.catalog("all", &[STALE]);
     lamps(&catalog, &inventory).await;
-    eventually("the page is from the cache", || async {
-        shows(&catalog, "cache", &[1, 2, 3]).await
-    })
-    .await;
+    from_cache(&catalog, &[1, 2, 3]).await;
 
     let topic = StockTopic::of(&site).await;
     let garbage = Message::keyed(sku(1), vec![0xff, 0x00, b'{']);
@@ -79,10 +76,7 @@ async fn a_record_that_can_not_be_read_is_a_dead_letter_and_the_rest_flows() {
 
     // Heartbeats behind them count, or the cache would be too old by now.
     tokio::time::sleep((STALE_AFTER * 2).saturating_sub(poisoned.elapsed())).await;
-    eventually("the page is from the cache", || async {
-        shows(&catalog, "cache", &[0, 1, 2]).await
-    })
-    .await;
+    from_cache(&catalog, &[0, 1, 2]).await;
     for process in [catalog, inventory] {
         process.stop();
     }

@@ -2,7 +2,7 @@
 
 use service_kit::testing::{PATIENCE, Process, eventually, within};
 
-use crate::site::{Site, VARIANTS, lamps, receive, reserve, shows, sku, units};
+use crate::site::{Site, VARIANTS, from_cache, lamps, receive, reserve, shows, sku, units};
 use crate::topic::StockTopic;
 
 /// Raises the epoch, as the README of stockade-postgres says for an operator.
@@ -23,10 +23,7 @@ async fn a_restored_database_is_shown_once_its_epoch_is_raised() {
     let inventory = site.inventory();
     let catalog = site.catalog("all", &[]);
     lamps(&catalog, &inventory).await;
-    eventually("the page is from the cache", || async {
-        shows(&catalog, "cache", &[1, 2, 3]).await
-    })
-    .await;
+    from_cache(&catalog, &[1, 2, 3]).await;
     inventory.stop();
     let (database, backup) = (site.database("inventory"), site.database("backup"));
     let copy = format!("CREATE DATABASE {backup} TEMPLATE {database}");
